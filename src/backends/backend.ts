@@ -1,20 +1,8 @@
 // Backend: what every inference server looks like to a node. Adapters translate their server's dialect into this and
 // nothing else; a node never sees HTTP, NDJSON or SSE.
 import type { Result } from "../lib/result.ts";
+import type { BackendKind } from "../protocol/backend-kinds.ts";
 import type { Delta, FinishReason, Usage } from "../protocol/generation.ts";
-
-export const BACKEND_KINDS = [
-  "ollama",
-  "vllm",
-  "sglang",
-  "max",
-  "llamacpp",
-  "exo",
-  "openai",
-  "infernet",
-  "embedded",
-] as const;
-export type BackendKind = (typeof BACKEND_KINDS)[number];
 
 /** One model a backend can serve now. */
 export type BackendModel = {

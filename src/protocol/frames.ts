@@ -1,0 +1,154 @@
+// Frames: what travels on a link. A WebSocket text message is a JSON array of frames, in order; each side validates
+// every frame with the schemas here and closes the link on the first that does not fit. design.md tells the story.
+import { z } from "zod";
+import { BACKEND_KINDS } from "./backend-kinds.ts";
+import { deltaSchema, finishReasonSchema, usageSchema } from "./generation.ts";
+import { hex32Schema, hex64Schema, hex128Schema } from "./primitives.ts";
+
+/** The WebSocket subprotocol (RFC 6455 §1.9). */
+export const LINK_SUBPROTOCOL = "infernet.link.v1";
+/** Bytes of output a node may have under way for one attempt before the coordinator grants more. */
+export const ATTEMPT_CREDIT_BYTES = 256 * 1024;
+/** Largest message, node to coordinator. */
+export const MAX_NODE_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** Largest message, coordinator to node: a dispatch carries a whole request. */
+export const MAX_COORDINATOR_MESSAGE_BYTES = 48 * 1024 * 1024;
+export const MAX_FRAMES_PER_MESSAGE = 4096;
+export const MAX_MODELS_PER_NODE = 1024;
+
+const shortText = (max: number) => z.string().max(max);
+/** `<job id>.<attempt number>`: names one try of one job on one node and is thereby the fence. */
+export const attemptIdSchema = z.string().regex(/^[0-9a-f-]{36}\.[1-9][0-9]{0,2}$/);
+
+export const modelOfferSchema = z.object({
+  name: z.string().min(1).max(256),
+  context_length: z.int().min(1).max(2 ** 31 - 1).nullable(),
+  digest: z.string().max(128).nullable(),
+  loaded: z.boolean().nullable(),
+  quantization: shortText(64).nullable(),
+  demo: z.boolean(),
+  /** Index into `backends`. */
+  backend: z.int().min(0).max(63),
+});
+export type ModelOffer = z.infer<typeof modelOfferSchema>;
+
+export const backendInfoSchema = z.object({
+  kind: z.enum(BACKEND_KINDS),
+  /** It can continue an assistant message, so another node's unfinished answer can be taken over. */
+  continues: z.boolean(),
+  healthy: z.boolean(),
+});
+export type BackendInfo = z.infer<typeof backendInfoSchema>;
+
+export const deviceSchema = z.object({
+  os: shortText(64),
+  arch: shortText(32),
+  cpu: shortText(128),
+  cores: z.int().min(0).max(65536),
+  memory_mib: z.int().min(0).max(2 ** 31 - 1),
+  gpus: z.array(z.object({ name: shortText(128), vram_mib: z.int().min(0).max(2 ** 31 - 1).nullable() })).max(64),
+});
+export type Device = z.infer<typeof deviceSchema>;
+
+/** What a node serves; in `ready` and again in a heartbeat when it changed. */
+const servesShape = {
+  backends: z.array(backendInfoSchema).max(64),
+  models: z.array(modelOfferSchema).max(MAX_MODELS_PER_NODE),
+  /** Jobs the node runs side by side. */
+  slots: z.int().min(0).max(4096),
+  /** µ$ per million tokens, for every model not named in `model_prices`. */
+  prices: z.object({
+    input: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+    output: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+  }),
+};
+
+export const helloFrame = z.object({ type: z.literal("hello"), version: shortText(64), nonce: hex32Schema });
+export const readyFrame = z.object({
+  type: z.literal("ready"),
+  sig: hex128Schema,
+  join_token: shortText(512).optional(),
+  name: shortText(128),
+  device: deviceSchema,
+  ...servesShape,
+  /** Attempts still kept here, with the count of deltas made so far. */
+  attempts: z.array(z.object({ attempt: attemptIdSchema, offset: z.int().min(0) })).max(8192),
+});
+export const heartbeatFrame = z.object({
+  type: z.literal("heartbeat"),
+  status: z.enum(["available", "paused", "draining"]),
+  running: z.int().min(0).max(8192),
+  /** Present when something changed since the last one. */
+  serves: z.object(servesShape).optional(),
+});
+export const deltaFrame = z.object({
+  type: z.literal("delta"),
+  attempt: attemptIdSchema,
+  /** Position of the first of `deltas` among the attempt's deltas, from 0. */
+  offset: z.int().min(0),
+  deltas: z.array(deltaSchema).min(1).max(4096),
+});
+export const endFrame = z.object({
+  type: z.literal("end"),
+  attempt: attemptIdSchema,
+  offset: z.int().min(0),
+  /** The last deltas, from `offset` on; what came before was sent in delta frames. */
+  deltas: z.array(deltaSchema).max(4096),
+  /** `refused`: not begun, another node may take it. */
+  outcome: z.enum(["completed", "failed", "refused", "cancelled"]),
+  finish: z.array(z.object({ index: z.int().min(0).max(127), reason: finishReasonSchema })).max(128),
+  usage: usageSchema.nullable(),
+  error: z.object({ code: shortText(64), message: shortText(4096) }).optional(),
+});
+export type HelloFrame = z.infer<typeof helloFrame>;
+export type ReadyFrame = z.infer<typeof readyFrame>;
+export type HeartbeatFrame = z.infer<typeof heartbeatFrame>;
+export type DeltaFrame = z.infer<typeof deltaFrame>;
+export type EndFrame = z.infer<typeof endFrame>;
+
+export const welcomeFrame = z.object({ type: z.literal("welcome"), nonce: hex32Schema, sig: hex128Schema });
+/** Answer to `ready`. Attempts that are not to go on are simply not in `resume`. */
+export const admittedFrame = z.object({
+  type: z.literal("admitted"),
+  /** `pending`: held, and given no work until an admin approves it. */
+  status: z.enum(["approved", "pending"]),
+  /** Send again from this offset on. */
+  resume: z.array(z.object({ attempt: attemptIdSchema, offset: z.int().min(0) })).max(8192),
+});
+export const dispatchFrame = z.object({
+  type: z.literal("dispatch"),
+  attempt: attemptIdSchema,
+  model: z.string().min(1).max(256),
+  /** The client's chat request, OpenAI's fields, unknown ones included. */
+  body: z.looseObject({ messages: z.array(z.unknown()) }),
+});
+export const creditFrame = z.object({ type: z.literal("credit"), attempt: attemptIdSchema, bytes: z.int().min(1) });
+export const cancelFrame = z.object({ type: z.literal("cancel"), attempt: attemptIdSchema });
+/** The end of these attempts is kept by the coordinator: the node may forget them. */
+export const ackFrame = z.object({ type: z.literal("ack"), attempts: z.array(attemptIdSchema).min(1).max(8192) });
+/** The coordinator closes the link after this. */
+export const errorFrame = z.object({ type: z.literal("error"), code: shortText(64), message: shortText(1024) });
+export type WelcomeFrame = z.infer<typeof welcomeFrame>;
+export type AdmittedFrame = z.infer<typeof admittedFrame>;
+export type DispatchFrame = z.infer<typeof dispatchFrame>;
+export type CreditFrame = z.infer<typeof creditFrame>;
+export type ErrorFrame = z.infer<typeof errorFrame>;
+
+export const nodeFrameSchema = z.discriminatedUnion("type", [
+  deltaFrame,
+  endFrame,
+  heartbeatFrame,
+  helloFrame,
+  readyFrame,
+]);
+export type NodeFrame = z.infer<typeof nodeFrameSchema>;
+export const coordinatorFrameSchema = z.discriminatedUnion("type", [
+  dispatchFrame,
+  creditFrame,
+  cancelFrame,
+  ackFrame,
+  welcomeFrame,
+  admittedFrame,
+  errorFrame,
+]);
+export type CoordinatorFrame = z.infer<typeof coordinatorFrameSchema>;
