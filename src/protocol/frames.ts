@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { BACKEND_KINDS } from "./backend-kinds.ts";
 import { deltaSchema, finishReasonSchema, usageSchema } from "./generation.ts";
-import { hex32Schema, hex64Schema, hex128Schema } from "./primitives.ts";
+import { hex32Schema, hex128Schema } from "./primitives.ts";
 
 /** The WebSocket subprotocol (RFC 6455 §1.9). */
 export const LINK_SUBPROTOCOL = "infernet.link.v1";
@@ -22,7 +22,11 @@ export const attemptIdSchema = z.string().regex(/^[0-9a-f-]{36}\.[1-9][0-9]{0,2}
 
 export const modelOfferSchema = z.object({
   name: z.string().min(1).max(256),
-  context_length: z.int().min(1).max(2 ** 31 - 1).nullable(),
+  context_length: z
+    .int()
+    .min(1)
+    .max(2 ** 31 - 1)
+    .nullable(),
   digest: z.string().max(128).nullable(),
   loaded: z.boolean().nullable(),
   quantization: shortText(64).nullable(),
@@ -45,8 +49,22 @@ export const deviceSchema = z.object({
   arch: shortText(32),
   cpu: shortText(128),
   cores: z.int().min(0).max(65536),
-  memory_mib: z.int().min(0).max(2 ** 31 - 1),
-  gpus: z.array(z.object({ name: shortText(128), vram_mib: z.int().min(0).max(2 ** 31 - 1).nullable() })).max(64),
+  memory_mib: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1),
+  gpus: z
+    .array(
+      z.object({
+        name: shortText(128),
+        vram_mib: z
+          .int()
+          .min(0)
+          .max(2 ** 31 - 1)
+          .nullable(),
+      }),
+    )
+    .max(64),
 });
 export type Device = z.infer<typeof deviceSchema>;
 

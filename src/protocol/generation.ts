@@ -32,7 +32,10 @@ export type Delta = z.infer<typeof deltaSchema>;
 export const finishReasonSchema = z.enum(["stop", "length", "tool_calls", "content_filter"]);
 export type FinishReason = z.infer<typeof finishReasonSchema>;
 
-const tokenCount = z.int().min(0).max(2 ** 31 - 1);
+const tokenCount = z
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1);
 export const usageSchema = z.object({ prompt_tokens: tokenCount, completion_tokens: tokenCount });
 export type Usage = z.infer<typeof usageSchema>;
 

@@ -1,7 +1,8 @@
 // Primitives: the branded scalars of the wire. Parsing is the only way to get one.
 import { z } from "zod";
 
-const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`), `must be ${digits} lower-case hex digits`);
+const hex = (digits: number) =>
+  z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`), `must be ${digits} lower-case hex digits`);
 
 /** 16 bytes. */
 export const hex32Schema = hex(32);
