@@ -1,0 +1,13 @@
+// Config: the way in. schema.ts defines every key once; load.ts reads file, environment and flags; print.ts shows them.
+export { CONFIG_KEYS, type ConfigKey } from "./config/keys.ts";
+export {
+  type ConfigProblem,
+  dataDirOf,
+  defaultDataDir,
+  type LoadedConfig,
+  type LoadInput,
+  loadConfig,
+  type Source,
+} from "./config/load.ts";
+export { configRows, configToml, exampleToml } from "./config/print.ts";
+export type { BackendEntry, Config, Mode } from "./config/schema.ts";

@@ -1,0 +1,255 @@
+// Load: finds config.toml, lays flags over environment over file over defaults, and reports everything that is wrong
+// at once, each with its key, its value, where it came from and what is allowed.
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import envPaths from "env-paths";
+import { parse as parseToml } from "smol-toml";
+import type { z } from "zod";
+import { err, ok, type Result } from "../lib/result.ts";
+import { allowedText, CONFIG_KEYS, type ConfigKey, schemaAt } from "./keys.ts";
+import { type Config, configSchema, SECTIONS, TOP_KEYS } from "./schema.ts";
+
+/** Where a key's effective value came from; `where` is the flag, the variable or the file. */
+export type Source = { from: "flag" | "environment" | "file" | "default"; where: string };
+
+export type ConfigProblem = {
+  /** `server.port`, `node.backends[0].kind`; "" where the whole file is meant. */
+  key: string;
+  /** One sentence without the key: the value, and what is allowed. */
+  message: string;
+  source: Source;
+};
+
+export type LoadedConfig = {
+  config: Config;
+  /** By key name, e.g. "server.port". */
+  sources: Record<string, Source>;
+  /** The file that was read; null where there is none. */
+  file: string | null;
+  /** Things worth saying that do not stop the start. */
+  warnings: string[];
+};
+
+export type LoadInput = {
+  /** Values as typed after flags, by key name; see `flagValues`. */
+  flags: Record<string, string>;
+  /** `--config` */
+  configFile?: string | undefined;
+  env: Record<string, string | undefined>;
+  cwd: string;
+};
+
+type Tree = Record<string, unknown>;
+type Layers = { tree: Tree; sources: Record<string, Source>; problems: ConfigProblem[]; warnings: string[] };
+
+/** The platform's place for data: `$XDG_DATA_HOME/infernet`, `~/Library/Application Support/infernet`, … */
+export const defaultDataDir = (): string => envPaths("infernet", { suffix: "" }).data;
+
+/** Reads, lays over, checks. Every problem found is in the error, in the order of the keys. */
+export function loadConfig(input: LoadInput): Result<LoadedConfig, ConfigProblem[]> {
+  const layers: Layers = { tree: {}, sources: {}, problems: [], warnings: [] };
+  const found = findFile(input);
+  if (found) readFileLayer(layers, found.path, found.asked);
+  readEnvironment(layers, input.env);
+  readFlags(layers, input.flags);
+
+  const parsed = configSchema.safeParse(layers.tree);
+  if (!parsed.success) {
+    const issues = parsed.error.issues.flatMap((issue) => explain(issue, layers));
+    return err(inFileOrder([...layers.problems, ...issues]));
+  }
+  if (layers.problems.length > 0) return err(inFileOrder(layers.problems));
+  const dataDir = resolve(input.cwd, parsed.data.data_dir ?? defaultDataDir());
+  const misplaced = found && !found.asked ? misplacedDataDir(found.path, dataDir, layers) : undefined;
+  if (misplaced) return err([misplaced]);
+  for (const key of CONFIG_KEYS) layers.sources[key.name] ??= { from: "default", where: "default" };
+  const config: Config = { ...parsed.data, data_dir: dataDir };
+  return ok({ config, sources: layers.sources, file: found?.path ?? null, warnings: layers.warnings });
+}
+
+/** The data directory alone, for what must work while the configuration is broken or not there yet. */
+export function dataDirOf({ flags, env, cwd }: LoadInput): string {
+  return resolve(cwd, flags.data_dir || env.INFERNET_DATA_DIR || defaultDataDir());
+}
+
+function findFile(input: LoadInput): { path: string; asked: boolean } | null {
+  const asked = input.configFile || input.env.INFERNET_CONFIG;
+  if (asked) return { path: resolve(input.cwd, asked), asked: true };
+  const candidates = [join(dataDirOf(input), "config.toml"), join(input.cwd, "config.toml")];
+  const path = candidates.find((candidate) => existsSync(candidate));
+  return path ? { path, asked: false } : null;
+}
+
+function readFileLayer(layers: Layers, path: string, asked: boolean): void {
+  const source: Source = { from: "file", where: path };
+  const broken = (message: string) => layers.problems.push({ key: "", message, source });
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === "ENOENT" && asked ? "there is no such file" : `it cannot be read (${code ?? error})`;
+    broken(why);
+    return;
+  }
+  try {
+    layers.tree = parseToml(text) as Tree;
+  } catch (error) {
+    // smol-toml's message goes on with an excerpt, which could hold a secret: only its first line is shown.
+    const { line, column } = error as { line?: number; column?: number };
+    const first = String((error as Error).message).split("\n", 1)[0];
+    broken(`line ${line ?? "?"}, column ${column ?? "?"}: ${first}`);
+    return;
+  }
+  for (const key of CONFIG_KEYS) if (valueAt(layers.tree, key) !== undefined) layers.sources[key.name] = source;
+}
+
+function readEnvironment(layers: Layers, env: LoadInput["env"]): void {
+  for (const key of CONFIG_KEYS) {
+    const text = env[key.env];
+    if (text) setFromText(layers, key, text, { from: "environment", where: key.env });
+  }
+  const shortForm = env.INFERNET_BACKEND;
+  if (shortForm && !env.INFERNET_NODE_BACKENDS) {
+    const at = shortForm.indexOf("@");
+    const entry = at < 0 ? { kind: shortForm } : { kind: shortForm.slice(0, at), url: shortForm.slice(at + 1) };
+    setValue(layers, "node", "backends", [entry], { from: "environment", where: "INFERNET_BACKEND" });
+  }
+  const known = new Set([...CONFIG_KEYS.map((key) => key.env), ...OTHER_VARIABLES]);
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith("INFERNET_") || known.has(name) || KUBERNETES.test(name)) continue;
+    const section = Object.keys(SECTIONS).find((table) => name.startsWith(`INFERNET_${table.toUpperCase()}_`));
+    if (!section) layers.warnings.push(`the environment variable ${name} is not one of infernet's; it is ignored`);
+    else {
+      const allowed = CONFIG_KEYS.filter((key) => key.section === section).map((key) => key.env);
+      const message = `is unknown; allowed are ${allowed.join(", ")}`;
+      layers.problems.push({ key: name, message, source: { from: "environment", where: name } });
+    }
+  }
+}
+
+/** Variables of the command line that are no keys. */
+const OTHER_VARIABLES = [
+  "INFERNET_CONFIG",
+  "INFERNET_BACKEND",
+  "INFERNET_API_KEY",
+  "INFERNET_URL",
+  "INFERNET_CACHE_DIR",
+];
+/** What Kubernetes puts into a pod's environment for a service named infernet. */
+const KUBERNETES = /_SERVICE_(HOST|PORT)|_PORT(_\d+_(TCP|UDP).*)?$/;
+
+function readFlags(layers: Layers, flags: LoadInput["flags"]): void {
+  for (const key of CONFIG_KEYS) {
+    const text = flags[key.name];
+    if (text !== undefined) setFromText(layers, key, text, { from: "flag", where: `--${key.flag}` });
+  }
+}
+
+function setFromText(layers: Layers, key: ConfigKey, text: string, source: Source): void {
+  const value = fromText(key, text);
+  if (value.ok) setValue(layers, key.section, key.key, value.value, source);
+  else {
+    const shown = key.meta.secret || key.kind === "tables" ? "" : ` ${JSON.stringify(text)}`;
+    layers.problems.push({ key: key.name, message: `the value${shown} is ${value.error}`, source });
+  }
+}
+
+/**
+ * A value written as text. Lists are separated by commas or JSON; tables are JSON. Numbers and booleans that are none
+ * stay text, so that the schema refuses them with what is allowed.
+ */
+function fromText(key: ConfigKey, text: string): Result<unknown, string> {
+  if (key.nullable && text === "") return ok(null);
+  if (key.kind === "integer") return ok(/^[+-]?\d+$/.test(text) ? Number(text) : text);
+  if (key.kind === "boolean") return ok({ true: true, "1": true, false: false, "0": false }[text] ?? text);
+  if (key.kind === "list" && !text.trimStart().startsWith("[")) {
+    const items = text.split(",").map((item) => item.trim());
+    return ok(items.filter((item) => item !== ""));
+  }
+  if (key.kind === "list" || key.kind === "tables") {
+    try {
+      return ok(JSON.parse(text));
+    } catch {
+      return err("not valid JSON");
+    }
+  }
+  return ok(text);
+}
+
+function setValue(layers: Layers, section: string, key: string, value: unknown, source: Source): void {
+  if (section === "") layers.tree[key] = value;
+  else {
+    const table = layers.tree[section] ?? {};
+    // A section that is no table is the file's mistake, which the schema reports.
+    if (!isTree(table)) return;
+    layers.tree[section] = { ...table, [key]: value };
+  }
+  layers.sources[section ? `${section}.${key}` : key] = source;
+}
+
+const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value);
+
+function valueAt(tree: Tree, { section, key }: ConfigKey): unknown {
+  const table = section === "" ? tree : tree[section];
+  return isTree(table) ? table[key] : undefined;
+}
+
+/** An issue of the schema, in words. One line for every unknown key. */
+function explain(issue: z.core.$ZodIssue, layers: Layers): ConfigProblem[] {
+  const { path } = issue;
+  if (issue.code === "unrecognized_keys") {
+    const schema = schemaAt(path);
+    const allowed = path.length === 0 ? [...Object.keys(TOP_KEYS), ...Object.keys(SECTIONS)].join(", ") : "";
+    const names = allowed || (schema ? allowedText(schema).replace("a table with ", "") : "");
+    return issue.keys.map((unknown) => ({
+      key: dotted([...path, unknown]),
+      message: `is unknown; allowed here are ${names}`,
+      source: sourceOf(path, unknown, layers),
+    }));
+  }
+  const schema = schemaAt(path);
+  const secret = path.some((_, i) => (schemaAt(path.slice(0, i + 1))?.meta() as { secret?: boolean })?.secret === true);
+  const value = path.reduce<unknown>(
+    (at, step) => (at as Record<PropertyKey, unknown> | undefined)?.[step],
+    layers.tree,
+  );
+  const shown = secret || value === undefined || isTree(value) ? "" : `${JSON.stringify(value)} is not allowed: `;
+  const own = issue.code === "custom" || issue.code === "invalid_format" ? issue.message : "";
+  const missing = value === undefined && issue.code === "invalid_type" ? "is missing; " : "";
+  const rule = own || `must be ${schema ? allowedText(schema) : issue.message}`;
+  return [{ key: dotted(path), message: `${missing}${shown}${rule}`, source: sourceOf(path, "", layers) }];
+}
+
+function sourceOf(path: readonly PropertyKey[], last: string, layers: Layers): Source {
+  const full = last === "" ? path : [...path, last];
+  const known = layers.sources[full.slice(0, 2).join(".")] ?? layers.sources[String(full[0])];
+  return (
+    known ?? Object.values(layers.sources).find((s) => s.from === "file") ?? { from: "file", where: "config.toml" }
+  );
+}
+
+/** ["node", "backends", 0, "kind"] → `node.backends[0].kind` */
+const dotted = (path: readonly PropertyKey[]): string =>
+  path
+    .map((step, i) => (typeof step === "number" ? `[${step}]` : i === 0 ? String(step) : `.${String(step)}`))
+    .join("");
+
+function inFileOrder(problems: ConfigProblem[]): ConfigProblem[] {
+  const rank = ({ key }: ConfigProblem) => {
+    const i = CONFIG_KEYS.findIndex((known) => key === known.name || key.startsWith(`${known.name}[`));
+    return i < 0 ? CONFIG_KEYS.length : i;
+  };
+  return problems.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** data_dir cannot be said in a file that was found because of another data directory. */
+function misplacedDataDir(path: string, dataDir: string, layers: Layers): ConfigProblem | undefined {
+  const source = layers.sources.data_dir;
+  if (source?.from !== "file" || path === join(dataDir, "config.toml")) return undefined;
+  if (existsSync(join(dataDir, "config.toml"))) {
+    const message = `names ${dataDir}, which has a config.toml of its own; keep one of the two`;
+    return { key: "data_dir", message, source };
+  }
+  return undefined;
+}

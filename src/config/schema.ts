@@ -1,0 +1,308 @@
+// Schema: the one definition of every configuration key: its type, bounds, default and why one would change it. The
+// file, the environment, the flags, `config print` and config.example.toml are all derived from it.
+import { hostname } from "node:os";
+import { z } from "zod";
+import { BACKEND_KINDS } from "../protocol/backend-kinds.ts";
+import { pubkeySchema } from "../protocol/primitives.ts";
+
+/** What a key tells about itself beside its type; read back with `schema.meta()`. */
+export type KeyMeta = {
+  /** One line: what it does and why one would change it. */
+  why: string;
+  /** Never shown in full: `config print` masks it, errors leave the value out. */
+  secret?: boolean;
+  /** For tests and experts: documented, but not in `--help`. */
+  hidden?: boolean;
+  /** Short flag without dashes beside the long one, e.g. "port" for `--server-port`. */
+  alias?: string;
+  /** Shown (commented out) in config.example.toml where the default is empty or differs per machine. */
+  example?: string;
+  /** What a value may be, where its type does not say it all. */
+  allowed?: string;
+};
+
+const key = <T extends z.ZodType>(schema: T, why: string, more: Omit<KeyMeta, "why"> = {}): T =>
+  schema.meta({ why, ...more });
+
+const int = (min: number, max: number) => z.int().min(min).max(max);
+const seconds = (max = 86_400) => int(1, max);
+const optionalText = () => z.string().min(1).nullable().default(null);
+/** µ$ per million tokens. A billion is 1,000 USD. */
+const price = () => int(0, 1_000_000_000_000);
+const names = (max: number) => z.array(z.string().min(1).max(max)).max(256).default([]);
+
+function isUrlOf(...schemes: string[]): (value: string) => boolean {
+  return (value) => {
+    const url = URL.parse(value);
+    return url !== null && schemes.includes(url.protocol.slice(0, -1)) && url.username === "" && url.password === "";
+  };
+}
+const url = (...schemes: string[]) => {
+  const allowed = `an address beginning with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}, without credentials`;
+  return z
+    .string()
+    .refine(isUrlOf(...schemes), `must be ${allowed}`)
+    .meta({ allowed });
+};
+const httpUrl = () => url("http", "https");
+
+/** A coordinator a node dials, with the key it must prove (SPEC: never trusted on first use). */
+export const coordinatorEntrySchema = z.strictObject({ url: httpUrl(), pubkey: pubkeySchema });
+
+/** One inference server the node fronts. */
+export const backendEntrySchema = z
+  .strictObject({
+    kind: z.enum(BACKEND_KINDS),
+    /** Left out: the kind's usual address on this machine. */
+    url: httpUrl().optional(),
+    api_key: z.string().min(1).meta({ secret: true }).optional(),
+    /** The upstream coordinator's key, for kind `infernet`. */
+    pubkey: pubkeySchema.optional(),
+  })
+  .refine((entry) => entry.kind !== "infernet" || (entry.url !== undefined && entry.pubkey !== undefined), {
+    error: 'needs "url" and "pubkey" with kind "infernet"',
+  });
+export type BackendEntry = z.output<typeof backendEntrySchema>;
+
+/** What a coordinator may ask of a node beside inference. */
+export const NODE_COMMANDS = ["models", "drain", "resume", "refresh"] as const;
+
+const server = z.strictObject({
+  host: key(
+    z.string().min(1).default("127.0.0.1"),
+    "Address to listen on. 0.0.0.0 opens it to the network: then set public_url or allowed_hosts, and TLS.",
+    { alias: "host" },
+  ),
+  port: key(int(0, 65_535).default(46_337), "Port to listen on (INFER on a phone's keypad). 0 takes a free one.", {
+    alias: "port",
+  }),
+  public_url: key(
+    httpUrl().nullable().default(null),
+    "How others reach this instance; goes into join tokens and links.",
+    {
+      alias: "public-url",
+      example: "https://infer.example.org",
+    },
+  ),
+  allowed_hosts: key(
+    names(255),
+    "Host headers answered beside loopback and public_url; anything else gets 421 (DNS rebinding).",
+    { example: '["infer.lan:46337"]' },
+  ),
+  tls_cert: key(optionalText(), "PEM file with the certificate chain, to serve TLS directly. Needs tls_key.", {
+    example: "/etc/infernet/cert.pem",
+  }),
+  tls_key: key(optionalText(), "PEM file with the certificate's private key (the file's path).", {
+    example: "/etc/infernet/key.pem",
+  }),
+  cors_origins: key(z.array(httpUrl()).max(256).default([]), "Origins of web pages that may call the client API.", {
+    example: '["https://chat.example.org"]',
+  }),
+  max_body_mib: key(int(1, 1024).default(32), "Largest request body of a client, in MiB. Images in messages count."),
+  idle_timeout_s: key(int(20, 255).default(120), "Seconds a connection may be silent before it is closed."),
+  keep_alive_s: key(
+    int(1, 15).default(15),
+    "Seconds of silence in a stream before a comment is sent, so that proxies do not cut a slow prefill.",
+  ),
+});
+
+const database = z.strictObject({
+  url: key(
+    url("http", "https", "libsql").nullable().default(null),
+    "A libSQL server, for more than one coordinator. Left out: a file in the data directory.",
+    { example: "libsql://db.example.org" },
+  ),
+  auth_token: key(optionalText(), "Token for that server.", { secret: true, example: "…" }),
+  max_page_count: key(
+    int(1, 4_294_967_294).nullable().default(null),
+    "Stops the file from growing; to test a full disk.",
+    {
+      hidden: true,
+      example: "100000",
+    },
+  ),
+});
+
+const coordinator = z.strictObject({
+  registration: key(
+    z.enum(["token", "approval", "open"]).default("token"),
+    "Who may offer inference: bearers of a join token, those an admin approves, or everybody.",
+    { alias: "registration" },
+  ),
+  accept_auth_v1: key(
+    z.boolean().default(true),
+    "Accept v1 signatures on the polling routes, for existing Infernet daemons. v1 names no recipient: off is safer.",
+  ),
+  require_api_key: key(z.boolean().default(true), "Clients need an API key. Off: whoever reaches the port may use it."),
+  queue_limit: key(
+    int(0, 100_000).default(256),
+    "Jobs that may wait for a free slot, per model; beyond it clients get 429.",
+  ),
+  queue_timeout_s: key(seconds().default(300), "Seconds a job may wait for a slot before it expires."),
+  connect_timeout_s: key(
+    seconds(3600).default(10),
+    "Seconds from dispatch to the node's first sign; then another node is tried.",
+  ),
+  first_token_timeout_s: key(
+    seconds().default(300),
+    "Seconds to the first token; a cold model is loaded in this time.",
+  ),
+  between_tokens_timeout_s: key(
+    seconds().default(120),
+    "Seconds between two tokens before the attempt counts as failed.",
+  ),
+  stalled_reader_timeout_s: key(
+    seconds().default(60),
+    "Seconds a chat's reader may take nothing before it counts as gone.",
+  ),
+  max_attempts: key(int(1, 10).default(3), "Nodes tried for one job before its first token."),
+  resume_grace_s: key(
+    int(0, 600).default(10),
+    "Seconds a running job waits for its node's broken link to come back before the attempt counts as lost.",
+  ),
+  drain_timeout_s: key(int(0, 3600).default(30), "Seconds running jobs may go on after SIGTERM."),
+  default_max_tokens: key(
+    int(1, 10_000_000).default(4096),
+    "Most tokens of an answer where the client names no limit; it is held to.",
+  ),
+  price_input_min: key(price().default(0), "Lowest price a node may ask for prompt tokens, in µ$ per million."),
+  price_input_max: key(price().default(1_000_000_000), "Highest price for prompt tokens, in µ$ per million."),
+  price_output_min: key(price().default(0), "Lowest price a node may ask for output tokens, in µ$ per million."),
+  price_output_max: key(price().default(1_000_000_000), "Highest price for output tokens, in µ$ per million."),
+});
+
+const node = z.strictObject({
+  name: key(
+    z
+      .string()
+      .min(1)
+      .max(128)
+      .default(() => hostname().slice(0, 128) || "node"),
+    "What others see. Default: the machine's name.",
+    {
+      example: "gpu-1",
+    },
+  ),
+  coordinators: key(
+    z.array(coordinatorEntrySchema).max(16).default([]),
+    "Coordinators to dial, each with its public key. `infernet setup --join TOKEN` writes them.",
+    { example: '[{ url = "https://infer.example.org", pubkey = "<64 hex digits>" }]' },
+  ),
+  join_token: key(
+    optionalText(),
+    "Admits this node, once; carries address and key of its coordinator, so nothing else is needed.",
+    { secret: true, alias: "join", example: "…" },
+  ),
+  slots: key(int(0, 4096).default(0), "Jobs run side by side. 0 asks the backend."),
+  price_input: key(price().default(0), "What you ask for prompt tokens, in µ$ per million."),
+  price_output: key(price().default(0), "What you ask for output tokens, in µ$ per million."),
+  allow_commands: key(
+    z
+      .array(z.enum(NODE_COMMANDS))
+      .max(NODE_COMMANDS.length)
+      .default([...NODE_COMMANDS]),
+    "What a coordinator may ask of this node: install and remove models, drain, resume, refresh.",
+  ),
+  insecure: key(
+    z.boolean().default(false),
+    "Dial coordinators beyond private networks without TLS. Prompts then travel in the clear.",
+    { alias: "insecure" },
+  ),
+  probe: key(z.boolean().default(true), "Look for inference servers on this machine where no backend is configured."),
+  backends: key(
+    z.array(backendEntrySchema).max(64).default([]),
+    "Inference servers to front. Left empty: those found on this machine, else the embedded engine.",
+    { example: '[{ kind = "ollama", url = "http://127.0.0.1:11434" }]' },
+  ),
+});
+
+const engine = z.strictObject({
+  models: key(names(4096), "GGUF files for the embedded engine. Left empty: its demo model.", {
+    example: '["/models/llama-3.2-1b-q4_k_m.gguf"]',
+  }),
+  threads: key(int(1, 1024).default(1), "CPU threads. More than the free cores is far slower than one."),
+  context_length: key(
+    int(64, 10_000_000).nullable().default(null),
+    "Tokens of context. Left out: what the model was made for.",
+    {
+      example: "8192",
+    },
+  ),
+  slots: key(int(1, 256).default(1), "Answers generated side by side; each takes memory for its context."),
+});
+
+const scheduler = z.strictObject({
+  strategy: key(
+    z.enum(["balanced", "cheapest", "fastest"]).default("balanced"),
+    "How a node is chosen where the client does not say.",
+  ),
+});
+
+const privacy = z.strictObject({
+  retain_content_hours: key(
+    int(0, 8760).default(24),
+    "Hours that prompts and answers of finished asynchronous jobs are kept, then really deleted. Chats are never kept.",
+  ),
+});
+
+const billing = z.strictObject({
+  mode: key(z.enum(["off"]).default("off"), "Nothing is charged; usage is metered all the same."),
+});
+
+const log = z.strictObject({
+  level: key(z.enum(["debug", "info", "warn", "error", "silent"]).default("info"), "The least that is logged.", {
+    alias: "log-level",
+  }),
+  format: key(z.enum(["auto", "text", "json"]).default("auto"), "auto: text on a terminal, JSON otherwise.", {
+    alias: "log-format",
+  }),
+});
+
+/** The tables of config.toml, in the order they are printed. */
+export const SECTIONS = { server, database, coordinator, node, engine, scheduler, privacy, billing, log } as const;
+
+/** Keys above the first table. */
+export const TOP_KEYS = {
+  mode: key(
+    z.enum(["both", "coordinator", "node"]).default("both"),
+    "both: one process that is coordinator and node. coordinator: the control plane. node: serves this machine's models.",
+    { alias: "mode" },
+  ),
+  data_dir: key(
+    optionalText(),
+    "Where keys, database and logs live. Default: the platform's convention, e.g. ~/.local/share/infernet.",
+    { alias: "data-dir", example: "/var/lib/infernet" },
+  ),
+} as const;
+
+export const configSchema = z
+  .strictObject({
+    ...TOP_KEYS,
+    server: server.prefault({}),
+    database: database.prefault({}),
+    coordinator: coordinator.prefault({}),
+    node: node.prefault({}),
+    engine: engine.prefault({}),
+    scheduler: scheduler.prefault({}),
+    privacy: privacy.prefault({}),
+    billing: billing.prefault({}),
+    log: log.prefault({}),
+  })
+  .superRefine(({ server: s, coordinator: c }, ctx) => {
+    const refuse = (path: [string, string], message: string) => ctx.addIssue({ code: "custom", path, message });
+    if (s.tls_cert !== null && s.tls_key === null)
+      refuse(["server", "tls_key"], "is needed where server.tls_cert is set");
+    if (s.tls_key !== null && s.tls_cert === null)
+      refuse(["server", "tls_cert"], "is needed where server.tls_key is set");
+    if (c.price_input_min > c.price_input_max)
+      refuse(["coordinator", "price_input_min"], "must not be above coordinator.price_input_max");
+    if (c.price_output_min > c.price_output_max)
+      refuse(["coordinator", "price_output_min"], "must not be above coordinator.price_output_max");
+  });
+
+/** A checked configuration. Amounts in µ$ per million tokens; `_s` seconds; `null` where a key is left out. */
+export type Config = Omit<z.output<typeof configSchema>, "data_dir"> & {
+  /** Absolute path. */
+  data_dir: string;
+};
+export type Mode = Config["mode"];
