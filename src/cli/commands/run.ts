@@ -1,0 +1,63 @@
+// infernet run: loads the configuration, starts the mode, prints how to reach it, and stops it on a signal.
+import type { LoadedConfig, Mode } from "../../config.ts";
+import { createLog, type Log } from "../../lib/log.ts";
+import type { Running, StartMode } from "../../modes/running.ts";
+import { banner } from "../banner.ts";
+import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
+import { type Context, type GlobalOptions, requireConfig } from "../context.ts";
+
+export async function run(context: Context, options: GlobalOptions): Promise<ExitCode> {
+  const loaded = await requireConfig(context, options);
+  checkForRun(loaded);
+  const log = await openLog(context, loaded);
+  const stopAsked = waitForStop(context);
+  const start = await loadMode(loaded.config.mode);
+  const running = await Promise.race([start({ config: loaded.config, log }), stopAsked.first]);
+  if (typeof running === "string") return EXIT.good;
+  context.terminal.err(banner(running, { colors: context.terminal.colors, showKey: context.terminal.stderrIsTty }));
+  const end = await Promise.race([stopAsked.first, running.failed]);
+  const stopping = running.stop(typeof end === "string" ? end : end.message).then(() => "stopped" as const);
+  await Promise.race([stopping, stopAsked.second]);
+  if (end instanceof Error) throw new CliError(`it had to stop: ${end.message}`, { cause: end });
+  return EXIT.good;
+}
+
+async function loadMode(mode: Mode): Promise<StartMode> {
+  if (mode === "coordinator") return (await import("../../modes/coordinator.ts")).start;
+  if (mode === "node") return (await import("../../modes/node.ts")).start;
+  return (await import("../../modes/both.ts")).start;
+}
+
+/** Resolves `first` at the first signal; `second` at a SIGINT after it, for users who will not wait. */
+function waitForStop(context: Context): { first: Promise<string>; second: Promise<"hurried"> } {
+  const first = Promise.withResolvers<string>();
+  const second = Promise.withResolvers<"hurried">();
+  let seen = 0;
+  context.onSignal((signal) => {
+    seen += 1;
+    if (seen === 1) {
+      first.resolve(signal);
+      if (context.terminal.stderrIsTty) context.terminal.err("\nStopping; Ctrl-C again to stop at once.\n");
+    } else if (signal === "SIGINT") second.resolve("hurried");
+  });
+  return { first: first.promise, second: second.promise };
+}
+
+/** The program's log, as `[log]` says. */
+async function openLog({ terminal }: Context, { config }: LoadedConfig): Promise<Log> {
+  const { level, format } = config.log;
+  const text = format === "text" || (format === "auto" && terminal.stderrIsTty);
+  return createLog({ level, format: text ? "text" : "json", write: terminal.err, colors: terminal.colors });
+}
+
+function checkForRun({ config }: LoadedConfig): void {
+  const { coordinators, join_token } = config.node;
+  if (config.mode === "node" && coordinators.length === 0 && join_token === null) {
+    throw new CliError("a node needs a coordinator, and none is configured (node.coordinators)", {
+      exitCode: EXIT.usage,
+      hint: "`infernet setup --join TOKEN`, with a token from `infernet join-token create` on the coordinator",
+    });
+  }
+}
+
+export type { Running };

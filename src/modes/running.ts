@@ -1,0 +1,24 @@
+// Running: what a mode gets from the command line and gives back once it answers.
+import type { Config, Mode } from "../config.ts";
+import type { Log } from "../lib/log.ts";
+import type { Pubkey } from "../protocol/primitives.ts";
+
+export type StartInput = { config: Config; log: Log };
+
+/** A started instance. Everything beside `stop` is for the banner and DATA/instance.json. */
+export type Running = {
+  mode: Mode;
+  /** Base address reachable from this machine, without a slash at the end. */
+  url: string;
+  pubkey: Pubkey;
+  /** A model to try in the banner's call, and whether it is the demo model; null where none is served yet. */
+  model: { name: string; demo: boolean } | null;
+  /** The key kept in DATA/local-api-key, for the banner's call; null where none is needed or kept. */
+  apiKey: string | null;
+  /** Resolves once a fault makes going on impossible (never, in a normal life). */
+  failed: Promise<Error>;
+  /** Drains and lets everything go. Safe to call once. */
+  stop(reason: string): Promise<void>;
+};
+
+export type StartMode = (input: StartInput) => Promise<Running>;
