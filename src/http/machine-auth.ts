@@ -1,0 +1,73 @@
+// Machine authentication: from a web request to a verified caller and the bytes it signed, or the answer that refuses.
+
+import type { AuthRefusal } from "../identity/auth-refusal.ts";
+import {
+  type BodyError,
+  type MachineRoute,
+  type VerifiedRequest,
+  type VerifyDeps,
+  verifyMachineRequest,
+} from "../identity/verify-request.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { AUTH_HEADER } from "../protocol/auth-envelope.ts";
+
+/** Largest body on machine routes. */
+export const MAX_MACHINE_BODY_BYTES = 1024 * 1024;
+
+/**
+ * Verifies a request and reads its body. The route must not have parsed the body: it is hashed as received.
+ * The refusal is ready to be sent.
+ */
+export async function authenticateMachine(
+  deps: VerifyDeps,
+  request: Request,
+  route: MachineRoute,
+): Promise<Result<VerifiedRequest, Response>> {
+  const verified = await verifyMachineRequest(
+    deps,
+    {
+      method: request.method,
+      pathWithQuery: pathWithQuery(request.url),
+      header: request.headers.get(AUTH_HEADER),
+      body: () => readBounded(request, MAX_MACHINE_BODY_BYTES),
+    },
+    route,
+  );
+  return verified.ok ? verified : err(refusalResponse(verified.error));
+}
+
+/** `{"error": "message", "code": "…"}`, as every refusal of a machine route looks. */
+export function refusalResponse({ code, message, status }: AuthRefusal): Response {
+  const headers: Record<string, string> = status === 401 ? { "www-authenticate": "X-Infernet-Auth" } : {};
+  return Response.json({ error: message, code }, { status, headers });
+}
+
+/** The path and query of a request's address, as the server gives them: not parsed again, so nothing is normalised. */
+function pathWithQuery(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  return start === -1 ? "/" : url.slice(start);
+}
+
+/** The raw body. A declared length over the limit is refused unread, an undeclared one as soon as it goes over. */
+export async function readBounded(request: Request, limitBytes: number): Promise<Result<Uint8Array, BodyError>> {
+  const declared = request.headers.get("content-length");
+  if (declared !== null && Number(declared) > limitBytes) return err("body_too_large");
+  if (request.body === null) return ok(new Uint8Array(0));
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  const reader = request.body.getReader();
+  try {
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      bytes += piece.value.byteLength;
+      if (bytes > limitBytes) {
+        await reader.cancel();
+        return err("body_too_large");
+      }
+      chunks.push(piece.value);
+    }
+  } catch {
+    // The connection broke; there is nobody left to tell more.
+    return err("body_incomplete");
+  }
+  return ok(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes));
+}
