@@ -12,6 +12,7 @@ const ROOMS = [
   "daemon",
   "backends",
   "identity",
+  "admin",
   "settlement",
   "solana",
   "verification",

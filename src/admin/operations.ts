@@ -1,0 +1,191 @@
+// Operations: everything an operator can ask of an instance, with the shape of question and answer. The local routes,
+// the commands that call them and the direct implementation are all typed by this one table.
+import { z } from "zod";
+import type { Result } from "../lib/result.ts";
+import { pubkeySchema } from "../protocol/primitives.ts";
+
+/** Longest name of a key or node, in UTF-16 units. */
+const nameSchema = z.string().trim().min(1).max(128);
+const idSchema = z.string().min(1).max(64);
+const timeMs = z.int().min(0);
+const pubkeyOnly = z.strictObject({ pubkey: pubkeySchema });
+const nothing = z.strictObject({});
+
+/** Who a join token or an approval lets in (SPEC §3 `register`). */
+export const NODE_ROLES = ["provider", "aggregator", "client"] as const;
+const roleSchema = z.enum(NODE_ROLES);
+
+const keyRow = z.object({
+  id: z.string(),
+  name: z.string(),
+  /** First signs of the key, to tell keys apart; useless without the rest. */
+  prefix: z.string(),
+  created_at_ms: timeMs,
+  last_used_at_ms: timeMs.nullable(),
+  revoked_at_ms: timeMs.nullable(),
+});
+export type KeyRow = z.output<typeof keyRow>;
+
+const joinTokenRow = z.object({
+  id: z.string(),
+  role: roleSchema,
+  created_at_ms: timeMs,
+  expires_at_ms: timeMs,
+  state: z.enum(["open", "used", "expired", "revoked"]),
+  /** The node it let in. */
+  used_by: z.string().nullable(),
+});
+export type JoinTokenRow = z.output<typeof joinTokenRow>;
+
+const nodeRow = z.object({
+  pubkey: pubkeySchema,
+  name: z.string().nullable(),
+  role: roleSchema,
+  status: z.enum(["approved", "pending", "allowed", "ejected"]),
+  /** It holds a link now; false as well where no instance runs. */
+  online: z.boolean(),
+  models: z.array(z.string()),
+  slots: z.int().min(0),
+  running: z.int().min(0),
+  last_seen_at_ms: timeMs.nullable(),
+});
+export type NodeRow = z.output<typeof nodeRow>;
+
+const modelRow = z.object({
+  name: z.string(),
+  nodes: z.int().min(0),
+  slots: z.int().min(0),
+  running: z.int().min(0),
+  /** The largest among the nodes; null where none says. */
+  context_length: z.int().min(1).nullable(),
+  demo: z.boolean(),
+});
+export type ModelRow = z.output<typeof modelRow>;
+
+const statusSchema = z.object({
+  /** False where the answer was made from the data directory alone. */
+  running: z.boolean(),
+  mode: z.enum(["both", "coordinator", "node"]),
+  version: z.string(),
+  pubkey: pubkeySchema,
+  url: z.string().nullable(),
+  pid: z.int().nullable(),
+  started_at_ms: timeMs.nullable(),
+  nodes: z.object({ online: z.int().min(0), known: z.int().min(0), pending: z.int().min(0) }),
+  models: z.array(modelRow),
+  jobs: z.object({ queued: z.int().min(0), running: z.int().min(0) }),
+  /** Of a node: the coordinators it dials. */
+  coordinators: z.array(
+    z.object({
+      url: z.string(),
+      state: z.enum(["connected", "pending", "connecting", "refused"]),
+      /** Why it is not connected, where that is known. */
+      error: z.string().nullable(),
+    }),
+  ),
+});
+export type Status = z.output<typeof statusSchema>;
+
+export type AdminErrorCode =
+  /** The input does not fit its shape. */
+  | "invalid"
+  /** No such key, token or node. */
+  | "not_found"
+  /** It is in the way of something that is there already. */
+  | "conflict"
+  /** This instance does not do that, e.g. keys at a node. */
+  | "not_available"
+  /** The storage is full or busy. */
+  | "storage_failed";
+
+/** What happened, to which thing; `hint`: what to do next. */
+export type AdminError = { code: AdminErrorCode; message: string; hint?: string | undefined };
+
+export type Operation<I extends z.ZodType = z.ZodType, O extends z.ZodType = z.ZodType> = {
+  method: "GET" | "POST" | "DELETE";
+  /** Below LOCAL_PREFIX; `:name` is filled from the input's field of that name. */
+  path: string;
+  input: I;
+  output: O;
+};
+
+/** All operations live below this path, in tier `local`. */
+export const LOCAL_PREFIX = "/api/v1/local";
+
+const operation = <I extends z.ZodType, O extends z.ZodType>(
+  method: Operation["method"],
+  path: string,
+  input: I,
+  output: O,
+): Operation<I, O> => ({ method, path, input, output });
+
+export const OPERATIONS = {
+  status: operation("GET", "/status", nothing, statusSchema),
+  listModels: operation("GET", "/models", nothing, z.object({ models: z.array(modelRow) })),
+
+  /** The key itself is in this answer only; what is stored is a keyed hash. */
+  createKey: operation(
+    "POST",
+    "/keys",
+    z.strictObject({ name: nameSchema }),
+    z.object({ id: z.string(), key: z.string() }),
+  ),
+  listKeys: operation("GET", "/keys", nothing, z.object({ keys: z.array(keyRow) })),
+  revokeKey: operation("DELETE", "/keys/:id", z.strictObject({ id: idSchema }), z.object({ id: z.string() })),
+
+  createJoinToken: operation(
+    "POST",
+    "/join-tokens",
+    z.strictObject({
+      role: roleSchema.default("provider"),
+      /** Address the node is to dial; left out: the public or own address. */
+      url: z.string().max(256).optional(),
+      expires_in_s: z
+        .int()
+        .min(60)
+        .max(30 * 86_400)
+        .default(86_400),
+    }),
+    z.object({ id: z.string(), token: z.string(), url: z.string(), expires_at_ms: timeMs }),
+  ),
+  listJoinTokens: operation("GET", "/join-tokens", nothing, z.object({ tokens: z.array(joinTokenRow) })),
+  revokeJoinToken: operation(
+    "DELETE",
+    "/join-tokens/:id",
+    z.strictObject({ id: idSchema }),
+    z.object({ id: z.string() }),
+  ),
+
+  listNodes: operation("GET", "/nodes", nothing, z.object({ nodes: z.array(nodeRow) })),
+  /** Lets in a node that waits for it. */
+  approveNode: operation("POST", "/nodes/:pubkey/approve", pubkeyOnly, pubkeyOnly),
+  /** Lets a key in before it has ever called. */
+  allowNode: operation(
+    "POST",
+    "/nodes/:pubkey/allow",
+    z.strictObject({ pubkey: pubkeySchema, role: roleSchema.default("provider") }),
+    pubkeyOnly,
+  ),
+  /** Takes a node's work and its way in. */
+  ejectNode: operation(
+    "POST",
+    "/nodes/:pubkey/eject",
+    z.strictObject({ pubkey: pubkeySchema, reason: z.string().max(512).optional() }),
+    pubkeyOnly,
+  ),
+
+  /** `file`: absolute path on the instance's machine; must not exist. */
+  backup: operation(
+    "POST",
+    "/backup",
+    z.strictObject({ file: z.string().min(1).max(4096) }),
+    z.object({ file: z.string(), bytes: z.int().min(0) }),
+  ),
+} as const;
+
+export type OperationName = keyof typeof OPERATIONS;
+export type Input<N extends OperationName> = z.input<(typeof OPERATIONS)[N]["input"]>;
+export type Output<N extends OperationName> = z.output<(typeof OPERATIONS)[N]["output"]>;
+
+/** All operations as functions. Two implementations: over the local routes (cli), and direct.ts. */
+export type Admin = { [N in OperationName]: (input: Input<N>) => Promise<Result<Output<N>, AdminError>> };

@@ -1,0 +1,67 @@
+// Local routes: `/api/v1/local/*`, how the commands of this machine reach a running instance. Each is an operation of
+// admin, read from its table; the server has already checked that the caller holds the instance's own key.
+import { z } from "zod";
+import {
+  type Admin,
+  type AdminError,
+  type AdminErrorCode,
+  LOCAL_PREFIX,
+  OPERATIONS,
+  type OperationName,
+} from "../admin/operations.ts";
+import type { Result } from "../lib/result.ts";
+
+export type LocalInput = {
+  /** The parsed JSON body; undefined where there was none. */
+  body: unknown;
+  /** Path parameters by name, decoded. */
+  params: Record<string, string>;
+  query: URLSearchParams;
+};
+/** `body` is JSON: `{"data": …}` or `{"error": "message", "code": "…", "hint"?: "…"}`. */
+export type LocalAnswer = { status: number; body: unknown };
+export type Route = {
+  method: "GET" | "POST" | "DELETE";
+  /** With `:name` for parameters. */
+  path: string;
+  tier: "local";
+  handle(input: LocalInput): Promise<LocalAnswer>;
+};
+
+const STATUS: Record<AdminErrorCode, number> = {
+  invalid: 400,
+  not_found: 404,
+  conflict: 409,
+  not_available: 409,
+  storage_failed: 503,
+};
+
+/** One route for each operation. */
+export function localRoutes(admin: Admin): Route[] {
+  const names = Object.keys(OPERATIONS) as OperationName[];
+  return names.map((name) => ({
+    method: OPERATIONS[name].method,
+    path: LOCAL_PREFIX + OPERATIONS[name].path,
+    tier: "local",
+    handle: (input) => answer(name, admin[name], input),
+  }));
+}
+
+async function answer(
+  name: OperationName,
+  act: Admin[OperationName],
+  { body, params }: LocalInput,
+): Promise<LocalAnswer> {
+  const fields = body === undefined || body === null ? {} : body;
+  if (typeof fields !== "object" || Array.isArray(fields))
+    return refuse({ code: "invalid", message: "the body must be a JSON object" });
+  const input = OPERATIONS[name].input.safeParse({ ...fields, ...params });
+  if (!input.success) return refuse({ code: "invalid", message: z.prettifyError(input.error).replaceAll("\n", " ") });
+  // The table ties name, input and function together; TypeScript cannot follow that through a union.
+  const result = await (act as (input: unknown) => Promise<Result<unknown, AdminError>>)(input.data);
+  return result.ok ? { status: 200, body: { data: result.value } } : refuse(result.error);
+}
+
+function refuse({ code, message, hint }: AdminError): LocalAnswer {
+  return { status: STATUS[code], body: { error: message, code, ...(hint === undefined ? {} : { hint }) } };
+}
