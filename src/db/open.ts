@@ -1,0 +1,50 @@
+// Open: makes the database, embedded or on a server, into the one type that everything else works with.
+import { type EmbeddedFile, openEmbedded } from "./embedded.ts";
+import { toStorageError } from "./errors.ts";
+import { type Drizzle, drizzleOver, type Execute, type SqlRow, type SqlValue } from "./executor.ts";
+import { createWriter, type Writer, type WriterOptions } from "./writer.ts";
+
+export type Db = {
+  readonly kind: "embedded" | "server";
+  /** The database's file; null on a server. */
+  readonly path: string | null;
+  /** Sees what is committed, never a write under way. */
+  readonly read: Drizzle;
+  readonly writer: Writer;
+  /** One plain reading statement, for the few that the builder is too slow or too narrow for. */
+  query(sql: string, params?: readonly SqlValue[]): Promise<SqlRow[]>;
+  /** Finishes what is queued, then lets go of the file or the server. */
+  close(): Promise<void>;
+};
+
+export type DatabaseAddress = { path: string } | { url: string; authToken?: string };
+
+/** Opens without migrating (see migrate.ts). Throws StorageError where the file or the server is not to be had. */
+export async function openDatabase(address: DatabaseAddress, options: WriterOptions = {}): Promise<Db> {
+  try {
+    if ("path" in address) return assemble("embedded", address.path, openEmbedded(address.path), options);
+    // Only here, so that one's own file does not pay for the network client.
+    const { openServer } = await import("./server.ts");
+    const server = openServer(address);
+    await server.read("SELECT 1", []);
+    return assemble("server", null, server, options);
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
+function assemble(kind: Db["kind"], path: string | null, file: EmbeddedFile, options: WriterOptions): Db {
+  const writer = createWriter(file.write, options);
+  const read: Execute = file.read;
+  return {
+    kind,
+    path,
+    read: drizzleOver(read),
+    writer,
+    query: async (sql, params = []) => await read(sql, params),
+    async close() {
+      await writer.close();
+      file.close();
+    },
+  };
+}

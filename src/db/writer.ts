@@ -1,0 +1,230 @@
+// Writer: the only way to change the database. Writes are queued, and those that wait together share one transaction
+// (group commit): one wait for the disk serves them all. Nobody is told "done" before the commit.
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { WriteConnection } from "./connection.ts";
+import { StorageError, storageFault, toStorageError } from "./errors.ts";
+import { type Drizzle, drizzleOver, type Execute, type SqlValue } from "./executor.ts";
+
+/** Writes that may wait; the next is refused with `storage_busy`. */
+const MAX_QUEUED = 20_000;
+/** A group is closed after so many writes or so much time, so that the first of it need not wait for ever. */
+const MAX_GROUP = 512;
+const MAX_GROUP_MS = 8;
+
+export type WriteOptions = {
+  /** True (default): resolves once the write would survive a loss of power. False: a crash of the process only. */
+  durable?: boolean;
+};
+
+export type Writer = {
+  /**
+   * Runs `op` in a transaction and resolves with its value after the commit. A throw undoes what `op` wrote, and
+   * nothing else. `op` awaits nothing but its own statements: every other write waits for it. Rejects with what `op`
+   * threw, or with a StorageError. Must not be called inside an `op`.
+   */
+  transact<T>(op: (tx: Drizzle) => Promise<T>, options?: WriteOptions): Promise<T>;
+  /** One plain statement for many rows, all or none; the quick way for hot statements. */
+  batch(sql: string, rows: readonly (readonly SqlValue[])[], options?: WriteOptions): Promise<void>;
+  /** Has the connection to itself, between two groups and outside any transaction. */
+  exclusive<T>(act: (connection: WriteConnection) => Promise<T>): Promise<T>;
+  /** Resolves when nothing is queued or under way. */
+  drain(): Promise<void>;
+  /** Refuses new writes from now on and drains. */
+  close(): Promise<void>;
+  stats(): WriterStats;
+};
+export type WriterStats = { queued: number; groups: number; writes: number };
+
+export type WriterOptions = {
+  maxQueued?: number;
+  maxGroup?: number;
+  maxGroupMs?: number;
+  /** Milliseconds of a clock that never goes back. */
+  monotonicMs?: () => number;
+  /** Told of faults that no caller hears of: housekeeping that failed and will be tried again. */
+  onFault?: (fault: StorageError) => void;
+};
+
+/** One queued write. `perform` runs it; `done` and `failed` tell its caller how it ended. */
+type Entry = {
+  durable: boolean;
+  alone: boolean;
+  perform(group: Group): Promise<unknown> | unknown;
+  done(value: unknown): void;
+  failed(error: unknown): void;
+};
+/** What the writes of one transaction share. `lost` is set once the whole transaction is gone. */
+type Group = { lost: StorageError | null };
+
+export function createWriter(connection: WriteConnection, options: WriterOptions = {}): Writer {
+  const { maxQueued = MAX_QUEUED, maxGroup = MAX_GROUP, maxGroupMs = MAX_GROUP_MS } = options;
+  const monotonicMs = options.monotonicMs ?? (() => performance.now());
+  const insideOp = new AsyncLocalStorage<{ open: boolean }>();
+  const stats = { groups: 0, writes: 0 };
+  const idle: (() => void)[] = [];
+  const queue: Entry[] = [];
+  let durableQueued = 0;
+  let running = false;
+  let closed = false;
+
+  function enqueue<T>(durable: boolean, alone: boolean, perform: (group: Group) => Promise<T> | T): Promise<T> {
+    if (closed) return Promise.reject(new StorageError("storage_failed", "the database is closed; start it again"));
+    if (insideOp.getStore()?.open === true) {
+      return Promise.reject(new Error("a write inside a write would wait for itself: use the tx that was given"));
+    }
+    if (queue.length >= maxQueued) {
+      const message = `${queue.length} writes wait already; try again in a moment, and look at the disk if this lasts`;
+      return Promise.reject(new StorageError("storage_busy", message));
+    }
+    return new Promise<T>((resolve, reject) => {
+      queue.push({ durable, alone, perform, done: (value) => resolve(value as T), failed: reject });
+      if (durable) durableQueued += 1;
+      if (running) return;
+      running = true;
+      // At the end of this turn of the event loop, so that what arrives in it shares the group.
+      setImmediate(() => void work());
+    });
+  }
+
+  async function work(): Promise<void> {
+    while (queue.length > 0) {
+      if (queue[0]?.alone === true) await runAlone();
+      else await runGroup();
+      // Lets sockets and timers in between two groups.
+      if (queue.length > 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    running = false;
+    for (const resolve of idle.splice(0)) resolve();
+  }
+
+  function next(): Entry | undefined {
+    const entry = queue.shift();
+    if (entry?.durable === true) durableQueued -= 1;
+    return entry;
+  }
+
+  async function runAlone(): Promise<void> {
+    const entry = next();
+    if (entry === undefined) return;
+    try {
+      entry.done(await entry.perform({ lost: null }));
+    } catch (error) {
+      entry.failed(storageFault(error));
+      await quietly(() => connection.rollback());
+    }
+  }
+
+  async function runGroup(): Promise<void> {
+    // A group is durable or not from its start on: SQLite does not change its mind inside a transaction.
+    const durable = durableQueued > 0;
+    const group: Group = { lost: null };
+    const kept: { entry: Entry; value: unknown }[] = [];
+    try {
+      await connection.begin(durable);
+    } catch (error) {
+      for (const entry of queue.splice(0, maxGroup)) {
+        if (entry.durable) durableQueued -= 1;
+        entry.failed(toStorageError(error));
+      }
+      return;
+    }
+    const startedMs = monotonicMs();
+    for (let taken = 0; taken < maxGroup && group.lost === null; taken += 1) {
+      const head = queue[0];
+      if (head === undefined || head.alone || (head.durable && !durable)) break;
+      if (taken > 0 && monotonicMs() - startedMs > maxGroupMs) break;
+      next();
+      const outcome = await runInSavepoint(head, group);
+      if (outcome !== null) kept.push(outcome);
+    }
+    await finish(group, kept);
+  }
+
+  /** Null where the write failed by itself and its caller has been told. */
+  async function runInSavepoint(entry: Entry, group: Group): Promise<{ entry: Entry; value: unknown } | null> {
+    stats.writes += 1;
+    try {
+      await connection.execute("SAVEPOINT op", []);
+      const value = await entry.perform(group);
+      if (group.lost === null) await connection.execute("RELEASE op", []);
+      return { entry, value };
+    } catch (error) {
+      entry.failed(group.lost ?? storageFault(error));
+      try {
+        if (connection.inTransaction()) {
+          await connection.execute("ROLLBACK TO op", []);
+          await connection.execute("RELEASE op", []);
+        } else {
+          group.lost ??= toStorageError(error);
+        }
+      } catch (undoing) {
+        group.lost ??= toStorageError(undoing);
+      }
+      return null;
+    }
+  }
+
+  async function finish(group: Group, kept: { entry: Entry; value: unknown }[]): Promise<void> {
+    stats.groups += 1;
+    if (group.lost === null) {
+      try {
+        await connection.commit();
+        for (const { entry, value } of kept) entry.done(value);
+      } catch (error) {
+        group.lost = toStorageError(error);
+      }
+    }
+    if (group.lost !== null) {
+      for (const { entry } of kept) entry.failed(group.lost);
+      await quietly(() => connection.rollback());
+    }
+    await quietly(() => connection.maintain());
+  }
+
+  /** For steps that no caller waits for; the next group's BEGIN tries a failed rollback again. */
+  async function quietly(step: () => Promise<void> | undefined): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      options.onFault?.(toStorageError(error));
+    }
+  }
+
+  return {
+    transact(op, { durable = true } = {}) {
+      return enqueue(durable, false, (group) => {
+        const scope = { open: true };
+        const tx = drizzleOver(scopedExecute(connection, group, scope));
+        return insideOp.run(scope, async () => {
+          try {
+            return await op(tx);
+          } finally {
+            scope.open = false;
+          }
+        });
+      });
+    },
+    batch: (sql, rows, { durable = true } = {}) => enqueue(durable, false, () => connection.executeMany(sql, rows)),
+    exclusive: (act) => enqueue(false, true, () => act(connection)),
+    drain: () => (running ? new Promise((resolve) => idle.push(resolve)) : Promise.resolve()),
+    async close() {
+      closed = true;
+      await this.drain();
+    },
+    stats: () => ({ queued: queue.length, ...stats }),
+  };
+}
+
+/** Statements of one write: refused once it has ended or its transaction is gone, so that none lands in another's. */
+function scopedExecute(connection: WriteConnection, group: Group, scope: { open: boolean }): Execute {
+  return async (sql, params) => {
+    if (!scope.open) throw new Error("a statement came after its transaction had ended: await every statement");
+    if (group.lost !== null) throw group.lost;
+    try {
+      return await connection.execute(sql, params);
+    } catch (error) {
+      if (!connection.inTransaction()) group.lost ??= toStorageError(error);
+      throw error;
+    }
+  };
+}

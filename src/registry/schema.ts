@@ -1,0 +1,58 @@
+// Registry: the instances that are known here and the tokens that let new ones in.
+import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { accounts } from "../accounts/schema.ts";
+
+export const NODE_ROLES = ["provider", "client", "aggregator"] as const;
+export type NodeRole = (typeof NODE_ROLES)[number];
+export const NODE_STATUSES = ["pending", "approved", "ejected"] as const;
+export type NodeStatus = (typeof NODE_STATUSES)[number];
+/** Which way a node was let in. */
+export const ADMISSIONS = ["token", "approval", "open", "local", "allow"] as const;
+export type Admission = (typeof ADMISSIONS)[number];
+
+export const nodes = sqliteTable(
+  "nodes",
+  {
+    /** BIP-340 x-only public key, 64 hex digits. */
+    pubkey: text().primaryKey(),
+    role: text({ enum: NODE_ROLES }).notNull(),
+    name: text().notNull(),
+    status: text({ enum: NODE_STATUSES }).notNull(),
+    /** Null while pending. */
+    admittedBy: text("admitted_by", { enum: ADMISSIONS }),
+    accountId: text("account_id")
+      .notNull()
+      .references(() => accounts.id),
+    /** Where it registered from; null where it has not yet. */
+    address: text(),
+    /** The name a polling node gives itself; belongs to one key. */
+    nodeId: text("node_id").unique(),
+    /** What it said about itself, as it said it. */
+    specs: text({ mode: "json" }).$type<Record<string, unknown>>().notNull(),
+    slots: integer().notNull(),
+    firstSeenMs: integer("first_seen_ms").notNull(),
+    lastSeenMs: integer("last_seen_ms"),
+    /** It signed with v2 once, so v1 is refused from then on. */
+    authV2Seen: integer("auth_v2_seen", { mode: "boolean" }).notNull(),
+    /** Why it was ejected. */
+    reason: text(),
+  },
+  (table) => [index("nodes_status").on(table.status, table.firstSeenMs)],
+);
+export type NodeRow = typeof nodes.$inferSelect;
+
+export const joinTokens = sqliteTable("join_tokens", {
+  id: text().primaryKey(),
+  /** Hash of the token's secret (protocol/join-token.ts), hex. */
+  tokenHash: text("token_hash").notNull().unique(),
+  role: text({ enum: NODE_ROLES }).notNull(),
+  /** A note for people. */
+  name: text(),
+  createdMs: integer("created_ms").notNull(),
+  expiresMs: integer("expires_ms").notNull(),
+  usedMs: integer("used_ms"),
+  /** Public key of the node it let in. */
+  usedBy: text("used_by"),
+  revokedMs: integer("revoked_ms"),
+});
+export type JoinTokenRow = typeof joinTokens.$inferSelect;
