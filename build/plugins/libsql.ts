@@ -1,15 +1,15 @@
-// The libsql plugin: embeds the native SQLite addon in the executable. `libsql/index.js` builds the addon's package
+// The libsql plugin: embeds the native SQLite addon in the executable. both entries of `libsql` build the addon's package
 // name at run time, which no bundler can follow; here that one require becomes a static one for the target platform.
 import type { BunPlugin } from "bun";
 
-const DYNAMIC_REQUIRE = "require(`@libsql/${target}`)";
+const DYNAMIC_REQUIRE = `require(\`@libsql/\${target}\`)`;
 
 /** `addon` is a package that holds `index.node`, e.g. "@libsql/linux-x64-gnu". Throws when libsql's source changed. */
 export function libsqlPlugin(addon: string): BunPlugin {
   return {
     name: "libsql",
     setup(build) {
-      build.onLoad({ filter: /node_modules[\\/]libsql[\\/]index\.js$/ }, async ({ path }) => {
+      build.onLoad({ filter: /node_modules[\\/]libsql[\\/](index|promise)\.js$/ }, async ({ path }) => {
         const source = await Bun.file(path).text();
         if (!source.includes(DYNAMIC_REQUIRE)) throw new Error(`${path}: the dynamic require of the addon is gone`);
         const contents = source.replace(DYNAMIC_REQUIRE, `require(${JSON.stringify(`${addon}/index.node`)})`);

@@ -1,0 +1,143 @@
+// HTTP: what the adapters share of talking to a server: one request, its body read piece by piece, and waiting that
+// ends when the signal aborts.
+import { err, ok, type Result } from "../lib/result.ts";
+import type { BackendError } from "./backend.ts";
+import { errorFromStatus, errorFromThrow } from "./http-errors.ts";
+
+/** Just what the adapters use of fetch, so that a test can give its own. */
+export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>;
+
+/** How much of an error's or a listing's body is read. */
+const MAX_ERROR_BYTES = 64 * 1024;
+export const MAX_JSON_BYTES = 32 * 1024 * 1024;
+
+export type Endpoint = { fetch: Fetch; base: string; headers: Record<string, string> };
+
+/** Splits a configured address into base (no trailing slash, no credentials) and the headers that authorise. */
+export function endpoint(fetch: Fetch, url: string, apiKey: string | null): Endpoint {
+  const parsed = new URL(url);
+  const headers: Record<string, string> = {};
+  if (apiKey !== null && apiKey !== "") headers.authorization = `Bearer ${apiKey}`;
+  else if (parsed.username !== "") {
+    const pair = `${decodeURIComponent(parsed.username)}:${decodeURIComponent(parsed.password)}`;
+    headers.authorization = `Basic ${Buffer.from(pair).toString("base64")}`;
+  }
+  return { fetch, base: `${parsed.origin}${parsed.pathname.replace(/\/+$/, "")}`, headers };
+}
+
+/** Sends a request; anything but 2xx is an error. Bun's own idle limit is off: callers bound the time by `signal`. */
+export async function request(
+  { fetch, base, headers }: Endpoint,
+  path: string,
+  body: string | null,
+  signal: AbortSignal,
+): Promise<Result<Response, BackendError>> {
+  if (signal.aborted) return err({ code: "aborted", message: "aborted" } as const);
+  try {
+    const response = await fetch(base + path, {
+      method: body === null ? "GET" : "POST",
+      headers: body === null ? headers : { "content-type": "application/json", ...headers },
+      body,
+      signal,
+      redirect: "manual",
+      timeout: false,
+    });
+    if (response.ok) return ok(response);
+    return err(errorFromStatus(response.status, await readText(response, MAX_ERROR_BYTES)));
+  } catch (thrown) {
+    return err(errorFromThrow(thrown, signal));
+  }
+}
+
+/** GETs (or, with a body, POSTs) and parses JSON. */
+export async function requestJson(
+  server: Endpoint,
+  path: string,
+  body: string | null,
+  signal: AbortSignal,
+): Promise<Result<unknown, BackendError>> {
+  const response = await request(server, path, body, signal);
+  if (!response.ok) return response;
+  try {
+    return ok(JSON.parse(await readText(response.value, MAX_JSON_BYTES)));
+  } catch (thrown) {
+    return err(errorFromThrow(thrown, signal));
+  }
+}
+
+/** The whole body as text, cut at `maxBytes`. */
+export async function readText(response: Response, maxBytes: number): Promise<string> {
+  const length = Number(response.headers.get("content-length") ?? Number.NaN);
+  if (length <= maxBytes) return await response.text();
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const piece of response.body ?? []) {
+    bytes += piece.length;
+    text += decoder.decode(piece, { stream: true });
+    if (bytes > maxBytes) break;
+  }
+  return text + decoder.decode();
+}
+
+/** Resolves when `work` does or, at once, when `signal` aborts. */
+export async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const aborted = Promise.withResolvers<void>();
+  const onAbort = () => aborted.resolve();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/**
+ * Feeds every piece of the body to `take` as text, whole UTF-8 characters only; what `take` returns is awaited before
+ * more is read. Ends with the body, when `take` returns "enough", or when `signal` aborts.
+ */
+export async function readPieces(
+  response: Response,
+  signal: AbortSignal,
+  take: (text: string) => Promise<void> | undefined | "enough",
+): Promise<void> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return;
+  const decoder = new TextDecoder();
+  try {
+    while (!signal.aborted) {
+      const { done, value } = await reader.read();
+      const text = done ? decoder.decode() : decoder.decode(value, { stream: true });
+      const waits = text === "" ? undefined : take(text);
+      if (waits === "enough") {
+        // Usually the body ends right here; reading its end lets the connection be used again.
+        if (!done) void releaseAtEnd(reader);
+        return;
+      }
+      if (waits !== undefined) await orAborted(waits, signal);
+      if (done) return;
+    }
+    void reader.cancel().catch(ignoreLate);
+  } catch (thrown) {
+    void reader.cancel().catch(ignoreLate);
+    throw thrown;
+  }
+}
+
+/** What goes wrong with a connection after its answer is complete concerns nobody. */
+const ignoreLate = (): void => undefined;
+
+const END_WAIT_MS = 1000;
+
+async function releaseAtEnd(reader: { read(): Promise<{ done: boolean }>; cancel(): Promise<void> }): Promise<void> {
+  const timer = setTimeout(() => void reader.cancel().catch(ignoreLate), END_WAIT_MS);
+  timer.unref();
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    ignoreLate();
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,149 @@
+// Chat stream: reads the events of a streamed chat completion into an answer. The hot path of a node: one call of
+// `push` for each network read, most events by the plain template, the rest by JSON.parse.
+import { Answer } from "../answer.ts";
+import type { BackendError, Emit, GenerateEnd } from "../backend.ts";
+import { errorInStream } from "../http-errors.ts";
+import { PlainTemplate } from "../plain-template.ts";
+import { isRecord } from "../record.ts";
+import { type SseHandler, SseParser } from "./sse.ts";
+
+type TextKey = "content" | "reasoning_content";
+type Plain = { key: TextKey; text: string };
+
+export class ChatStream implements SseHandler {
+  /** Set when the server reported an error; nothing after it counts. */
+  error: BackendError | null = null;
+  /** `[DONE]` was seen. */
+  done = false;
+  private sawEvent = false;
+  private readonly answer: Answer;
+  private readonly sse: SseParser;
+  private readonly plain = new PlainTemplate();
+  private plainKey: TextKey = "content";
+
+  constructor(emit: Emit) {
+    this.answer = new Answer(emit);
+    this.sse = new SseParser(this);
+  }
+
+  /**
+   * Takes what one read gave and emits it. Returns a promise while the reader is behind. Throws RangeError and
+   * SyntaxError for nonsense.
+   */
+  push(text: string): Promise<void> | undefined {
+    this.sse.push(text);
+    return this.answer.queue.flush();
+  }
+
+  /** The body is over. */
+  end(): Promise<void> | undefined {
+    if (!this.done) this.sse.end();
+    return this.answer.queue.flush(true);
+  }
+
+  /** The answer's end, or null where the stream broke off: neither a finish reason nor `[DONE]` came. */
+  result(): GenerateEnd | null {
+    return this.sawEvent && (this.done || this.answer.finished) ? this.answer.end() : null;
+  }
+
+  take(buffer: string, pos: number): number {
+    if (this.done || this.error !== null) return -1;
+    const after = this.plain.take(buffer, pos);
+    if (after >= 0 && this.plain.text !== "") this.answer.queue.text(0, this.plainKey, this.plain.text);
+    return after;
+  }
+
+  event(data: string, type: string, raw: string): void {
+    if (this.done || this.error !== null || data === "") return;
+    if (data === "[DONE]") {
+      this.done = true;
+      return;
+    }
+    const event: unknown = JSON.parse(data);
+    if (!isRecord(event)) throw new SyntaxError("an event is not an object");
+    if (isError(event, type)) {
+      this.error = errorInStream(event);
+      return;
+    }
+    this.sawEvent = true;
+    this.chunk(event);
+    if (raw === "") return;
+    const plain = plainText(event);
+    if (plain === null) return;
+    const at = raw.indexOf(data);
+    const { key } = plain;
+    if (at < 0) return;
+    this.plain.learn(raw.slice(0, at), data, raw.slice(at + data.length), plain.text, (parsed, text) => {
+      const found = isRecord(parsed) ? plainText(parsed) : null;
+      if (found?.key !== key || found.text !== text) return false;
+      this.plainKey = key;
+      return true;
+    });
+  }
+
+  /** One `chat.completion.chunk`, or a whole `chat.completion`, whose `message` stands for `delta`. */
+  chunk(event: Record<string, unknown>): void {
+    this.sawEvent = true;
+    const { usage, choices } = event;
+    if (isRecord(usage)) this.answer.setUsage(usage.prompt_tokens, usage.completion_tokens);
+    if (!Array.isArray(choices)) return;
+    for (const choice of choices) if (isRecord(choice)) this.choice(choice);
+  }
+
+  private choice(choice: Record<string, unknown>): void {
+    const index = typeof choice.index === "number" ? choice.index : 0;
+    const { answer } = this;
+    answer.choice(index);
+    const found = choice.delta ?? choice.message;
+    const delta = isRecord(found) ? found : {};
+    const reasoning = delta.reasoning_content ?? delta.reasoning;
+    if (typeof reasoning === "string" && reasoning !== "") answer.queue.text(index, "reasoning_content", reasoning);
+    const content = contentText(delta.content);
+    const logprobs = choice.logprobs;
+    if (logprobs !== undefined && logprobs !== null) answer.queue.withLogprobs(index, content, logprobs);
+    else if (content !== "") answer.queue.text(index, "content", content);
+    if (typeof delta.refusal === "string" && delta.refusal !== "") {
+      answer.queue.text(index, "refusal", delta.refusal);
+    }
+    if (Array.isArray(delta.tool_calls)) answer.toolCalls(index, delta.tool_calls);
+    if (typeof choice.finish_reason === "string") this.finish(index, choice.finish_reason);
+  }
+
+  private finish(index: number, reason: string): void {
+    if (reason === "error" || reason === "abort") {
+      this.error = { code: "backend_failed", message: `the backend gave up the answer (finish_reason "${reason}")` };
+    } else this.answer.finish(index, reason);
+  }
+}
+
+const isError = (event: Record<string, unknown>, type: string): boolean =>
+  (event.error !== undefined && event.error !== null) ||
+  event.object === "error" ||
+  (type === "error" && event.choices === undefined);
+
+/** Text, or the text parts of OpenAI's list form. */
+function contentText(content: unknown): string {
+  if (typeof content === "string") return content;
+  if (!Array.isArray(content)) return "";
+  return content.map((part) => (isRecord(part) && typeof part.text === "string" ? part.text : "")).join("");
+}
+
+const isEmpty = (value: unknown): boolean =>
+  value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0);
+
+/** The text of an event that means nothing but text (or reasoning) of choice 0; null for every other event. */
+function plainText(event: Record<string, unknown>): Plain | null {
+  const { choices } = event;
+  if (!Array.isArray(choices) || choices.length !== 1 || isError(event, "")) return null;
+  const choice: unknown = choices[0];
+  if (!isRecord(choice) || !isRecord(choice.delta)) return null;
+  const { index = 0, delta, logprobs, finish_reason: finish } = choice;
+  if (index !== 0 || (logprobs !== undefined && logprobs !== null) || typeof finish === "string" || !isRecord(delta))
+    return null;
+  if (!isEmpty(delta.tool_calls) || !isEmpty(delta.refusal)) return null;
+  const reasoning = delta.reasoning_content ?? delta.reasoning;
+  const { content } = delta;
+  if (typeof content === "string" && content !== "" && isEmpty(reasoning)) return { key: "content", text: content };
+  if (typeof reasoning === "string" && isEmpty(content)) return { key: "reasoning_content", text: reasoning };
+  return null;
+}
