@@ -1,6 +1,7 @@
 // Frames: what travels on a link. A WebSocket text message is a JSON array of frames, in order; each side validates
 // every frame with the schemas here and closes the link on the first that does not fit. design.md tells the story.
 import { z } from "zod";
+import { err, ok, type Result } from "../lib/result.ts";
 import { BACKEND_KINDS } from "./backend-kinds.ts";
 import { deltaSchema, finishReasonSchema, usageSchema } from "./generation.ts";
 import { hex32Schema, hex128Schema } from "./primitives.ts";
@@ -14,6 +15,14 @@ export const MAX_NODE_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** Largest message, coordinator to node: a dispatch carries a whole request. */
 export const MAX_COORDINATOR_MESSAGE_BYTES = 48 * 1024 * 1024;
 export const MAX_FRAMES_PER_MESSAGE = 4096;
+/** A node that is dispatched a job and has nothing to send for it by then says `accepted`. */
+export const ACCEPT_AFTER_MS = 1000;
+/** Each side expects the next step of the handshake within this time. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** A node says it is alive this often … */
+export const HEARTBEAT_MS = 30_000;
+/** … and is offline after this much silence. */
+export const SILENCE_MS = 90_000;
 export const MAX_MODELS_PER_NODE = 1024;
 
 const shortText = (max: number) => z.string().max(max);
@@ -99,6 +108,8 @@ export const heartbeatFrame = z.object({
   /** Present when something changed since the last one. */
   serves: z.object(servesShape).optional(),
 });
+/** The job was taken on; sent only when nothing else says so within `ACCEPT_AFTER_MS`. */
+export const acceptedFrame = z.object({ type: z.literal("accepted"), attempt: attemptIdSchema });
 export const deltaFrame = z.object({
   type: z.literal("delta"),
   attempt: attemptIdSchema,
@@ -137,6 +148,8 @@ export const dispatchFrame = z.object({
   type: z.literal("dispatch"),
   attempt: attemptIdSchema,
   model: z.string().min(1).max(256),
+  /** Where the client named no bound of its own. */
+  max_tokens: z.int().min(1).optional(),
   /** The client's chat request, OpenAI's fields, unknown ones included. */
   body: z.looseObject({ messages: z.array(z.unknown()) }),
 });
@@ -155,6 +168,7 @@ export type ErrorFrame = z.infer<typeof errorFrame>;
 export const nodeFrameSchema = z.discriminatedUnion("type", [
   deltaFrame,
   endFrame,
+  acceptedFrame,
   heartbeatFrame,
   helloFrame,
   readyFrame,
@@ -170,3 +184,26 @@ export const coordinatorFrameSchema = z.discriminatedUnion("type", [
   errorFrame,
 ]);
 export type CoordinatorFrame = z.infer<typeof coordinatorFrameSchema>;
+
+const nodeMessageSchema = z.array(nodeFrameSchema).min(1).max(MAX_FRAMES_PER_MESSAGE);
+const coordinatorMessageSchema = z.array(coordinatorFrameSchema).min(1).max(MAX_FRAMES_PER_MESSAGE);
+
+/** What a message holds, or what is wrong with it in one line. Never throws. */
+export const parseNodeMessage = (text: string): Result<NodeFrame[], string> =>
+  parse(text, nodeMessageSchema, MAX_NODE_MESSAGE_BYTES);
+export const parseCoordinatorMessage = (text: string): Result<CoordinatorFrame[], string> =>
+  parse(text, coordinatorMessageSchema, MAX_COORDINATOR_MESSAGE_BYTES);
+
+function parse<T>(text: string, schema: z.ZodType<T>, maxBytes: number): Result<T, string> {
+  if (text.length > maxBytes) return err(`message of ${text.length} characters; at most ${maxBytes} are taken`);
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return err("message is not JSON");
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return ok(parsed.data);
+  const issue = parsed.error.issues[0];
+  return err(`frame ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "does not fit"}`.slice(0, 300));
+}

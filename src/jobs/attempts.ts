@@ -1,0 +1,225 @@
+// Attempts: what nodes say about the jobs they were given, and what follows from it.
+
+import { ATTEMPT_CREDIT_BYTES, type EndFrame, type ReadyFrame } from "../protocol/frames.ts";
+import { type Delta, deltaCost } from "../protocol/generation.ts";
+import type { LinkListener } from "../registry/links.ts";
+import type { Node } from "../registry/registry.ts";
+import type { Board } from "./board.ts";
+import { pumpNode, retry } from "./dispatch.ts";
+import type { Job, JobError, JobErrorCode, Run } from "./job.ts";
+import { endStopping, finish } from "./settle.ts";
+
+/** Credit is given back in portions of this size, not delta by delta. */
+const CREDIT_PORTION_BYTES = ATTEMPT_CREDIT_BYTES / 4;
+/** A node that sends this much more than it was granted breaks the protocol: one oversized delta is forgiven. */
+const CREDIT_SLACK_BYTES = 1024 * 1024;
+/** More answer than any real one. */
+const MAX_OUTPUT_BYTES = 32 * 1024 * 1024;
+
+export function linkListener(board: Board): LinkListener {
+  return {
+    ready: (node, kept) => takeBack(board, node, kept),
+    accepted(node, attempt) {
+      const run = runOf(board, node, attempt)?.run;
+      if (run) run.accepted = true;
+    },
+    delta(node, frame) {
+      const job = runOf(board, node, frame.attempt);
+      if (job?.run) return takeDeltas(board, job, job.run, frame.offset, frame.deltas);
+      if (!board.stopping.has(frame.attempt)) node.channel?.send(`{"type":"cancel","attempt":"${frame.attempt}"}`);
+      return undefined;
+    },
+    end(node, frame) {
+      const job = runOf(board, node, frame.attempt);
+      if (!job?.run) {
+        endStopping(board, frame.attempt);
+        acknowledge(node, frame.attempt);
+        return undefined;
+      }
+      if (job.run.settling) return undefined;
+      const wrong = takeDeltas(board, job, job.run, frame.offset, frame.deltas);
+      // Taking the last deltas may have ended the job (an overlong answer).
+      if (wrong === undefined && job.run) takeEnd(board, job, job.run, node, frame);
+      return wrong;
+    },
+    capacity: (node) => pumpNode(board, node),
+    lost: (node) => nodeLost(board, node),
+  };
+}
+
+/** The job whose attempt under way this is, on this very node. Anything else is fenced off. */
+function runOf(board: Board, node: Node, attempt: string): Job | undefined {
+  const job = board.runs.get(attempt);
+  return job?.run?.pubkey === node.pubkey ? job : undefined;
+}
+
+const acknowledge = (node: Node, attempt: string) => node.channel?.send(`{"type":"ack","attempts":["${attempt}"]}`);
+
+function takeDeltas(board: Board, job: Job, run: Run, offset: number, given: readonly Delta[]): string | undefined {
+  if (run.settling) return undefined;
+  if (offset > run.offset) return `deltas ${run.offset} to ${offset - 1} of ${run.id} are missing`;
+  const known = run.offset - offset;
+  if (known >= given.length) return undefined;
+  const deltas = known === 0 ? given : given.slice(known);
+  const first = run.offset;
+  run.offset += deltas.length;
+  const nowMs = board.clock.nowMs();
+  run.accepted = true;
+  run.lastProgressMs = nowMs;
+  if (run.record.first_delta_ms === null) firstDelta(board, job, run, nowMs);
+  for (const delta of deltas) {
+    run.owed += deltaCost(delta);
+    if (delta.content !== undefined) job.relayedBytes += Buffer.byteLength(delta.content);
+  }
+  if (run.owed > ATTEMPT_CREDIT_BYTES + CREDIT_SLACK_BYTES) return `${run.id} sends more than it was granted`;
+  if (job.relayedBytes > MAX_OUTPUT_BYTES) {
+    finish(board, job, "failed", { code: "output_too_large", message: "the answer grew past 32 MiB" });
+    return undefined;
+  }
+  const behind = job.output.deltas(job.attempt, first, deltas);
+  if (behind !== undefined) waitForReader(board, job, run, behind, nowMs);
+  else if (run.blocked === 0 && run.owed >= CREDIT_PORTION_BYTES) grant(run);
+  return undefined;
+}
+
+function firstDelta(board: Board, job: Job, run: Run, nowMs: number): void {
+  run.record.first_delta_ms = nowMs;
+  job.firstDeltaMs ??= nowMs;
+  job.state = "running";
+  job.displaceable = false;
+  job.started.resolve();
+  board.records.touch(job);
+}
+
+function grant(run: Run): void {
+  run.offer?.node.channel?.send(`{"type":"credit","attempt":"${run.id}","bytes":${run.owed}}`);
+  run.owed = 0;
+}
+
+function waitForReader(board: Board, job: Job, run: Run, behind: Promise<void>, nowMs: number): void {
+  if (run.blocked++ === 0) run.blockedSinceMs = nowMs;
+  const done = () => {
+    run.blockedSinceMs = board.clock.nowMs();
+    if (--run.blocked > 0 || job.run !== run) return;
+    run.lastProgressMs = board.clock.nowMs();
+    if (run.owed > 0) grant(run);
+  };
+  // A reader that broke is told by its own cancellation.
+  behind.then(done, done);
+}
+
+/** Errors that no other node would answer differently. */
+const FINAL: readonly JobErrorCode[] = ["invalid_request", "output_too_large"];
+const KNOWN: readonly JobErrorCode[] = [
+  "backend_unreachable",
+  "backend_busy",
+  "backend_failed",
+  "model_not_found",
+  "context_length_exceeded",
+  "invalid_request",
+  "output_too_large",
+];
+
+function takeEnd(board: Board, job: Job, run: Run, node: Node, frame: EndFrame): void {
+  if (frame.outcome === "completed") {
+    const nowMs = board.clock.nowMs();
+    job.finish = frame.finish;
+    job.usage = metered(job, frame);
+    if (run.offer) board.registry.praise(run.offer, job.usage.completion_tokens, nowMs - (job.firstDeltaMs ?? nowMs));
+    run.settling = true;
+    finish(board, job, "completed", null, () => acknowledge(node, frame.attempt));
+    return;
+  }
+  const code = KNOWN.find((known) => known === frame.error?.code) ?? "backend_failed";
+  const error: JobError = { code, message: frame.error?.message ?? `the node ${frame.outcome} the job` };
+  acknowledge(node, frame.attempt);
+  if (frame.outcome === "failed" && code !== "context_length_exceeded" && !FINAL.includes(code))
+    board.registry.blame(node);
+  attemptFailed(board, job, frame.outcome === "refused" ? "refused" : "failed", error);
+}
+
+/** What is recorded as used: never more than can be true of the bytes that passed. */
+function metered(job: Job, frame: EndFrame): { prompt_tokens: number; completion_tokens: number } {
+  const claimed = frame.usage;
+  const mostOutput = Math.min(
+    job.maxTokens * job.choices,
+    Math.max(job.relayedBytes, frame.usage?.completion_tokens ?? 0),
+  );
+  return {
+    prompt_tokens: Math.min(claimed?.prompt_tokens ?? Math.ceil(job.bodyJson.length / 4), job.bodyJson.length + 4096),
+    completion_tokens: Math.min(claimed?.completion_tokens ?? Math.ceil(job.relayedBytes / 4), mostOutput),
+  };
+}
+
+/** Tries again where that can help and nothing was shown that would have to be taken back. */
+export function attemptFailed(
+  board: Board,
+  job: Job,
+  outcome: "failed" | "refused" | "lost" | "timed_out",
+  error: JobError,
+): void {
+  if (FINAL.includes(error.code)) return finish(board, job, "failed", error);
+  if (error.code === "context_length_exceeded") {
+    const here = job.run?.offer?.contextLength ?? Number.MAX_SAFE_INTEGER;
+    const larger = board.registry.offersOf(job.model).some((offer) => (offer.contextLength ?? 0) > here);
+    if (!larger) return finish(board, job, "failed", error);
+    job.minContext = here + 1;
+  }
+  if (job.state === "running" && !job.output.canRestart()) return finish(board, job, "failed", error);
+  retry(board, job, outcome, error);
+}
+
+const lostError: JobError = {
+  code: "node_lost",
+  message: "the node that was answering is gone and the answer had begun; send the request again",
+};
+
+/**
+ * The link broke. What had not begun goes to another node at once; what had begun waits for the node to come back and
+ * go on, unless it can start over elsewhere now.
+ */
+function nodeLost(board: Board, node: Node): void {
+  for (const [attempt, stopping] of board.stopping) if (stopping.node === node) board.stopping.delete(attempt);
+  const returnByMs = board.clock.nowMs() + board.limits.resumeGraceMs;
+  let any = false;
+  for (const job of [...board.runs.values()]) {
+    const run = job.run;
+    if (run?.pubkey !== node.pubkey || run.settling) continue;
+    any = true;
+    const elsewhere = board.registry.offersOf(job.model).length > 0;
+    if (job.state === "dispatched" || (elsewhere && job.output.canRestart()))
+      attemptFailed(board, job, "lost", lostError);
+    else run.returnByMs = returnByMs;
+  }
+  if (any) board.registry.blame(node);
+}
+
+/** A node did not come back in time, or came back without the attempt. */
+export const runLost = (board: Board, job: Job): void => attemptFailed(board, job, "lost", lostError);
+
+/** A node is back: which attempts go on. Those it no longer has are lost. */
+function takeBack(board: Board, node: Node, kept: ReadyFrame["attempts"]): { attempt: string; offset: number }[] {
+  for (const [attempt, stopping] of board.stopping) if (stopping.node === node) board.stopping.delete(attempt);
+  const offers = new Map(node.offers.map((offer) => [offer.model, offer]));
+  const resume: { attempt: string; offset: number }[] = [];
+  for (const { attempt } of kept) {
+    const job = runOf(board, node, attempt);
+    if (!job?.run || job.run.settling) continue;
+    const { run } = job;
+    run.offer = offers.get(job.model) ?? run.offer;
+    run.returnByMs = null;
+    run.owed = 0;
+    run.lastProgressMs = board.clock.nowMs();
+    resume.push({ attempt, offset: run.offset });
+  }
+  node.running = resume.length;
+  const goesOn = new Set(resume.map((entry) => entry.attempt));
+  for (const job of [...board.runs.values()]) {
+    const run = job.run;
+    if (run?.pubkey !== node.pubkey || run.settling || goesOn.has(run.id)) continue;
+    // Its slot was not counted above.
+    run.offer = null;
+    runLost(board, job);
+  }
+  return resume;
+}

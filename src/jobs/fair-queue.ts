@@ -1,0 +1,132 @@
+// Fair queue: the jobs waiting for one model, shared out between accounts by deficit round robin (Shreedhar and
+// Varghese 1995), bounded. Pure data: it neither dispatches nor answers anybody.
+
+/** What the queue needs to know of a job. */
+export type Queued = {
+  /** Whose turn it uses up: the account, or the key while billing is off. */
+  readonly fairKey: string;
+  /** Size of the job against its owner's share: tokens it may take, prompt and answer. */
+  readonly cost: number;
+  /** It may still be told "too busy": a synchronous request whose headers are unsent. */
+  readonly displaceable: boolean;
+};
+
+/** Cost an account gains at each of its turns. */
+const QUANTUM = 8192;
+
+type Lane<J> = { key: string; jobs: J[]; deficit: number; hasTurn: boolean };
+
+export type FairQueue<J extends Queued> = {
+  readonly length: number;
+  /**
+   * Adds a job. When the queue is full, somebody must go: the newest displaceable job of the account with the most
+   * waiting, or, where that account has none to give, the arrival itself. Returns who it was.
+   */
+  add(job: J): J | undefined;
+  /** Puts a job that was dispatched in vain back at the head of its account's lane. Never displaces. */
+  putBack(job: J): void;
+  /** Takes a job out, wherever it stands. */
+  remove(job: J): boolean;
+  /** The next job by fair shares among those `fits` accepts; one job per account is asked. */
+  take(fits: (job: J) => boolean): J | undefined;
+  /** The jobs as they stand, account by account. */
+  all(): J[];
+};
+
+export function fairQueue<J extends Queued>(limit: number): FairQueue<J> {
+  const lanes = new Map<string, Lane<J>>();
+  /** Lanes with work, in order of turn; the first is next. */
+  let turns: Lane<J>[] = [];
+  let length = 0;
+
+  const laneOf = (key: string): Lane<J> => {
+    let lane = lanes.get(key);
+    if (!lane) {
+      lane = { key, jobs: [], deficit: 0, hasTurn: false };
+      lanes.set(key, lane);
+      turns.push(lane);
+    }
+    return lane;
+  };
+  const dropIfEmpty = (lane: Lane<J>) => {
+    if (lane.jobs.length > 0) return;
+    lanes.delete(lane.key);
+    turns = turns.filter((other) => other !== lane);
+  };
+  const victimOf = (arrival: J): J => {
+    let longest: Lane<J> | undefined;
+    for (const lane of lanes.values()) {
+      const size = lane.jobs.length + (lane.key === arrival.fairKey ? 1 : 0);
+      const most = longest ? longest.jobs.length + (longest.key === arrival.fairKey ? 1 : 0) : 0;
+      if (size > most) longest = lane;
+    }
+    if (!longest || longest.key === arrival.fairKey) return arrival;
+    return longest.jobs.findLast((job) => job.displaceable) ?? arrival;
+  };
+  const remove = (job: J): boolean => {
+    const lane = lanes.get(job.fairKey);
+    const at = lane?.jobs.indexOf(job) ?? -1;
+    if (!lane || at < 0) return false;
+    lane.jobs.splice(at, 1);
+    length--;
+    dropIfEmpty(lane);
+    return true;
+  };
+  /** Ends the turn of the lane in front: what it did not use it keeps, for as long as it waits. */
+  const endTurn = () => {
+    const lane = turns.shift();
+    if (!lane) return;
+    lane.hasTurn = false;
+    turns.push(lane);
+  };
+
+  return {
+    get length() {
+      return length;
+    },
+    add(job) {
+      let displaced: J | undefined;
+      if (length >= limit) {
+        displaced = victimOf(job);
+        if (displaced === job) return job;
+        remove(displaced);
+      }
+      laneOf(job.fairKey).jobs.push(job);
+      length++;
+      return displaced;
+    },
+    putBack(job) {
+      laneOf(job.fairKey).jobs.unshift(job);
+      length++;
+    },
+    remove,
+    take(fits) {
+      const fitting = new Map<Lane<J>, J>();
+      for (const lane of turns) {
+        const head = lane.jobs[0];
+        if (head && fits(head)) fitting.set(lane, head);
+      }
+      if (fitting.size === 0) return undefined;
+      for (;;) {
+        const lane = turns[0];
+        const job = lane && fitting.get(lane);
+        if (!lane || !job) {
+          endTurn();
+          continue;
+        }
+        if (!lane.hasTurn) {
+          lane.hasTurn = true;
+          lane.deficit += QUANTUM;
+        }
+        if (lane.deficit < job.cost) {
+          endTurn();
+          continue;
+        }
+        lane.deficit -= job.cost;
+        remove(job);
+        return job;
+      }
+    },
+    all: () => [...lanes.values()].flatMap((lane) => lane.jobs),
+  };
+}

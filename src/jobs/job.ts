@@ -1,0 +1,151 @@
+// Job: one request for inference while it lives in this process, and what every part of jobs/ knows of it.
+import type { Delta, FinishReason, Usage } from "../protocol/generation.ts";
+import type { JobId, Pubkey } from "../protocol/primitives.ts";
+import type { Offer } from "../registry/registry.ts";
+import type { Strategy, Why } from "../scheduler/choose.ts";
+import type { Queued } from "./fair-queue.ts";
+import type { JobState } from "./states.ts";
+
+/** Why a job ended badly. `http/errors.ts` maps each to a status. */
+export type JobErrorCode =
+  | "queue_full"
+  | "queue_timeout"
+  | "no_nodes_online"
+  | "node_lost"
+  | "first_token_timeout"
+  | "stream_timeout"
+  | "reader_stalled"
+  | "backend_unreachable"
+  | "backend_busy"
+  | "backend_failed"
+  | "model_not_found"
+  | "context_length_exceeded"
+  | "invalid_request"
+  | "output_too_large"
+  | "client_gone"
+  | "coordinator_restarted"
+  | "draining"
+  | "storage_failed";
+
+export type JobError = { code: JobErrorCode; message: string };
+
+/** One try on one node, as it is kept on the job. Times are milliseconds since the Unix epoch. */
+export type AttemptRecord = {
+  n: number;
+  node: Pubkey;
+  node_name: string;
+  why: Why;
+  dispatched_ms: number;
+  first_delta_ms: number | null;
+  ended_ms: number | null;
+  outcome: "completed" | "failed" | "refused" | "lost" | "timed_out" | "cancelled" | null;
+  error: JobError | null;
+};
+
+/** The try under way. */
+export type Run = {
+  /** Attempt id: the fence. What names another is not of this run. */
+  readonly id: string;
+  readonly record: AttemptRecord;
+  readonly pubkey: Pubkey;
+  /** Null after a restart, until the node is back. */
+  offer: Offer | null;
+  /** The delta expected next. */
+  offset: number;
+  /** Anything at all was heard from the node about it. */
+  accepted: boolean;
+  dispatchedMs: number;
+  lastProgressMs: number;
+  /** Cost of deltas taken but not yet granted again. */
+  owed: number;
+  /** Pieces the reader has not taken yet, and since when it is behind. */
+  blocked: number;
+  blockedSinceMs: number;
+  /** The link is gone: when to stop waiting for the node's return. */
+  returnByMs: number | null;
+  /** Its end is being stored. */
+  settling: boolean;
+};
+
+/** Where a job's answer goes. */
+export type Output = {
+  /**
+   * Takes the next pieces, which are never repeated and never leave a gap. Returns a promise when the reader is behind;
+   * the node gets no more credit before it resolves.
+   */
+  deltas(attempt: number, offset: number, deltas: readonly Delta[]): Promise<void> | undefined;
+  /** True while nothing was shown that could not be taken back, so that the job may start over. */
+  canRestart(): boolean;
+  /** What was given so far is void. */
+  restart(): void;
+  /** The job reached its end state. Called once. */
+  end(job: Job): void;
+};
+
+export type JobSpec = {
+  kind: "chat" | "async";
+  accountId: string;
+  keyId: string | null;
+  fairKey: string;
+  model: string;
+  stream: boolean;
+  /** The client's request as it came, JSON; the backend gets all of it but what is addressed to us. */
+  bodyJson: string;
+  /** Upper bound on the tokens of one choice. */
+  maxTokens: number;
+  /** The client named no bound of its own: the node is told ours where the model's context surely holds it. */
+  defaultMaxTokens: boolean;
+  choices: number;
+  strategy: Strategy;
+  /** Lower bound on the prompt's tokens. */
+  minContext: number;
+  cost: number;
+};
+
+export type Job = JobSpec &
+  Queued & {
+    readonly id: JobId;
+    readonly output: Output;
+    readonly createdMs: number;
+    displaceable: boolean;
+    minContext: number;
+    state: JobState;
+    /** Number of the current or last attempt; 0 before the first. */
+    attempt: number;
+    attempts: AttemptRecord[];
+    run: Run | null;
+    queuedMs: number;
+    dispatchedMs: number | null;
+    firstDeltaMs: number | null;
+    endedMs: number | null;
+    error: JobError | null;
+    finish: { index: number; reason: FinishReason }[];
+    usage: Usage | null;
+    /** UTF-8 bytes of answer relayed in the current attempt: the bound on what a node may claim. */
+    relayedBytes: number;
+    /** Resolved at the first delta or the end, whichever is first. */
+    readonly started: PromiseWithResolvers<void>;
+  };
+
+export function newJob(id: JobId, spec: JobSpec, output: Output, nowMs: number): Job {
+  return {
+    ...spec,
+    id,
+    output,
+    createdMs: nowMs,
+    displaceable: spec.kind === "chat",
+    state: "queued",
+    attempt: 0,
+    attempts: [],
+    run: null,
+    queuedMs: nowMs,
+    dispatchedMs: null,
+    firstDeltaMs: null,
+    endedMs: null,
+    error: null,
+    finish: [],
+    usage: null,
+    relayedBytes: 0,
+    started: Promise.withResolvers(),
+  };
+}

@@ -1,0 +1,201 @@
+// Jobs: what the rest of the program can do with jobs. Made once; the rules are in the files beside this one.
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import type { JobId, Pubkey } from "../protocol/primitives.ts";
+import { attemptId } from "../protocol/primitives.ts";
+import type { LinkListener } from "../registry/links.ts";
+import type { Registry } from "../registry/registry.ts";
+import { linkListener } from "./attempts.ts";
+import { type Board, type JobLimits, queueOf } from "./board.ts";
+import { dispatch, pick, pumpNode } from "./dispatch.ts";
+import { type AttemptRecord, type Job, type JobError, type JobSpec, newJob, type Output } from "./job.ts";
+import type { JobRecords, NewAsyncJob } from "./records.ts";
+import type { JobRow } from "./schema.ts";
+import { type EndState, finish } from "./settle.ts";
+import { TICK_MS, tick } from "./timeouts.ts";
+
+export type JobsDeps = {
+  clock: Clock;
+  log: Log;
+  random: () => number;
+  newId: () => JobId;
+  limits: JobLimits;
+  registry: Registry;
+  records: JobRecords;
+  /** Told of every job that ended, for metrics. */
+  onEnd?: (job: Job) => void;
+};
+
+export type SubmitError =
+  | { code: "model_not_found"; message: string }
+  | { code: "no_nodes_online" | "draining" | "queue_full" | "storage_failed"; message: string }
+  | { code: "context_length_exceeded"; message: string };
+
+export type Jobs = ReturnType<typeof createJobs>;
+
+export function createJobs(deps: JobsDeps) {
+  const board: Board = {
+    ...deps,
+    live: new Map(),
+    runs: new Map(),
+    stopping: new Map(),
+    queues: new Map(),
+    draining: false,
+    freed: (node) => pumpNode(board, node),
+    ended(job) {
+      deps.onEnd?.(job);
+      if (board.live.size === 0) for (const resolve of drained.splice(0)) resolve();
+    },
+  };
+  const drained: (() => void)[] = [];
+  const stopTicking = deps.clock.every(TICK_MS, () => tick(board));
+
+  return {
+    /** What links report to. */
+    listener: linkListener(board) satisfies LinkListener,
+    live: board.live as ReadonlyMap<JobId, Job>,
+    queued: (): number => [...board.queues.values()].reduce((sum, queue) => sum + queue.length, 0),
+
+    /** Takes a job on, for the caller to read from `output`, or says why not. */
+    submit(spec: JobSpec, output: Output): Result<Job, SubmitError> {
+      const refused = refusal(board, spec);
+      if (refused) return err(refused);
+      const job = newJob(board.newId(), spec, output, board.clock.nowMs());
+      const full = enter(board, job);
+      return full ? err(full) : ok(job);
+    },
+
+    /** Stores an asynchronous job, then queues it. With an idempotency key in use: the job that has it. */
+    async submitAsync(
+      spec: JobSpec,
+      output: Output,
+      extra: NewAsyncJob,
+    ): Promise<Result<Job, SubmitError | { code: "idempotency_key_used"; row: JobRow }>> {
+      const refused = refusal(board, spec);
+      if (refused) return err(refused);
+      const queue = board.queues.get(spec.model);
+      if (queue && queue.length >= board.limits.queueLimit) return err(queueFull(board, spec.model));
+      const job = newJob(board.newId(), spec, output, board.clock.nowMs());
+      const created = await board.records.create(job, extra);
+      if (!created.ok) return err({ code: "idempotency_key_used", row: created.error });
+      const full = enter(board, job);
+      // Stored already: it ends as failed, and whoever asks is told.
+      if (full) {
+        board.live.set(job.id, job);
+        finish(board, job, "failed", full);
+        return err(full);
+      }
+      return ok(job);
+    },
+
+    /** Takes up a job that a former process left unfinished. */
+    recover(row: JobRow, spec: JobSpec, output: Output): Job {
+      const job = newJob(row.id as JobId, spec, output, row.createdMs);
+      job.attempt = row.attempt;
+      job.attempts = row.attempts as AttemptRecord[];
+      job.queuedMs = board.clock.nowMs();
+      job.dispatchedMs = row.dispatchedMs;
+      board.live.set(job.id, job);
+      const record = job.attempts.at(-1);
+      if (row.state === "queued" || !record || record.ended_ms !== null) queueOf(board, job.model).putBack(job);
+      else awaitNode(board, job, record);
+      return job;
+    },
+
+    cancel(job: Job, error: JobError): void {
+      finish(board, job, "cancelled", error);
+    },
+
+    /** Takes no more jobs; resolves when those there are have ended, or after `limitMs`, when the rest is cancelled. */
+    async drain(limitMs: number): Promise<void> {
+      board.draining = true;
+      if (board.live.size > 0) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        drained.push(resolve);
+        const cancelTimer = board.clock.after(limitMs, resolve);
+        await promise;
+        cancelTimer();
+      }
+      const error: JobError = { code: "draining", message: "the coordinator is shutting down; try again" };
+      // Asynchronous jobs are left as they are: the next process goes on with them.
+      for (const job of [...board.live.values()]) if (job.kind === "chat") finish(board, job, "failed", error);
+      stopTicking();
+    },
+
+    /** For tests and metrics. */
+    end(job: Job, state: EndState, error: JobError | null): void {
+      finish(board, job, state, error);
+    },
+  };
+}
+
+/** Starts the job, or queues it; the error is the job's own refusal. Somebody else's goes to its own output. */
+function enter(board: Board, job: Job): (SubmitError & JobError) | undefined {
+  const queue = board.queues.get(job.model);
+  const choice = queue && queue.length > 0 ? undefined : pick(board, job);
+  if (choice) {
+    board.live.set(job.id, job);
+    dispatch(board, job, choice);
+    return undefined;
+  }
+  const displaced = queueOf(board, job.model).add(job);
+  const error = queueFull(board, job.model);
+  if (displaced === job) return error;
+  board.live.set(job.id, job);
+  if (displaced) finish(board, displaced, "failed", error);
+  board.records.touch(job);
+  return undefined;
+}
+
+const queueFull = (board: Board, model: string) => ({
+  code: "queue_full" as const,
+  message: `${board.limits.queueLimit} requests wait for ${model} already; try again in a moment`,
+});
+
+/** After a restart: the node may still be at it, and comes back to say so. */
+function awaitNode(board: Board, job: Job, record: AttemptRecord): void {
+  const nowMs = board.clock.nowMs();
+  job.state = "dispatched";
+  job.run = {
+    id: attemptId(job.id, job.attempt),
+    record,
+    pubkey: record.node as Pubkey,
+    offer: null,
+    offset: 0,
+    accepted: true,
+    dispatchedMs: nowMs,
+    lastProgressMs: nowMs,
+    owed: 0,
+    blocked: 0,
+    blockedSinceMs: 0,
+    returnByMs: nowMs + board.limits.resumeGraceMs,
+    settling: false,
+  };
+  board.runs.set(job.run.id, job);
+}
+
+function refusal(board: Board, spec: JobSpec): SubmitError | undefined {
+  if (board.draining) return { code: "draining", message: "the coordinator is shutting down; try again" };
+  const { registry, limits } = board;
+  const offers = registry.offersOf(spec.model);
+  if (offers.length > 0) {
+    if (offers.some((offer) => offer.contextLength === null || offer.contextLength >= spec.minContext))
+      return undefined;
+    const most = Math.max(...offers.map((offer) => offer.contextLength ?? 0));
+    return {
+      code: "context_length_exceeded",
+      message: `this model's maximum context length is ${most} tokens; the request has more`,
+    };
+  }
+  const served = registry.lastServedMs(spec.model);
+  if (served === undefined) return { code: "model_not_found", message: notServed(registry, spec.model) };
+  if (spec.kind === "async" || board.clock.nowMs() - served <= limits.resumeGraceMs) return undefined;
+  return { code: "no_nodes_online", message: `all nodes that serve ${spec.model} are offline; try again later` };
+}
+
+function notServed(registry: Registry, model: string): string {
+  const names = [...registry.models.keys()].sort().slice(0, 20);
+  const there = names.length > 0 ? `there are: ${names.join(", ")}` : "no node is connected yet";
+  return `The model '${model}' does not exist; ${there}.`;
+}

@@ -1,0 +1,285 @@
+// Records: what is kept of jobs in the database. Chats are written behind, in groups and once where they are short;
+// asynchronous jobs are created and ended durably, and leased by a conditional write.
+import { and, desc, eq, inArray, lt } from "drizzle-orm";
+import type { Drizzle, SqlValue } from "../db/executor.ts";
+import type { Db } from "../db/open.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import type { AttemptRecord, Job, JobError } from "./job.ts";
+import { type JobContentRow, type JobRow, jobContent, jobs, whereLive } from "./schema.ts";
+import type { EndState } from "./settle.ts";
+import { LIVE_STATES } from "./states.ts";
+
+export type NewAsyncJob = {
+  webhook: string | null;
+  idempotencyKey: string | null;
+  /** sha256 of the request, hex: the same key with another request is refused. */
+  requestHash: string | null;
+};
+
+export type JobRecords = {
+  /** Notes that a chat changed; written within `WRITE_BEHIND_MS`, together with whatever else changed. */
+  touch(job: Job): void;
+  /** Stores an asynchronous job and its request, durably. With a used idempotency key: the job that has it. */
+  create(job: Job, extra: NewAsyncJob): Promise<Result<void, JobRow>>;
+  /** Claims a queued job for this attempt. False: somebody else has it, or it has ended. */
+  lease(job: Job): Promise<boolean>;
+  /** Stores the end of an asynchronous job with its answer, durably. False: it had ended already. */
+  end(job: Job, state: EndState): Promise<boolean>;
+  /** Writes what is noted now. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+};
+
+export type RecordsDeps = {
+  db: Db;
+  clock: Clock;
+  log: Log;
+  /** The answer of a job as it is kept: JSON. */
+  answerOf: (job: Job) => string | null;
+  retainContentMs: number;
+};
+
+const WRITE_BEHIND_MS = 100;
+/** Chats whose record could not be written yet; beyond, the oldest are given up, and said so. */
+const MAX_NOTED = 20_000;
+/** Content stays at least this long after the end, whatever the configuration says. */
+const MIN_RETAIN_MS = 10 * 60_000;
+/** An idempotency key is remembered for this long. */
+export const IDEMPOTENCY_MS = 24 * 3_600_000;
+
+const COLUMNS = [
+  "id",
+  "account_id",
+  "key_id",
+  "kind",
+  "model",
+  "state",
+  "stream",
+  "max_tokens",
+  "attempt",
+  "node_pubkey",
+  "attempts",
+  "error_code",
+  "error_message",
+  "finish_reason",
+  "prompt_tokens",
+  "completion_tokens",
+  "created_ms",
+  "dispatched_ms",
+  "first_delta_ms",
+  "ended_ms",
+] as const;
+/** What may change after the first write; the rest is as it was created. */
+const CHANGING = COLUMNS.slice(COLUMNS.indexOf("state")).filter((column) => column !== "created_ms");
+const UPSERT = `insert into jobs (${COLUMNS.join(", ")}) values (${COLUMNS.map(() => "?").join(", ")})
+  on conflict (id) do update set ${CHANGING.map((column) => `${column} = excluded.${column}`).join(", ")}
+  where jobs.state in (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
+
+function rowOf(job: Job): SqlValue[] {
+  return [
+    job.id,
+    job.accountId,
+    job.keyId,
+    job.kind,
+    job.model,
+    job.state,
+    job.stream ? 1 : 0,
+    job.maxTokens,
+    job.attempt,
+    nodeOf(job.attempts),
+    JSON.stringify(job.attempts),
+    job.error?.code ?? null,
+    job.error?.message ?? null,
+    job.finish[0]?.reason ?? null,
+    job.usage?.prompt_tokens ?? null,
+    job.usage?.completion_tokens ?? null,
+    job.createdMs,
+    job.dispatchedMs,
+    job.firstDeltaMs,
+    job.endedMs,
+  ];
+}
+const nodeOf = (attempts: readonly AttemptRecord[]): string | null => attempts[attempts.length - 1]?.node ?? null;
+
+export function jobRecords(deps: RecordsDeps): JobRecords {
+  const { db, clock, log } = deps;
+  let noted = new Set<Job>();
+  let timer: (() => void) | null = null;
+  let writing: Promise<void> = Promise.resolve();
+
+  const write = async (): Promise<void> => {
+    timer?.();
+    timer = null;
+    if (noted.size === 0) return;
+    const group = noted;
+    noted = new Set();
+    try {
+      await db.writer.batch(UPSERT, [...group].map(rowOf), { durable: false });
+    } catch (error) {
+      log.error("records of chats could not be written; they are kept in memory for now", {
+        err: error,
+        records: group.size,
+      });
+      for (const job of noted) group.add(job);
+      noted = new Set([...group].slice(-MAX_NOTED));
+      if (group.size > MAX_NOTED) log.error("records of chats were given up", { records: group.size - MAX_NOTED });
+      schedule();
+    }
+  };
+  const schedule = () => {
+    timer ??= clock.after(WRITE_BEHIND_MS, () => {
+      writing = writing.then(write);
+    });
+  };
+
+  return {
+    touch(job) {
+      noted.add(job);
+      schedule();
+    },
+    create: (job, extra) => create(deps, job, extra),
+    async lease(job) {
+      const run = job.run;
+      // What was noted of it is older than this; the fence below must not meet it afterwards.
+      noted.delete(job);
+      const leased = await db.writer.transact(
+        (tx) =>
+          tx
+            .update(jobs)
+            .set({
+              state: "dispatched",
+              attempt: job.attempt,
+              nodePubkey: run?.pubkey ?? null,
+              attempts: job.attempts,
+              dispatchedMs: job.dispatchedMs,
+            })
+            // A retry finds the row as its last attempt left it; the attempt's number says whose it is.
+            .where(and(eq(jobs.id, job.id), lt(jobs.attempt, job.attempt), whereLive))
+            .returning({ id: jobs.id }),
+        { durable: false },
+      );
+      return leased.length === 1;
+    },
+    end: (job, state) => db.writer.transact((tx) => storeEnd(deps, tx, job, state)),
+    flush() {
+      writing = writing.then(write);
+      return writing;
+    },
+    async close() {
+      writing = writing.then(write);
+      await writing;
+      timer?.();
+    },
+  };
+}
+
+async function create({ db, clock }: RecordsDeps, job: Job, extra: NewAsyncJob): Promise<Result<void, JobRow>> {
+  return db.writer.transact(async (tx) => {
+    if (extra.idempotencyKey !== null) {
+      const [same] = await tx
+        .select()
+        .from(jobs)
+        .where(and(eq(jobs.accountId, job.accountId), eq(jobs.idempotencyKey, extra.idempotencyKey)));
+      if (same && same.createdMs > clock.nowMs() - IDEMPOTENCY_MS) return err(same);
+      if (same) await tx.update(jobs).set({ idempotencyKey: null }).where(eq(jobs.id, same.id));
+    }
+    await tx.insert(jobs).values({
+      id: job.id,
+      accountId: job.accountId,
+      keyId: job.keyId,
+      kind: "async",
+      model: job.model,
+      state: "queued",
+      stream: job.stream,
+      maxTokens: job.maxTokens,
+      createdMs: job.createdMs,
+      ...extra,
+    });
+    await tx.insert(jobContent).values({ jobId: job.id, request: job.bodyJson });
+    return ok(undefined);
+  });
+}
+
+async function storeEnd(deps: RecordsDeps, tx: Drizzle, job: Job, state: EndState): Promise<boolean> {
+  const ended = await tx
+    .update(jobs)
+    .set({
+      state,
+      attempt: job.attempt,
+      nodePubkey: nodeOf(job.attempts),
+      attempts: job.attempts,
+      errorCode: job.error?.code ?? null,
+      errorMessage: job.error?.message ?? null,
+      finishReason: job.finish[0]?.reason ?? null,
+      promptTokens: job.usage?.prompt_tokens ?? null,
+      completionTokens: job.usage?.completion_tokens ?? null,
+      dispatchedMs: job.dispatchedMs,
+      firstDeltaMs: job.firstDeltaMs,
+      endedMs: job.endedMs,
+    })
+    .where(and(eq(jobs.id, job.id), whereLive))
+    .returning({ id: jobs.id });
+  if (ended.length === 0) return false;
+  const expiresMs = (job.endedMs ?? 0) + Math.max(MIN_RETAIN_MS, deps.retainContentMs);
+  await tx
+    .update(jobContent)
+    .set({ output: deps.answerOf(job), expiresMs })
+    .where(eq(jobContent.jobId, job.id));
+  return true;
+}
+
+/** Chats that were under way when the last coordinator died can not be answered any more. How many there were. */
+export async function failInterruptedChats(db: Db, nowMs: number): Promise<number> {
+  const error: JobError = { code: "coordinator_restarted", message: "the coordinator was restarted while it ran" };
+  const failed = await db.writer.transact((tx) =>
+    tx
+      .update(jobs)
+      .set({ state: "failed", errorCode: error.code, errorMessage: error.message, endedMs: nowMs })
+      .where(and(eq(jobs.kind, "chat"), whereLive))
+      .returning({ id: jobs.id }),
+  );
+  return failed.length;
+}
+
+/** Asynchronous jobs that still want something, oldest first, with their requests. */
+export function unfinishedJobs(db: Db): Promise<{ job: JobRow; content: JobContentRow }[]> {
+  return db.read
+    .select({ job: jobs, content: jobContent })
+    .from(jobs)
+    .innerJoin(jobContent, eq(jobContent.jobId, jobs.id))
+    .where(and(eq(jobs.kind, "async"), whereLive))
+    .orderBy(jobs.id);
+}
+
+/** One of the account's jobs, with its content while that is retained. */
+export async function findJob(
+  db: Db,
+  accountId: string,
+  id: string,
+): Promise<{ job: JobRow; content: JobContentRow | null } | undefined> {
+  const [found] = await db.read
+    .select({ job: jobs, content: jobContent })
+    .from(jobs)
+    .leftJoin(jobContent, eq(jobContent.jobId, jobs.id))
+    .where(and(eq(jobs.id, id), eq(jobs.accountId, accountId)));
+  return found;
+}
+
+/** The account's jobs, newest first, before `cursor` (a job id). */
+export function listJobs(
+  db: Db,
+  accountId: string,
+  { cursor, limit, states }: { cursor?: string; limit: number; states?: readonly JobRow["state"][] },
+): Promise<JobRow[]> {
+  const conditions = [eq(jobs.accountId, accountId)];
+  if (cursor !== undefined) conditions.push(lt(jobs.id, cursor));
+  if (states !== undefined && states.length > 0) conditions.push(inArray(jobs.state, [...states]));
+  return db.read
+    .select()
+    .from(jobs)
+    .where(and(...conditions))
+    .orderBy(desc(jobs.id))
+    .limit(limit);
+}

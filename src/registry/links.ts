@@ -1,0 +1,219 @@
+// Links, the coordinator's end: from the signed upgrade over the handshake to the frames of a working node. Decides
+// who may speak and in which order; what the frames mean for jobs is decided by the listener.
+import type { Clock } from "../lib/clock.ts";
+import { randomHex } from "../lib/hex.ts";
+import type { Log } from "../lib/log.ts";
+import type { Result } from "../lib/result.ts";
+import {
+  type AdmittedFrame,
+  type CoordinatorFrame,
+  type DeltaFrame,
+  type EndFrame,
+  HANDSHAKE_TIMEOUT_MS,
+  type NodeFrame,
+  parseNodeMessage,
+  type ReadyFrame,
+  SILENCE_MS,
+} from "../protocol/frames.ts";
+import { type Handshake, signWelcome, verifyReady } from "../protocol/link-handshake.ts";
+import type { Pubkey } from "../protocol/primitives.ts";
+import {
+  CLOSE_GOING_AWAY,
+  CLOSE_NORMAL,
+  CLOSE_PROTOCOL,
+  CLOSE_TOO_BIG,
+  outbox,
+  type Transport,
+  type TransportEvents,
+} from "../protocol/transport.ts";
+import type { Node, Registry } from "./registry.ts";
+
+/** What working nodes say about jobs. Called in the order of arrival. */
+export type LinkListener = {
+  /** Which of the attempts the node still keeps go on, and from which delta. */
+  ready(node: Node, kept: ReadyFrame["attempts"]): AdmittedFrame["resume"];
+  accepted(node: Node, attempt: string): void;
+  /** What is wrong with the frame, if anything: the link is then closed. */
+  delta(node: Node, frame: DeltaFrame): string | undefined;
+  end(node: Node, frame: EndFrame): string | undefined;
+  /** Capacity may have appeared: a new node, a changed offer, a pause that ended. */
+  capacity(node: Node): void;
+  /** The node has no link any more. */
+  lost(node: Node): void;
+};
+
+export type Admission = { status: "approved" | "pending" };
+export type AdmissionRefusal = { code: string; message: string };
+
+export type LinkDeps = {
+  clock: Clock;
+  log: Log;
+  registry: Registry;
+  listener: LinkListener;
+  coordinator: { secretKey: Uint8Array; pubkey: Pubkey };
+  version: string;
+  /** Decides about the node in the database: known, let in by its token, pending, refused. */
+  admit(request: { pubkey: Pubkey; address: string; ready: ReadyFrame }): Promise<Result<Admission, AdmissionRefusal>>;
+};
+
+/** A node that reads less than it is sent is cut off at this many waiting bytes. */
+const MAX_BUFFERED_BYTES = 64 * 1024 * 1024;
+
+type Open = { node: Node | null; close: (code: number, reason: string) => void };
+
+export type Links = ReturnType<typeof createLinks>;
+
+export function createLinks(deps: LinkDeps) {
+  const links = new Map<Pubkey, Open>();
+  const stopSweep = deps.clock.every(HANDSHAKE_TIMEOUT_MS, () => {
+    for (const node of deps.registry.nodes.values()) {
+      if (node.channel && deps.clock.nowMs() - node.lastSeenMs > SILENCE_MS) {
+        node.channel.close(CLOSE_PROTOCOL, "no heartbeat for 90 s");
+      }
+    }
+  });
+
+  return {
+    /** Takes on a transport whose upgrade request was signed by `pubkey`. */
+    accept(caller: { pubkey: Pubkey; address: string }, connect: (events: TransportEvents) => Transport): void {
+      acceptLink(deps, links, caller, connect);
+    },
+    /** Approves a node that is held as pending: it reconnects and is then given work. Ejects likewise. */
+    reset(pubkey: Pubkey, reason: string): void {
+      links.get(pubkey)?.close(CLOSE_GOING_AWAY, reason);
+    },
+    close(): void {
+      stopSweep();
+      for (const link of links.values()) link.close(CLOSE_GOING_AWAY, "coordinator stops");
+    },
+  };
+}
+
+function acceptLink(
+  deps: LinkDeps,
+  links: Map<Pubkey, Open>,
+  { pubkey, address }: { pubkey: Pubkey; address: string },
+  connect: (events: TransportEvents) => Transport,
+): void {
+  const { clock, log, registry, listener, coordinator } = deps;
+  let step: "hello" | "ready" | "admitting" | "pending" | "open" | "closed" = "hello";
+  let handshake: Handshake | undefined;
+  const self: Open = { node: null, close: (code, reason) => transport.close(code, reason) };
+
+  const events: TransportEvents = {
+    message(text) {
+      if (step === "closed") return;
+      const frames = parseNodeMessage(text);
+      if (!frames.ok) return refuse("bad_frame", frames.error);
+      for (const frame of frames.value) {
+        const wrong = take(frame);
+        if (wrong) return refuse("bad_frame", wrong);
+      }
+    },
+    closed(code, reason) {
+      if (step === "closed") return;
+      step = "closed";
+      cancelTimeout();
+      if (links.get(pubkey) === self) links.delete(pubkey);
+      const node = self.node;
+      if (!node || node.channel !== channel) return;
+      registry.detach(node);
+      log.info("node lost", { node: pubkey, name: node.name, code, reason });
+      listener.lost(node);
+    },
+  };
+  const transport = connect(events);
+  const out = outbox(transport);
+  const channel = {
+    send(frameJson: string) {
+      out.push(frameJson);
+      if (transport.bufferedBytes() > MAX_BUFFERED_BYTES) transport.close(CLOSE_TOO_BIG, "node reads too slowly");
+    },
+    close: self.close,
+  };
+  const say = (frame: CoordinatorFrame) => channel.send(JSON.stringify(frame));
+  const refuse = (code: string, message: string) => {
+    if (step === "closed") return;
+    log.warn("link refused", { node: pubkey, address, code, message });
+    say({ type: "error", code, message });
+    out.flush();
+    transport.close(CLOSE_PROTOCOL, code);
+  };
+  const cancelTimeout = clock.after(HANDSHAKE_TIMEOUT_MS, () => {
+    if (step !== "open" && step !== "pending") refuse("handshake_timeout", "the handshake took too long");
+  });
+
+  const take = (frame: NodeFrame): string | undefined => {
+    if (step === "open" && self.node) return work(self.node, frame);
+    if (step === "hello" && frame.type === "hello") {
+      handshake = {
+        coordinator: coordinator.pubkey,
+        node: pubkey,
+        nodeNonce: frame.nonce,
+        coordinatorNonce: randomHex(16),
+      };
+      step = "ready";
+      say({ type: "welcome", nonce: handshake.coordinatorNonce, sig: signWelcome(coordinator.secretKey, handshake) });
+      return undefined;
+    }
+    if (step === "ready" && frame.type === "ready" && handshake) {
+      if (!verifyReady(frame.sig, handshake)) return "the signature in ready does not verify";
+      step = "admitting";
+      admit(frame).catch((error: unknown) => {
+        log.error("admission failed", { node: pubkey, error: String(error) });
+        refuse("storage_failed", "the coordinator cannot store the registration now; try again");
+      });
+      return undefined;
+    }
+    if (step === "pending" && frame.type === "heartbeat") return undefined;
+    return `${frame.type} is not expected here`;
+  };
+
+  const work = (node: Node, frame: NodeFrame): string | undefined => {
+    node.lastSeenMs = clock.nowMs();
+    switch (frame.type) {
+      case "delta":
+        return listener.delta(node, frame);
+      case "end":
+        return listener.end(node, frame);
+      case "accepted":
+        listener.accepted(node, frame.attempt);
+        return undefined;
+      case "heartbeat":
+        registry.heartbeat(node, frame);
+        listener.capacity(node);
+        return undefined;
+      default:
+        return `${frame.type} is not expected after the handshake`;
+    }
+  };
+
+  const admit = async (ready: ReadyFrame): Promise<void> => {
+    const admission = await deps.admit({ pubkey, address, ready });
+    if (step !== "admitting") return;
+    if (!admission.ok) return refuse(admission.error.code, admission.error.message);
+    cancelTimeout();
+    // A newer link of the same node takes over; what runs there goes on over it.
+    const older = links.get(pubkey);
+    links.set(pubkey, self);
+    if (admission.value.status === "pending") {
+      step = "pending";
+      say({ type: "admitted", status: "pending", resume: [] });
+      log.info("node waits for approval", { node: pubkey, name: ready.name, address });
+    } else {
+      step = "open";
+      const node = registry.attach(pubkey, channel, ready);
+      self.node = node;
+      say({ type: "admitted", status: "approved", resume: listener.ready(node, ready.attempts) });
+      log.info("node joined", {
+        node: pubkey,
+        name: node.name,
+        address,
+        models: node.offers.length,
+        slots: node.slots,
+      });
+      listener.capacity(node);
+    }
+    older?.close(CLOSE_NORMAL, "replaced by a newer link");
+  };
+}

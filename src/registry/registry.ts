@@ -1,0 +1,191 @@
+// Registry: the nodes there are now and what each serves, in memory, for the scheduler to read. What must outlive the
+// process (admission, ownership, last seen) is in the database and reached through nodes.ts.
+import type { Clock } from "../lib/clock.ts";
+import type { BackendInfo, Device, HeartbeatFrame, ModelOffer, ReadyFrame } from "../protocol/frames.ts";
+import type { Pubkey } from "../protocol/primitives.ts";
+import { type Candidate, type CandidateNode, type Quality, rate } from "../scheduler/choose.ts";
+
+/** One model on one node, as the scheduler sees it. */
+export type Offer = Candidate & {
+  readonly node: Node;
+  readonly model: string;
+  readonly info: ModelOffer;
+  /** The backend behind it can continue an unfinished answer. */
+  readonly continues: boolean;
+  tokensPerS: number;
+  quality: Quality;
+};
+
+/** The node's end of a link, as the rest of the coordinator uses it. */
+export type NodeChannel = {
+  /** Sends one frame, already serialised; nothing happens when the link is gone. */
+  send(frameJson: string): void;
+  close(code: number, reason: string): void;
+};
+
+export type Node = CandidateNode & {
+  readonly pubkey: Pubkey;
+  name: string;
+  device: Device | null;
+  backends: readonly BackendInfo[];
+  offers: readonly Offer[];
+  slots: number;
+  running: number;
+  accepting: boolean;
+  suspectUntilMs: number;
+  /** Failures since the last success; each doubles the time under suspicion. */
+  failures: number;
+  status: HeartbeatFrame["status"];
+  channel: NodeChannel | null;
+  connectedMs: number;
+  lastSeenMs: number;
+};
+
+export type Serves = Pick<ReadyFrame, "backends" | "models" | "slots" | "prices">;
+
+/** First time under suspicion; doubled by each further failure, up to the last. */
+const SUSPECT_MS = 2_000;
+const SUSPECT_MAX_MS = 60_000;
+/** Weight of the newest answer in a node's measured speed. */
+const SPEED_WEIGHT = 0.3;
+
+export type Registry = ReturnType<typeof createRegistry>;
+
+export function createRegistry({ clock }: { clock: Clock }) {
+  const nodes = new Map<Pubkey, Node>();
+  const byModel = new Map<string, Offer[]>();
+  /** When each model was last on offer, for the grace a vanished node gets. */
+  const lastServedMs = new Map<string, number>();
+
+  const unlist = (node: Node) => {
+    for (const offer of node.offers) {
+      const left = byModel.get(offer.model)?.filter((other) => other !== offer) ?? [];
+      if (left.length > 0) byModel.set(offer.model, left);
+      else byModel.delete(offer.model);
+      lastServedMs.set(offer.model, clock.nowMs());
+    }
+    node.offers = [];
+  };
+  const list = (node: Node, serves: Serves) => {
+    const before = new Map(node.offers.map((offer) => [offer.model, offer]));
+    unlist(node);
+    node.backends = serves.backends;
+    node.slots = serves.slots;
+    const offers = new Map<string, Offer>();
+    for (const info of serves.models) {
+      const backend = serves.backends[info.backend];
+      if (!backend?.healthy || offers.has(info.name)) continue;
+      offers.set(info.name, newOffer(node, info, serves, backend, before.get(info.name)?.tokensPerS ?? 0));
+    }
+    node.offers = [...offers.values()];
+    for (const offer of node.offers) {
+      const others = byModel.get(offer.model);
+      if (others) others.push(offer);
+      else byModel.set(offer.model, [offer]);
+    }
+  };
+
+  return {
+    nodes: nodes as ReadonlyMap<Pubkey, Node>,
+
+    /** Everything on offer now. */
+    models: byModel as ReadonlyMap<string, readonly Offer[]>,
+
+    /** Who serves the model now; empty when nobody does. */
+    offersOf: (model: string): readonly Offer[] => byModel.get(model) ?? NONE,
+
+    /** When the model was last on offer; undefined where it never was. */
+    lastServedMs: (model: string): number | undefined => (byModel.has(model) ? clock.nowMs() : lastServedMs.get(model)),
+
+    /** Models nobody serves at the moment. */
+    offlineModels: (): string[] => [...lastServedMs.keys()].filter((model) => !byModel.has(model)),
+
+    /** Remembers a model from before the start, so that its absence reads as "offline" and not as "unknown". */
+    expect(model: string): void {
+      if (!lastServedMs.has(model)) lastServedMs.set(model, clock.nowMs());
+    },
+
+    /** A node finished its handshake. What it serves counts from now on, whatever an older link said. */
+    attach(pubkey: Pubkey, channel: NodeChannel, ready: ReadyFrame): Node {
+      const node = nodes.get(pubkey) ?? newNode(pubkey);
+      nodes.set(pubkey, node);
+      Object.assign(node, { name: ready.name, device: ready.device, channel, status: "available", accepting: true });
+      node.connectedMs = node.lastSeenMs = clock.nowMs();
+      list(node, ready);
+      return node;
+    },
+
+    heartbeat(node: Node, frame: HeartbeatFrame): void {
+      node.lastSeenMs = clock.nowMs();
+      node.status = frame.status;
+      node.accepting = frame.status === "available";
+      if (frame.serves) list(node, frame.serves);
+    },
+
+    /** The link is gone: nothing is on offer there, and on its return the node starts under suspicion. */
+    detach(node: Node): void {
+      unlist(node);
+      node.channel = null;
+      node.accepting = false;
+      node.lastSeenMs = clock.nowMs();
+    },
+
+    /** A job went wrong there. */
+    blame(node: Node): void {
+      node.failures++;
+      const forMs = Math.min(SUSPECT_MAX_MS, SUSPECT_MS * 2 ** (node.failures - 1));
+      node.suspectUntilMs = clock.nowMs() + forMs;
+    },
+
+    /** A job went well there. */
+    praise(offer: Offer, completionTokens: number, generatingMs: number): void {
+      offer.node.failures = 0;
+      offer.node.suspectUntilMs = 0;
+      if (completionTokens < 8 || generatingMs < 1) return;
+      const speed = (completionTokens * 1000) / generatingMs;
+      offer.tokensPerS = offer.tokensPerS === 0 ? speed : offer.tokensPerS + SPEED_WEIGHT * (speed - offer.tokensPerS);
+      offer.quality = rate(offer);
+    },
+
+    forget(pubkey: Pubkey): void {
+      const node = nodes.get(pubkey);
+      if (!node) return;
+      unlist(node);
+      nodes.delete(pubkey);
+    },
+  };
+}
+
+const NONE: readonly Offer[] = [];
+
+function newNode(pubkey: Pubkey): Node {
+  return {
+    pubkey,
+    name: "",
+    device: null,
+    backends: [],
+    offers: [],
+    slots: 0,
+    running: 0,
+    accepting: false,
+    suspectUntilMs: 0,
+    failures: 0,
+    status: "available",
+    channel: null,
+    connectedMs: 0,
+    lastSeenMs: 0,
+  };
+}
+
+function newOffer(node: Node, info: ModelOffer, serves: Serves, backend: BackendInfo, tokensPerS: number): Offer {
+  const priced = { priceInput: serves.prices.input, priceOutput: serves.prices.output, tokensPerS };
+  return {
+    node,
+    model: info.name,
+    info,
+    continues: backend.continues,
+    contextLength: info.context_length,
+    ...priced,
+    quality: rate(priced),
+  };
+}
