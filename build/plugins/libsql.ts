@@ -1,5 +1,5 @@
-// The libsql plugin: embeds the native SQLite addon in the executable. both entries of `libsql` build the addon's package
-// name at run time, which no bundler can follow; here that one require becomes a static one for the target platform.
+// The libsql plugin: embeds the native SQLite addon in the executable. Both entries of `libsql` build the name of the
+// addon's package at run time, which no bundler can follow; here that one require becomes a static one.
 import type { BunPlugin } from "bun";
 
 const DYNAMIC_REQUIRE = `require(\`@libsql/\${target}\`)`;
