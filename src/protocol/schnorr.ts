@@ -12,15 +12,22 @@ import { type Pubkey, pubkeySchema } from "./primitives.ts";
 export const pubkeyOf = (secretKey: Uint8Array): Pubkey => pubkeySchema.parse(toHex(schnorr.getPublicKey(secretKey)));
 
 /**
- * Signs sha256(utf8(text)); 128 hex digits. `auxRand` (32 bytes) is BIP-340's auxiliary randomness: leave it out except
- * to reproduce a vector.
+ * Signs a 32-byte digest; 128 hex digits. `auxRand` (32 bytes) is BIP-340's auxiliary randomness: leave it out except to
+ * reproduce a vector.
  */
-export function signText(secretKey: Uint8Array, text: string, auxRand?: Uint8Array): string {
-  return toHex(schnorr.sign(sha256(utf8ToBytes(text)), secretKey, auxRand));
+export const signDigest = (secretKey: Uint8Array, digest: Uint8Array, auxRand?: Uint8Array): string =>
+  toHex(schnorr.sign(digest, secretKey, auxRand));
+
+/** BIP-340 §Verification. False for anything that is no good signature, malformed hex included. */
+export function verifyDigest(sig: string, digest: Uint8Array, pubkey: Pubkey): boolean {
+  if (!/^[0-9a-f]{128}$/.test(sig) || !/^[0-9a-f]{64}$/.test(pubkey)) return false;
+  return schnorr.verify(fromHex(sig), digest, fromHex(pubkey));
 }
 
-/** True where `sig` is `pubkey`'s signature over sha256(utf8(text)). False for anything else, malformed hex included. */
-export function verifyText(sig: string, text: string, pubkey: Pubkey): boolean {
-  if (!/^[0-9a-f]{128}$/.test(sig) || !/^[0-9a-f]{64}$/.test(pubkey)) return false;
-  return schnorr.verify(fromHex(sig), sha256(utf8ToBytes(text)), fromHex(pubkey));
-}
+/** Signs sha256(utf8(text)). */
+export const signText = (secretKey: Uint8Array, text: string, auxRand?: Uint8Array): string =>
+  signDigest(secretKey, sha256(utf8ToBytes(text)), auxRand);
+
+/** True where `sig` is `pubkey`'s signature over sha256(utf8(text)). */
+export const verifyText = (sig: string, text: string, pubkey: Pubkey): boolean =>
+  verifyDigest(sig, sha256(utf8ToBytes(text)), pubkey);
