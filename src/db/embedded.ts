@@ -18,7 +18,7 @@ const ROW_BYTES = 256;
 type Bindable = ReturnType<typeof bindable>;
 type Statement = { readonly returnsRows: boolean; all(params: Bindable[]): SqlRow[]; run(params: Bindable[]): void };
 
-export type EmbeddedFile = { read: Execute; write: WriteConnection; close(): void };
+export type EmbeddedFile = { read: Execute; write: WriteConnection; close(): Promise<void> };
 
 /** Opens `path`, made with mode 0600 where missing: one connection that writes, one that only reads. */
 export function openEmbedded(path: string): EmbeddedFile {
@@ -41,8 +41,12 @@ export function openEmbedded(path: string): EmbeddedFile {
   return {
     read: (sql, params) => runPrepared(prepared(sql), params),
     write: writeConnection(writing),
-    close() {
+    async close() {
       reading.close();
+      // Leaves one whole file behind. Where that fails the log stays beside it, and the next start reads it.
+      await execInBackground(writing, "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)").catch(
+        () => undefined,
+      );
       writing.close();
     },
   };

@@ -44,7 +44,7 @@ function assemble(kind: Db["kind"], path: string | null, file: EmbeddedFile, opt
     query: async (sql, params = []) => await read(sql, params),
     async close() {
       await writer.close();
-      file.close();
+      await file.close();
     },
   };
 }

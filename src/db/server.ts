@@ -8,7 +8,7 @@ import { bindable, type Execute, type SqlRow, type SqlValue } from "./executor.t
 const REQUEST_TIMEOUT_MS = 20_000;
 
 export type ServerAddress = { url: string; authToken?: string };
-export type ServerConnection = { read: Execute; write: WriteConnection; close(): void };
+export type ServerConnection = { read: Execute; write: WriteConnection; close(): Promise<void> };
 
 /** Makes the client; connects with the first statement. */
 export function openServer({ url, authToken }: ServerAddress): ServerConnection {
@@ -21,7 +21,7 @@ export function openServer({ url, authToken }: ServerAddress): ServerConnection 
   return {
     read: async (sql, params) => rowsOf(await client.execute(statement(sql, params))),
     write: writeConnection(client),
-    close: () => client.close(),
+    close: async () => client.close(),
   };
 }
 

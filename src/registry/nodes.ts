@@ -1,0 +1,231 @@
+// Nodes, stored half: who is known here, in which role, and whether it may work. Every decision is one conditional
+// write in one transaction, so that coordinators on one database agree.
+import { and, asc, count, eq, lte, ne, type SQL } from "drizzle-orm";
+import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
+import type { Drizzle } from "../db/executor.ts";
+import type { Db } from "../db/open.ts";
+import type { Clock } from "../lib/clock.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import type { JoinSecret } from "../protocol/join-token.ts";
+import type { Pubkey } from "../protocol/primitives.ts";
+import { admitWithToken, type JoinTokenRefusal } from "./join-tokens.ts";
+import { type Admission, type NodeRole, type NodeRow, type NodeStatus, nodes } from "./schema.ts";
+
+export const MAX_PENDING = 1_000;
+export const MAX_PENDING_PER_ADDRESS = 10;
+export const PENDING_TTL_MS = 24 * 60 * 60 * 1000;
+
+type Deps = { db: Db; clock: Clock };
+
+/** What an instance says about itself when it registers. */
+export type Registration = {
+  pubkey: Pubkey;
+  role: NodeRole;
+  name: string;
+  /** The network address that it registers from, as the coordinator sees it. */
+  address: string;
+  /** The name a polling node gives itself; null on a link. */
+  nodeId: string | null;
+  specs: Record<string, unknown>;
+  slots: number;
+  /** The request was signed with v2. */
+  authV2: boolean;
+};
+export type AdmissionRule = {
+  /** `[coordinator] registration`. */
+  registration: "token" | "approval" | "open";
+  /** From the join token, where one came along. */
+  secret?: JoinSecret;
+};
+export type RegistrationRefusal =
+  | JoinTokenRefusal
+  /** The name belongs to another key. */
+  | "node_id_taken"
+  | "node_ejected"
+  /** The key is registered in another role. */
+  | "node_role"
+  /** Too many wait for approval, in all or from this address. */
+  | "pending_full"
+  | "pending_address_full";
+
+/**
+ * Stores a registration, the first or a later one, and says where it stands: `row.status` is approved or pending. A
+ * join token is used up in the same transaction, and only by a key that is not approved yet. Durable.
+ */
+export async function registerNode(
+  { db, clock }: Deps,
+  registration: Registration,
+  rule: AdmissionRule,
+): Promise<Result<NodeRow, RegistrationRefusal>> {
+  return await db.writer.transact(async (tx) => {
+    const nowMs = clock.nowMs();
+    const [known] = await tx.select().from(nodes).where(eq(nodes.pubkey, registration.pubkey));
+    const refusal = (await nodeIdRefusal(tx, registration)) ?? knownRefusal(known, registration);
+    if (refusal !== null) return err(refusal);
+    const standing = await admit(tx, known, registration, rule, nowMs);
+    if (!standing.ok) return standing;
+    const { pubkey, authV2, nodeId, role, name, address, specs, slots } = registration;
+    const said = { role, name, address, specs, slots, lastSeenMs: nowMs, ...standing.value };
+    const [row] = await tx
+      .insert(nodes)
+      .values({
+        ...said,
+        pubkey,
+        nodeId,
+        accountId: LOCAL_ACCOUNT_ID,
+        firstSeenMs: nowMs,
+        authV2Seen: authV2,
+        reason: null,
+      })
+      .onConflictDoUpdate({
+        target: nodes.pubkey,
+        set: { ...said, ...(nodeId === null ? {} : { nodeId }), ...(authV2 ? { authV2Seen: true } : {}) },
+      })
+      .returning();
+    if (row === undefined) throw new Error("an upsert returned no row");
+    return ok(row);
+  });
+}
+
+type Standing = { status: NodeStatus; admittedBy: Admission | null };
+
+/** Decides a newcomer's standing and uses its token up; leaves an approved node as it is. */
+async function admit(
+  tx: Drizzle,
+  known: NodeRow | undefined,
+  { pubkey, role, address }: Registration,
+  { registration, secret }: AdmissionRule,
+  nowMs: number,
+): Promise<Result<Standing, RegistrationRefusal>> {
+  if (known?.status === "approved") return ok({ status: "approved", admittedBy: known.admittedBy });
+  if (secret !== undefined) {
+    const admitted = await admitWithToken(tx, { secret, pubkey, role, nowMs });
+    return admitted.ok ? ok({ status: "approved", admittedBy: "token" }) : admitted;
+  }
+  if (registration === "open" && role === "provider") return ok({ status: "approved", admittedBy: "open" });
+  await deletePending(tx, nowMs);
+  const still = known === undefined ? undefined : await nodeByKey(tx, pubkey);
+  if (still === undefined) {
+    const pending = eq(nodes.status, "pending");
+    if ((await countNodes(tx, pending)) >= MAX_PENDING) return err("pending_full");
+    const here = and(pending, eq(nodes.address, address));
+    if ((await countNodes(tx, here)) >= MAX_PENDING_PER_ADDRESS) return err("pending_address_full");
+  }
+  return ok({ status: "pending", admittedBy: null });
+}
+
+async function nodeIdRefusal(tx: Drizzle, { nodeId, pubkey }: Registration): Promise<"node_id_taken" | null> {
+  if (nodeId === null) return null;
+  const others = await countNodes(tx, and(eq(nodes.nodeId, nodeId), ne(nodes.pubkey, pubkey)));
+  return others > 0 ? "node_id_taken" : null;
+}
+
+function knownRefusal(known: NodeRow | undefined, { role }: Registration): "node_ejected" | "node_role" | null {
+  if (known?.status === "ejected") return "node_ejected";
+  return known?.status === "approved" && known.role !== role ? "node_role" : null;
+}
+
+async function countNodes(tx: Drizzle, where: SQL | undefined): Promise<number> {
+  const [row] = await tx.select({ n: count() }).from(nodes).where(where);
+  return row?.n ?? 0;
+}
+
+async function nodeByKey(tx: Drizzle, pubkey: Pubkey): Promise<NodeRow | undefined> {
+  return await tx.select().from(nodes).where(eq(nodes.pubkey, pubkey)).get();
+}
+
+/** The stored row; undefined for a stranger. */
+export async function getNode({ db }: { db: Db }, pubkey: Pubkey): Promise<NodeRow | undefined> {
+  return await nodeByKey(db.read, pubkey);
+}
+
+/** All nodes, the oldest first; with one status where given. */
+export async function listNodes({ db }: { db: Db }, status?: NodeStatus): Promise<NodeRow[]> {
+  const where = status === undefined ? undefined : eq(nodes.status, status);
+  return await db.read.select().from(nodes).where(where).orderBy(asc(nodes.firstSeenMs), asc(nodes.pubkey));
+}
+
+/** Lets a pending node work. An approved one stays as it is. */
+export async function approveNode(
+  { db }: { db: Db },
+  pubkey: Pubkey,
+): Promise<Result<NodeRow, "node_unknown" | "node_ejected">> {
+  return await db.writer.transact(async (tx) => {
+    const [approved] = await tx
+      .update(nodes)
+      .set({ status: "approved", admittedBy: "approval" })
+      .where(and(eq(nodes.pubkey, pubkey), eq(nodes.status, "pending")))
+      .returning();
+    if (approved !== undefined) return ok(approved);
+    const known = await nodeByKey(tx, pubkey);
+    if (known === undefined) return err("node_unknown");
+    return known.status === "ejected" ? err("node_ejected") : ok(known);
+  });
+}
+
+/**
+ * Lets a key in beforehand, or back in after it was ejected. It has not been seen: name and the rest come when it
+ * registers. `admittedBy` is "local" for the node of this very process.
+ */
+export async function allowNode(
+  { db, clock }: Deps,
+  pubkey: Pubkey,
+  {
+    role = "provider",
+    name = "",
+    admittedBy = "allow",
+  }: { role?: NodeRole; name?: string; admittedBy?: "allow" | "local" } = {},
+): Promise<NodeRow> {
+  const admitted = { status: "approved", admittedBy, role, reason: null } as const;
+  const row: NodeRow = {
+    ...admitted,
+    pubkey,
+    name,
+    accountId: LOCAL_ACCOUNT_ID,
+    address: null,
+    nodeId: null,
+    specs: {},
+    slots: 0,
+    firstSeenMs: clock.nowMs(),
+    lastSeenMs: null,
+    authV2Seen: false,
+  };
+  const [stored] = await db.writer.transact((tx) =>
+    tx.insert(nodes).values(row).onConflictDoUpdate({ target: nodes.pubkey, set: admitted }).returning(),
+  );
+  return stored ?? row;
+}
+
+/** Takes a node's right to work, until an admin allows it again. */
+export async function ejectNode(
+  { db }: { db: Db },
+  pubkey: Pubkey,
+  reason: string,
+): Promise<Result<NodeRow, "node_unknown">> {
+  const [ejected] = await db.writer.transact((tx) =>
+    tx.update(nodes).set({ status: "ejected", reason }).where(eq(nodes.pubkey, pubkey)).returning(),
+  );
+  return ejected === undefined ? err("node_unknown") : ok(ejected);
+}
+
+/** Forgets the registrations that nobody approved within a day. Gives their number. */
+export async function expirePendingNodes({ db, clock }: Deps): Promise<number> {
+  return await db.writer.transact((tx) => deletePending(tx, clock.nowMs()));
+}
+
+async function deletePending(tx: Drizzle, nowMs: number): Promise<number> {
+  const old = and(eq(nodes.status, "pending"), lte(nodes.firstSeenMs, nowMs - PENDING_TTL_MS));
+  return (await tx.delete(nodes).where(old).returning({ pubkey: nodes.pubkey })).length;
+}
+
+/** Notes that nodes were heard of. Written behind: a crash may lose the last of it. */
+export async function noteSeen({ db }: { db: Db }, seen: Iterable<readonly [Pubkey, number]>): Promise<void> {
+  const rows = Array.from(seen, ([pubkey, atMs]) => [atMs, pubkey]);
+  if (rows.length > 0) await db.writer.batch(NOTE_SEEN, rows, { durable: false });
+}
+const NOTE_SEEN = "UPDATE nodes SET last_seen_ms = ? WHERE pubkey = ?";
+
+/** Notes that a key signed with v2, so that v1 is refused from then on, also after a crash. */
+export async function noteAuthV2({ db }: { db: Db }, pubkey: Pubkey): Promise<void> {
+  await db.writer.batch("UPDATE nodes SET auth_v2_seen = 1 WHERE pubkey = ?", [[pubkey]]);
+}
