@@ -17,10 +17,11 @@ const ROOMS = [
   "solana",
   "verification",
   "jobs",
-  "scheduler",
   "registry",
   "accounts",
   "ledger",
+  // Pure, so it stands low: jobs asks it to choose, registry keeps the figures it reads.
+  "scheduler",
   "protocol",
   "db",
   "lib",
@@ -182,9 +183,9 @@ module.exports = {
     {
       name: "no-cycles",
       severity: "error",
-      comment: "Two files that import each other are one file, or need a third.",
+      comment: "Two files that need each other to run are one file, or need a third. Types may point both ways.",
       from: {},
-      to: { circular: true },
+      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
     },
     {
       name: "no-orphans",

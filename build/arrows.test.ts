@@ -11,6 +11,7 @@ type House = Record<string, string[]>;
 const FORBIDDEN: [rule: string, from: string, to: string][] = [
   ["jobs-imports-down", "src/jobs/submit.ts", "src/http/errors.ts"],
   ["registry-imports-down", "src/registry/nodes.ts", "src/jobs/queue.ts"],
+  ["scheduler-imports-down", "src/scheduler/wait.ts", "src/jobs/queue.ts"],
   ["modes-imports-down", "src/modes/node.ts", "src/cli/run.ts"],
   ["lib-imports-down", "src/lib/clock.ts", "src/protocol/frames.ts"],
   ["every-room-has-its-place", "src/helpers/misc.ts", "src/lib/clock.ts"],
