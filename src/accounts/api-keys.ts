@@ -50,6 +50,7 @@ type RingDeps = {
 /** Loads every live key. */
 export async function openKeyRing({ db, clock, hashKey, onFault }: RingDeps): Promise<KeyRing> {
   let byHash = new Map<string, Entry>();
+  let changes = 0;
   const used = new Map<string, number>();
   const hash = (token: string) => new Bun.CryptoHasher("sha256", hashKey).update(token).digest("hex");
 
@@ -78,14 +79,21 @@ export async function openKeyRing({ db, clock, hashKey, onFault }: RingDeps): Pr
       return entry.holder;
     },
     hash,
-    add: (row) => void byHash.set(row.keyHash, entryOf(row)),
+    add(row) {
+      changes += 1;
+      byHash.set(row.keyHash, entryOf(row));
+    },
     remove(keyId) {
+      changes += 1;
       for (const [keyHash, entry] of byHash) if (entry.holder.keyId === keyId) byHash.delete(keyHash);
     },
     async reload() {
-      const live = and(isNull(apiKeys.revokedMs), or(isNull(apiKeys.expiresMs), gt(apiKeys.expiresMs, clock.nowMs())));
-      const rows = await db.read.select().from(apiKeys).where(live);
-      byHash = new Map(rows.map((row) => [row.keyHash, entryOf(row)]));
+      // Read again where a key was made or revoked meanwhile: the rows may be from before that.
+      for (let at = -1; at !== changes; ) {
+        at = changes;
+        const rows = await liveKeys(db, clock.nowMs());
+        if (at === changes) byHash = new Map(rows.map((row) => [row.keyHash, entryOf(row)]));
+      }
     },
     flush,
     async close() {
@@ -98,6 +106,14 @@ export async function openKeyRing({ db, clock, hashKey, onFault }: RingDeps): Pr
   };
   await ring.reload();
   return ring;
+}
+
+async function liveKeys(db: Db, nowMs: number): Promise<ApiKeyRow[]> {
+  const lasting = or(isNull(apiKeys.expiresMs), gt(apiKeys.expiresMs, nowMs));
+  return await db.read
+    .select()
+    .from(apiKeys)
+    .where(and(isNull(apiKeys.revokedMs), lasting));
 }
 
 const entryOf = ({ id, accountId, name, scopes, expiresMs, lastUsedMs }: ApiKeyRow): Entry => ({

@@ -5,14 +5,15 @@ import path from "node:path";
 import { manualClock } from "../lib/clock.ts";
 import { migrateDatabase } from "./migrate.ts";
 import { type Db, openDatabase } from "./open.ts";
+import type { WriterOptions } from "./writer.ts";
 
 export type TestDatabase = { db: Db; directory: string; path: string; [Symbol.asyncDispose](): Promise<void> };
 
 /** A new database with all tables; `await using` closes it and removes its directory. */
-export async function testDatabase(): Promise<TestDatabase> {
+export async function testDatabase(options: WriterOptions = {}): Promise<TestDatabase> {
   const directory = mkdtempSync(path.join(tmpdir(), "infernet-db-"));
   const file = path.join(directory, "infernet.db");
-  const db = await openDatabase({ path: file });
+  const db = await openDatabase({ path: file }, options);
   await migrateDatabase({ db, clock: manualClock() });
   return {
     db,
