@@ -8,6 +8,11 @@ import { pubkeySchema } from "../protocol/primitives.ts";
 const nameSchema = z.string().trim().min(1).max(128);
 const idSchema = z.string().min(1).max(64);
 const timeMs = z.int().min(0);
+/** At most ten years. */
+const lifetimeS = z
+  .int()
+  .min(60)
+  .max(10 * 366 * 86_400);
 const pubkeyOnly = z.strictObject({ pubkey: pubkeySchema });
 const nothing = z.strictObject({});
 
@@ -20,17 +25,18 @@ const keyRow = z.object({
   name: z.string(),
   /** First signs of the key, to tell keys apart; useless without the rest. */
   prefix: z.string(),
-  created_at_ms: timeMs,
-  last_used_at_ms: timeMs.nullable(),
-  revoked_at_ms: timeMs.nullable(),
+  created_ms: timeMs,
+  expires_ms: timeMs.nullable(),
+  last_used_ms: timeMs.nullable(),
+  revoked_ms: timeMs.nullable(),
 });
 export type KeyRow = z.output<typeof keyRow>;
 
 const joinTokenRow = z.object({
   id: z.string(),
   role: roleSchema,
-  created_at_ms: timeMs,
-  expires_at_ms: timeMs,
+  created_ms: timeMs,
+  expires_ms: timeMs,
   state: z.enum(["open", "used", "expired", "revoked"]),
   /** The node it let in. */
   used_by: z.string().nullable(),
@@ -41,13 +47,13 @@ const nodeRow = z.object({
   pubkey: pubkeySchema,
   name: z.string().nullable(),
   role: roleSchema,
-  status: z.enum(["approved", "pending", "allowed", "ejected"]),
+  status: z.enum(["approved", "pending", "ejected"]),
   /** It holds a link now; false as well where no instance runs. */
   online: z.boolean(),
   models: z.array(z.string()),
   slots: z.int().min(0),
   running: z.int().min(0),
-  last_seen_at_ms: timeMs.nullable(),
+  last_seen_ms: timeMs.nullable(),
 });
 export type NodeRow = z.output<typeof nodeRow>;
 
@@ -70,7 +76,7 @@ const statusSchema = z.object({
   pubkey: pubkeySchema,
   url: z.string().nullable(),
   pid: z.int().nullable(),
-  started_at_ms: timeMs.nullable(),
+  started_ms: timeMs.nullable(),
   nodes: z.object({ online: z.int().min(0), known: z.int().min(0), pending: z.int().min(0) }),
   models: z.array(modelRow),
   jobs: z.object({ queued: z.int().min(0), running: z.int().min(0) }),
@@ -127,7 +133,7 @@ export const OPERATIONS = {
   createKey: operation(
     "POST",
     "/keys",
-    z.strictObject({ name: nameSchema }),
+    z.strictObject({ name: nameSchema, expires_in_s: lifetimeS.optional() }),
     z.object({ id: z.string(), key: z.string() }),
   ),
   listKeys: operation("GET", "/keys", nothing, z.object({ keys: z.array(keyRow) })),
@@ -146,7 +152,7 @@ export const OPERATIONS = {
         .max(30 * 86_400)
         .default(86_400),
     }),
-    z.object({ id: z.string(), token: z.string(), url: z.string(), expires_at_ms: timeMs }),
+    z.object({ id: z.string(), token: z.string(), url: z.string(), expires_ms: timeMs }),
   ),
   listJoinTokens: operation("GET", "/join-tokens", nothing, z.object({ tokens: z.array(joinTokenRow) })),
   revokeJoinToken: operation(

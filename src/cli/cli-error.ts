@@ -17,19 +17,24 @@ export class CliError extends Error {
   }
 }
 
+/** Faults that say what to do in their message or hint: more than that would not help. */
+const EXPLAINED = new Set(["CliError", "StartError", "StorageError", "MigrationError"]);
+
 /** The lines for stderr: `infernet: error: …`, then `infernet: hint: …`; the stack only where asked for. */
-export function errorLines(error: unknown, debug: boolean): string {
-  const message = error instanceof Error ? error.message : String(error);
-  const lines = [`infernet: error: ${harmlessText(message).trimEnd()}`];
-  const hint = error instanceof CliError ? error.hint : undefined;
-  if (hint) lines.push(`infernet: hint: ${harmlessText(hint)}`);
-  else if (!(error instanceof CliError) && !debug) lines.push("infernet: hint: run it again with --debug to see where");
-  if (debug && error instanceof Error && error.stack) lines.push(harmlessText(error.stack));
-  for (
-    let cause = debug && error instanceof Error ? error.cause : undefined;
-    cause instanceof Error;
-    cause = cause.cause
-  )
-    lines.push(`caused by ${harmlessText(cause.stack ?? cause.message)}`);
+export function errorLines(thrown: unknown, debug: boolean): string {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const lines = [`infernet: error: ${harmlessText(error.message).trimEnd()}`];
+  const hint = hintOf(error);
+  if (hint !== undefined) lines.push(`infernet: hint: ${harmlessText(hint)}`);
+  else if (!EXPLAINED.has(error.name) && !debug) lines.push("infernet: hint: run it again with --debug to see where");
+  if (debug) {
+    lines.push(harmlessText(error.stack ?? ""));
+    for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
+      lines.push(`caused by ${harmlessText(cause.stack ?? cause.message)}`);
+    }
+  }
   return `${lines.join("\n")}\n`;
 }
+
+const hintOf = (error: Error): string | undefined =>
+  "hint" in error && typeof error.hint === "string" ? error.hint : undefined;

@@ -4,9 +4,27 @@ import { CliError, EXIT } from "./cli-error.ts";
 import type { Attach } from "./program.ts";
 
 type Json = { json?: boolean };
+const JSON_FLAG = ["--json", "print JSON"] as const;
 
 /** Adds every command to the program. */
 export function defineCommands(program: Command, attach: Attach): void {
+  defineLife(program, attach);
+  defineSetup(program, attach);
+  defineLooking(program, attach);
+  defineUse(program, attach);
+  defineKeys(program, attach);
+  defineJoinTokens(program, attach);
+  defineNodes(program, attach);
+  defineData(program, attach);
+  defineConfig(program, attach);
+  program
+    .command("version")
+    .description("print the version")
+    .option(...JSON_FLAG)
+    .action(attach(async (context, _, flags: Json) => (await import("./commands/version.ts")).version(context, flags)));
+}
+
+function defineLife(program: Command, attach: Attach): void {
   program
     .command("run", { isDefault: true })
     .description("run in the foreground (what `infernet` alone does)")
@@ -18,34 +36,255 @@ export function defineCommands(program: Command, attach: Attach): void {
         return (await import("./commands/run.ts")).run(context, options);
       }),
     );
-  defineConfig(program, attach);
+  const load = () => import("./commands/background.ts");
   program
-    .command("version")
-    .description("print the version")
-    .option("--json", "print JSON")
-    .action(attach(async (context, _, flags: Json) => (await import("./commands/version.ts")).version(context, flags)));
+    .command("start")
+    .description("run in the background")
+    .action(attach(async (context, options) => (await load()).start(context, options)));
+  for (const name of ["stop", "restart"] as const) {
+    program
+      .command(name)
+      .description(name === "stop" ? "stop what runs in the background, letting jobs finish" : "stop, then start")
+      .option("--force", "kill it if it does not stop in time")
+      .action(
+        attach(async (context, options, flags: { force?: boolean }) => (await load())[name](context, options, flags)),
+      );
+  }
+  program
+    .command("logs")
+    .description("print the log of what runs in the background")
+    .option("-f, --follow", "go on printing")
+    .option("-n, --lines <count>", "how many lines from the end", "100")
+    .action(
+      attach(async (context, options, flags: { follow?: boolean; lines: string }) =>
+        (await load()).logs(context, options, flags),
+      ),
+    );
+}
+
+function defineSetup(program: Command, attach: Attach): void {
+  program
+    .command("setup")
+    .description("ask a few questions and write config.toml; every answer can be given as a flag")
+    .option("-y, --yes", "ask nothing: flags, then defaults")
+    .option("--backend <kind[@url]>", "inference server to front; may be repeated", collect)
+    .option(...JSON_FLAG)
+    .addHelpText(
+      "after",
+      "\nThe answers are the configuration's flags: --mode, --join TOKEN, --node-name, --node-slots, --server-host …",
+    )
+    .action(
+      attach(async (context, options, flags: Json & { yes?: boolean; backend?: string[] }) =>
+        (await import("./commands/setup.ts")).setup(context, options, flags),
+      ),
+    );
+}
+
+const collect = (value: string, before: string[] = []): string[] => [...before, value];
+
+function defineLooking(program: Command, attach: Attach): void {
+  program
+    .command("status")
+    .description("say what runs, what it serves and who is connected")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, flags: Json) =>
+        (await import("./commands/status.ts")).status(context, options, flags),
+      ),
+    );
+  program
+    .command("doctor")
+    .description("look for what is wrong, with a mend for each")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, flags: Json) =>
+        (await import("./commands/doctor.ts")).doctor(context, options, flags),
+      ),
+    );
+}
+
+function defineUse(program: Command, attach: Attach): void {
+  program
+    .command("chat")
+    .description("talk to a model")
+    .argument("[model]", "its name; left out: the first one served")
+    .option("-p, --prompt <text>", "ask this one thing and end; standard input does the same")
+    .option("-s, --system <text>", "instruction that goes before the conversation")
+    .option("--max-tokens <count>", "longest answer")
+    .option("--temperature <number>", "0 to 2")
+    .option("--url <address>", "another coordinator (or INFERNET_URL); its key is read from INFERNET_API_KEY")
+    .option("--json", "print the whole answer as JSON")
+    .action(
+      attach(async (context, options, model: string | undefined, flags: ChatFlags) =>
+        (await import("./commands/chat.ts")).chat(context, options, model, flags),
+      ),
+    );
+  program
+    .command("models")
+    .description("the models served")
+    .command("list")
+    .description("list them")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, flags: Json) =>
+        (await import("./commands/models.ts")).list(context, options, flags),
+      ),
+    );
+}
+
+/** What `chat` takes; all as typed. */
+export type ChatFlags = Json & {
+  prompt?: string;
+  system?: string;
+  maxTokens?: string;
+  temperature?: string;
+  url?: string;
+};
+
+function defineKeys(program: Command, attach: Attach): void {
+  const load = () => import("./commands/keys.ts");
+  const keys = program.command("keys").description("API keys of clients");
+  keys
+    .command("create")
+    .description("make one; it is printed this once")
+    .argument("[name]", "to tell it from others", "default")
+    .option("--expires <time>", "for how long it is good, e.g. 30d; left out: until it is revoked")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, name: string, flags: Json & { expires?: string }) =>
+        (await load()).create(context, options, name, flags),
+      ),
+    );
+  keys
+    .command("list")
+    .description("list them")
+    .option(...JSON_FLAG)
+    .action(attach(async (context, options, flags: Json) => (await load()).list(context, options, flags)));
+  keys
+    .command("revoke")
+    .description("end one at once")
+    .argument("<id>", "its id, or how it begins")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, id: string, flags: Json) => (await load()).revoke(context, options, id, flags)),
+    );
+}
+
+function defineJoinTokens(program: Command, attach: Attach): void {
+  const load = () => import("./commands/join-token.ts");
+  const tokens = program.command("join-token").description("single-use tokens that let a node in");
+  tokens
+    .command("create")
+    .description("make one; it is printed this once")
+    .option("--role <role>", "provider (a node), aggregator or client", "provider")
+    .option("--expires <time>", "for how long it is good", "24h")
+    .option("--url <address>", "address the node is to dial; left out: public_url")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, flags: Json & { role: string; expires: string; url?: string }) =>
+        (await load()).create(context, options, flags),
+      ),
+    );
+  tokens
+    .command("list")
+    .description("list them")
+    .option(...JSON_FLAG)
+    .action(attach(async (context, options, flags: Json) => (await load()).list(context, options, flags)));
+  tokens
+    .command("revoke")
+    .description("end one before it is used")
+    .argument("<id>")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, id: string, flags: Json) => (await load()).revoke(context, options, id, flags)),
+    );
+}
+
+function defineNodes(program: Command, attach: Attach): void {
+  const load = () => import("./commands/nodes.ts");
+  const nodes = program.command("nodes").description("the machines that offer inference here");
+  nodes
+    .command("list")
+    .description("list them")
+    .option(...JSON_FLAG)
+    .action(attach(async (context, options, flags: Json) => (await load()).list(context, options, flags)));
+  nodes
+    .command("approve")
+    .description("let in one that waits for it")
+    .argument("<key>", "its public key, or how it begins")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, key: string, flags: Json) =>
+        (await load()).approve(context, options, key, flags),
+      ),
+    );
+  nodes
+    .command("allow")
+    .description("let a key in before it calls, or again after it was ejected")
+    .argument("<key>", "its public key")
+    .option("--role <role>", "provider (a node), aggregator or client", "provider")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, key: string, flags: Json & { role: string }) =>
+        (await load()).allow(context, options, key, flags),
+      ),
+    );
+  nodes
+    .command("eject")
+    .description("take one's work and its way in")
+    .argument("<key>", "its public key, or how it begins")
+    .option("--reason <text>", "kept with it")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, key: string, flags: Json & { reason?: string }) =>
+        (await load()).eject(context, options, key, flags),
+      ),
+    );
+}
+
+function defineData(program: Command, attach: Attach): void {
+  program
+    .command("backup")
+    .description("copy the database into a file, while it is in use")
+    .argument("<file>")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, file: string, flags: Json) =>
+        (await import("./commands/backup.ts")).backup(context, options, file, flags),
+      ),
+    );
+  program
+    .command("migrate")
+    .description("bring the database to this version's tables (starting does it too)")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, flags: Json) =>
+        (await import("./commands/migrate.ts")).migrate(context, options, flags),
+      ),
+    );
 }
 
 function defineConfig(program: Command, attach: Attach): void {
+  const load = () => import("./commands/config.ts");
   const config = program.command("config").description("look at the configuration");
   config
     .command("check")
     .description("say what is wrong with it")
-    .action(attach(async (context, options) => (await import("./commands/config.ts")).check(context, options)));
+    .action(attach(async (context, options) => (await load()).check(context, options)));
   config
     .command("print")
     .description("print the values in effect, and where each came from")
-    .option("--json", "print JSON")
+    .option(...JSON_FLAG)
     .option("--show-secrets", "do not mask secrets")
     .action(
       attach(async (context, options, flags: Json & { showSecrets?: boolean }) =>
-        (await import("./commands/config.ts")).print(context, options, flags),
+        (await load()).print(context, options, flags),
       ),
     );
   config
     .command("example")
     .description("print a config.toml with every key, its default and what it is for")
-    .action(attach(async (context) => (await import("./commands/config.ts")).example(context)));
+    .action(attach(async (context) => (await load()).example(context)));
 }
 
 function unknownCommand(name: string, program: Command): CliError {

@@ -49,7 +49,7 @@ function addGlobalOptions(program: Command, { terminal }: Context): void {
     .option("--debug", "show where an error came from")
     .exitOverride()
     .showSuggestionAfterError(true)
-    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureHelp({ showGlobalOptions: true, visibleGlobalOptions })
     .configureOutput({
       writeOut: (text) => terminal.out(text),
       writeErr: (text) => terminal.err(text),
@@ -63,6 +63,18 @@ function addGlobalOptions(program: Command, { terminal }: Context): void {
     if (alias && alias !== flag)
       program.addOption(new Option(`--${alias}${kind === "boolean" ? "" : " <value>"}`, meta.why));
   }
+}
+
+/** Commands whose help lists the flags of the configuration; others show where it is read from only. */
+const CONFIGURED = new Set(["run", "start", "restart", "setup"]);
+const EVERYWHERE = new Set(["--config", "--data-dir", "--debug"]);
+
+function visibleGlobalOptions(command: Command): Option[] {
+  let root = command;
+  while (root.parent) root = root.parent;
+  if (root === command) return [];
+  const shown = root.options.filter((option) => !option.hidden && option.long !== "--version");
+  return CONFIGURED.has(command.name()) ? shown : shown.filter((option) => EVERYWHERE.has(option.long ?? ""));
 }
 
 const HELP_FOOT = `

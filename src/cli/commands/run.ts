@@ -50,7 +50,8 @@ async function openLog({ terminal }: Context, { config }: LoadedConfig): Promise
   return createLog({ level, format: text ? "text" : "json", write: terminal.err, colors: terminal.colors });
 }
 
-function checkForRun({ config }: LoadedConfig): void {
+/** Refuses what the schema cannot: a node that has nowhere to go. */
+export function checkForRun({ config }: LoadedConfig): void {
   const { coordinators, join_token } = config.node;
   if (config.mode === "node" && coordinators.length === 0 && join_token === null) {
     throw new CliError("a node needs a coordinator, and none is configured (node.coordinators)", {

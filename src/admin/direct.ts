@@ -1,0 +1,227 @@
+// Direct admin: the operations done on the domain itself. A running coordinator serves them to its local routes; a
+// command uses the same functions on the data directory while no instance runs.
+import { statSync } from "node:fs";
+import path from "node:path";
+import { createApiKey, type KeyRing, listApiKeys, revokeApiKey } from "../accounts/api-keys.ts";
+import { backupDatabase } from "../db/backup.ts";
+import { StorageError } from "../db/errors.ts";
+import type { Db } from "../db/open.ts";
+import type { Clock } from "../lib/clock.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { encodeJoinToken } from "../protocol/join-token.ts";
+import { type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
+import { createJoinToken, listJoinTokens, revokeJoinToken, type StoredJoinToken } from "../registry/join-tokens.ts";
+import { allowNode, approveNode, ejectNode, listNodes } from "../registry/nodes.ts";
+import type { Node, Registry } from "../registry/registry.ts";
+import type { NodeRow as StoredNode } from "../registry/schema.ts";
+import type { Admin, AdminError, JoinTokenRow, ModelRow, NodeRow, Status } from "./operations.ts";
+
+/** The instance that runs; a command without one has `null` in its place. */
+export type Live = {
+  registry: Pick<Registry, "nodes" | "models">;
+  /** Breaks the node's link, so that it comes back under what was decided. */
+  resetLink(pubkey: Pubkey, reason: string): void;
+  /** Address and process, for `status`. */
+  url: string;
+  pid: number;
+  startedMs: number;
+  jobs(): Status["jobs"];
+};
+
+export type DirectDeps = {
+  db: Db;
+  ring: KeyRing;
+  clock: Clock;
+  random: (bytes: number) => Uint8Array;
+  mode: "both" | "coordinator";
+  version: string;
+  pubkey: Pubkey;
+  /** Goes into join tokens whose maker names no address. */
+  joinUrl: string;
+  live: Live | null;
+};
+
+/** Every operation over `deps`. A full or busy storage is an answer, other faults throw. */
+export function directAdmin(deps: DirectDeps): Admin {
+  const { db, live } = deps;
+  return {
+    status: (_) => answered(() => statusOf(deps)),
+    listModels: (_) => answered(async () => ok({ models: live ? modelRows(live.registry) : [] })),
+    createKey: ({ name, expires_in_s }) =>
+      answered(async () => {
+        const expiry = expires_in_s === undefined ? {} : { expiresMs: deps.clock.nowMs() + expires_in_s * 1000 };
+        const { token, key } = await createApiKey(deps, { name, ...expiry });
+        return ok({ id: key.id, key: token });
+      }),
+    listKeys: (_) => answered(() => keys(deps)),
+    revokeKey: ({ id }) => answered(() => revokeKey(deps, id)),
+    createJoinToken: ({ role = "provider", url = deps.joinUrl, expires_in_s = 86_400 }) =>
+      answered(() => newJoinToken(deps, { role, url, ttlMs: expires_in_s * 1000 })),
+    listJoinTokens: (_) =>
+      answered(async () => {
+        const nowMs = deps.clock.nowMs();
+        return ok({ tokens: (await listJoinTokens({ db })).map((token) => joinTokenRow(token, nowMs)) });
+      }),
+    revokeJoinToken: ({ id }) => answered(() => endJoinToken(deps, id)),
+    listNodes: (_) =>
+      answered(async () => ok({ nodes: (await listNodes({ db })).map((row) => nodeRow(row, live?.registry.nodes)) })),
+    approveNode: ({ pubkey }) => answered(() => approve(deps, pubkeySchema.parse(pubkey))),
+    allowNode: ({ pubkey, role = "provider" }) =>
+      answered(async () => {
+        const row = await allowNode(deps, pubkeySchema.parse(pubkey), { role });
+        return decided(deps, row.pubkey, "allowed");
+      }),
+    ejectNode: ({ pubkey, reason = "" }) => answered(() => eject(deps, pubkeySchema.parse(pubkey), reason)),
+    backup: ({ file }) => answered(() => backup(deps, file)),
+  };
+}
+
+type Answer<T> = Promise<Result<T, AdminError>>;
+
+/** Turns what the storage refuses into an answer. */
+async function answered<T>(act: () => Answer<T>): Answer<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    return err({ code: "storage_failed", message: error.message });
+  }
+}
+
+async function statusOf({ db, live, mode, version, pubkey }: DirectDeps): Answer<Status> {
+  const known = (await listNodes({ db })).filter((row) => row.status !== "ejected");
+  const isOnline = (row: StoredNode) => nodeRow(row, live?.registry.nodes).online;
+  return ok({
+    running: live !== null,
+    mode,
+    version,
+    pubkey,
+    url: live?.url ?? null,
+    pid: live?.pid ?? null,
+    started_ms: live?.startedMs ?? null,
+    nodes: {
+      online: known.filter(isOnline).length,
+      known: known.length,
+      pending: known.filter((row) => row.status === "pending").length,
+    },
+    models: live ? modelRows(live.registry) : [],
+    jobs: live?.jobs() ?? { queued: 0, running: 0 },
+    coordinators: [],
+  });
+}
+
+/** What is on offer now, by name. */
+function modelRows({ models }: Live["registry"]): ModelRow[] {
+  const rows = Array.from(models, ([name, offers]): ModelRow => {
+    const contexts = offers.map((offer) => offer.contextLength).filter((length) => length !== null);
+    return {
+      name,
+      nodes: offers.length,
+      slots: offers.reduce((sum, { node }) => sum + node.slots, 0),
+      running: offers.reduce((sum, { node }) => sum + node.running, 0),
+      context_length: contexts.length > 0 ? Math.max(...contexts) : null,
+      demo: offers.every((offer) => offer.info.demo),
+    };
+  });
+  return rows.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+async function keys({ db }: DirectDeps): ReturnType<Admin["listKeys"]> {
+  const stored = await listApiKeys({ db });
+  return ok({
+    keys: stored.map(({ id, name, prefix, createdMs, expiresMs, lastUsedMs, revokedMs }) => ({
+      id,
+      name,
+      prefix,
+      created_ms: createdMs,
+      expires_ms: expiresMs,
+      last_used_ms: lastUsedMs,
+      revoked_ms: revokedMs,
+    })),
+  });
+}
+
+async function revokeKey(deps: DirectDeps, which: string): Answer<{ id: string }> {
+  const revoked = await revokeApiKey(deps, which);
+  if (revoked.ok) return ok({ id: revoked.value.id });
+  const hint = "`infernet keys list` shows ids and first characters";
+  // `which` may be a whole key, pasted by mistake: it is not repeated.
+  if (revoked.error === "key_ambiguous")
+    return err({ code: "conflict", message: "several keys begin like that", hint });
+  return err({ code: "not_found", message: "no key in force has that id or begins like that", hint });
+}
+
+async function newJoinToken(
+  deps: DirectDeps,
+  { role, url, ttlMs }: { role: JoinTokenRow["role"]; url: string; ttlMs: number },
+): ReturnType<Admin["createJoinToken"]> {
+  const { secret, token } = await createJoinToken(deps, { role, ttlMs });
+  const text = encodeJoinToken({ url, coordinator: deps.pubkey, secret });
+  if (text.ok) return ok({ id: token.id, token: text.value, url, expires_ms: token.expiresMs });
+  await revokeJoinToken(deps, token.id);
+  return err({ code: "invalid", message: text.error.message });
+}
+
+async function endJoinToken(deps: DirectDeps, id: string): Answer<{ id: string }> {
+  const revoked = await revokeJoinToken(deps, id);
+  if (revoked.ok) return ok({ id });
+  const hint = "`infernet join-token list` shows them";
+  if (revoked.error === "join_token_unknown")
+    return err({ code: "not_found", message: `there is no join token ${id}`, hint });
+  const mend = "`infernet nodes eject` takes the node's way in";
+  return err({ code: "conflict", message: `join token ${id} has let its node in already`, hint: mend });
+}
+
+function joinTokenRow(token: StoredJoinToken, nowMs: number): JoinTokenRow {
+  const { id, role, createdMs, expiresMs, usedMs, usedBy, revokedMs } = token;
+  const unused = revokedMs !== null ? "revoked" : expiresMs <= nowMs ? "expired" : "open";
+  const state = usedMs !== null ? "used" : unused;
+  return { id, role, created_ms: createdMs, expires_ms: expiresMs, state, used_by: usedBy };
+}
+
+function nodeRow(row: StoredNode, live: ReadonlyMap<Pubkey, Node> | undefined): NodeRow {
+  const pubkey = pubkeySchema.parse(row.pubkey);
+  const node = live?.get(pubkey);
+  const online = node !== undefined && node.channel !== null;
+  return {
+    pubkey,
+    name: node?.name || row.name || null,
+    role: row.role,
+    status: row.status,
+    online,
+    models: node?.offers.map((offer) => offer.model) ?? [],
+    slots: node?.slots ?? row.slots,
+    running: node?.running ?? 0,
+    last_seen_ms: online ? node.lastSeenMs : row.lastSeenMs,
+  };
+}
+
+async function approve(deps: DirectDeps, pubkey: Pubkey): Answer<{ pubkey: Pubkey }> {
+  const approved = await approveNode(deps, pubkey);
+  if (approved.ok) return decided(deps, pubkey, "approved");
+  if (approved.error === "node_unknown") return unknownNode(pubkey, "`infernet nodes allow` lets a key in beforehand");
+  const hint = "`infernet nodes allow` lets it in again";
+  return err({ code: "conflict", message: `node ${pubkey} was ejected`, hint });
+}
+
+async function eject(deps: DirectDeps, pubkey: Pubkey, reason: string): Answer<{ pubkey: Pubkey }> {
+  const ejected = await ejectNode(deps, pubkey, reason);
+  if (!ejected.ok) return unknownNode(pubkey, "`infernet nodes list` shows those there are");
+  return decided(deps, pubkey, "ejected");
+}
+
+/** The node comes back at once and is dealt with as its row says now. */
+function decided({ live }: DirectDeps, pubkey: string, what: string): Result<{ pubkey: Pubkey }, AdminError> {
+  const key = pubkeySchema.parse(pubkey);
+  live?.resetLink(key, what);
+  return ok({ pubkey: key });
+}
+
+const unknownNode = (pubkey: Pubkey, hint: string): Result<never, AdminError> =>
+  err({ code: "not_found", message: `no node ${pubkey} is known`, hint });
+
+async function backup({ db }: DirectDeps, file: string): Answer<{ file: string; bytes: number }> {
+  if (!path.isAbsolute(file)) return err({ code: "invalid", message: "the backup's file must be an absolute path" });
+  await backupDatabase(db, file);
+  return ok({ file, bytes: statSync(file).size });
+}

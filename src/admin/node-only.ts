@@ -1,0 +1,27 @@
+// Node-only admin: the operations of an instance in `node` mode. It has no keys, tokens or nodes of its own.
+import { err, ok, type Result } from "../lib/result.ts";
+import type { Admin, AdminError, Status } from "./operations.ts";
+
+const AT_THE_COORDINATOR: AdminError = {
+  code: "not_available",
+  message: "this is a node: keys, tokens, nodes and their database are its coordinator's",
+  hint: "run the command where the coordinator runs",
+};
+const refused = async (_: unknown): Promise<Result<never, AdminError>> => err(AT_THE_COORDINATOR);
+
+/** `status` tells of the node now; models are those of its backends. */
+export const nodeOnlyAdmin = ({ status }: { status: () => Status }): Admin => ({
+  status: async (_) => ok(status()),
+  listModels: async (_) => ok({ models: status().models }),
+  createKey: refused,
+  listKeys: refused,
+  revokeKey: refused,
+  createJoinToken: refused,
+  listJoinTokens: refused,
+  revokeJoinToken: refused,
+  listNodes: refused,
+  approveNode: refused,
+  allowNode: refused,
+  ejectNode: refused,
+  backup: refused,
+});

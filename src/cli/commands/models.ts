@@ -1,0 +1,31 @@
+// infernet models list
+import type { ModelRow } from "../../admin/operations.ts";
+import { EXIT, type ExitCode } from "../cli-error.ts";
+import { type Context, type GlobalOptions, printJson, requireConfig } from "../context.ts";
+import { answerOrThrow, withAdmin } from "../instance.ts";
+import { table } from "../table.ts";
+
+export async function list(context: Context, options: GlobalOptions, flags: { json?: boolean }): Promise<ExitCode> {
+  const { config } = await requireConfig(context, options);
+  await withAdmin(context, config, "models list", async (admin, running) => {
+    const { models } = answerOrThrow(await admin.listModels({}));
+    if (flags.json) printJson(context, { models });
+    else if (models.length > 0) context.terminal.out(modelTable(models, context.terminal.colors));
+    else if (running) context.terminal.err("No model is served now; `infernet doctor` looks for inference servers.\n");
+    else context.terminal.err("infernet is not running here, so no model is served; `infernet start` starts it.\n");
+  });
+  return EXIT.good;
+}
+
+export const modelTable = (models: readonly ModelRow[], colors: boolean): string =>
+  table(
+    ["MODEL", "NODES", "JOBS", "CONTEXT", ""],
+    models.map(({ name, nodes, running, slots, context_length, demo }) => [
+      name,
+      nodes,
+      `${running}/${slots}`,
+      context_length,
+      demo ? "demo model" : "",
+    ]),
+    colors,
+  );

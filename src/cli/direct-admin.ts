@@ -1,0 +1,34 @@
+// Direct admin: the operations on the data directory while no instance runs. The caller holds the directory's lock.
+// Apart from instance.ts, so that a command that talks to a running instance loads no database.
+import { directAdmin } from "../admin/direct.ts";
+import type { Admin } from "../admin/operations.ts";
+import type { Config } from "../config.ts";
+import type { Migrated } from "../db/migrate.ts";
+import type { DataDirectory } from "../identity/data-dir.ts";
+import type { Clock } from "../lib/clock.ts";
+import { joinUrl } from "../modes/addresses.ts";
+import { openCoordinatorData } from "../modes/coordinator-data.ts";
+import { versionText } from "../version.ts";
+
+export type DirectInput = { clock: Clock; config: Config; dir: DataDirectory };
+
+/** Opens and, where it is older than this program, migrates the database. */
+export async function openDirectAdmin({
+  clock,
+  config,
+  dir,
+}: DirectInput): Promise<{ admin: Admin; migrated: Migrated; close(): Promise<void> }> {
+  const data = await openCoordinatorData({ config, dir, clock });
+  const admin = directAdmin({
+    db: data.db,
+    ring: data.ring,
+    clock,
+    random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+    mode: config.mode === "coordinator" ? "coordinator" : "both",
+    version: versionText,
+    pubkey: data.identity.pubkey,
+    joinUrl: joinUrl(config, config.server.port),
+    live: null,
+  });
+  return { admin, migrated: data.migrated, close: () => data.close() };
+}

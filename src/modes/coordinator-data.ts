@@ -1,0 +1,83 @@
+// Coordinator data: what a coordinator keeps in its data directory, opened the same way by a running instance and by a
+// command that works on the data while none runs. The caller holds the directory's lock.
+import { createApiKey, type KeyRing, openKeyRing } from "../accounts/api-keys.ts";
+import type { Config } from "../config.ts";
+import { type Migrated, migrateDatabase } from "../db/migrate.ts";
+import { type DatabaseAddress, type Db, openDatabase } from "../db/open.ts";
+import type { DataDirectory } from "../identity/data-dir.ts";
+import { deriveKey, type Identity, loadIdentity, loadMasterKey } from "../identity/keys.ts";
+import { readSecretFile, writeSecretFile } from "../identity/secret-file.ts";
+import type { Clock } from "../lib/clock.ts";
+import { startValue } from "./start-error.ts";
+
+/** The database's file in the data directory. */
+export const DATABASE_FILE = "infernet.db";
+/** Holds the API key of the banner's call: it works now and at every later run. */
+export const LOCAL_API_KEY_FILE = "local-api-key";
+
+export type CoordinatorData = {
+  identity: Identity;
+  db: Db;
+  ring: KeyRing;
+  /** What opening it had to change. */
+  migrated: Migrated;
+  /** Writes down what is still in memory and lets go. */
+  close(): Promise<void>;
+};
+
+export type DataDeps = {
+  config: Pick<Config, "database" | "data_dir">;
+  dir: DataDirectory;
+  clock: Clock;
+  /** Told of faults of what is written behind. */
+  onFault?: (fault: unknown) => void;
+};
+
+/** Where the coordinator's database is. */
+export function databaseAddress({ database }: Pick<Config, "database">, dir: DataDirectory): DatabaseAddress {
+  const { url, auth_token: authToken } = database;
+  if (url === null) return { path: dir.file(DATABASE_FILE) };
+  return authToken === null ? { url } : { url, authToken };
+}
+
+/** Keys, migrated database and key ring. Throws StartError, StorageError or MigrationError, each saying what to do. */
+export async function openCoordinatorData({ config, dir, clock, onFault }: DataDeps): Promise<CoordinatorData> {
+  const identity = startValue(loadIdentity(dir, "coordinator"));
+  const master = startValue(loadMasterKey(dir));
+  const db = await openDatabase(databaseAddress(config, dir));
+  try {
+    const migrated = await migrateDatabase({ db, clock });
+    const { max_page_count: maxPageCount } = config.database;
+    if (maxPageCount !== null) await db.writer.exclusive((c) => c.script(`PRAGMA max_page_count = ${maxPageCount}`));
+    const hashKey = deriveKey(master, "infernet/api-keys");
+    const ring = await openKeyRing({ db, clock, hashKey, ...(onFault ? { onFault } : {}) });
+    return {
+      identity,
+      db,
+      ring,
+      migrated,
+      async close() {
+        await ring.close();
+        await db.close();
+      },
+    };
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+/** The key in DATA/local-api-key; a new one where there is none, or where it is known no more. */
+export async function localApiKey(
+  { db, ring }: Pick<CoordinatorData, "db" | "ring">,
+  { dir, clock, random }: { dir: DataDirectory; clock: Clock; random: (bytes: number) => Uint8Array },
+): Promise<string> {
+  const path = dir.file(LOCAL_API_KEY_FILE);
+  const kept = readSecretFile(path);
+  if (!kept.ok && kept.error.code !== "secret_file_missing") return startValue(kept);
+  const known = kept.ok ? kept.value.trim() : "";
+  if (known !== "" && ring.find(known)) return known;
+  const { token } = await createApiKey({ db, ring, clock, random }, { name: "local" });
+  startValue(writeSecretFile(path, `${token}\n`));
+  return token;
+}
