@@ -246,6 +246,21 @@ describe("each refusal of a signed request", () => {
     expect(await code({ ...request, body })).toBe("key_ejected");
   });
 
+  test("key_unknown, v1_retired: when the key left, or moved to version 2, while the body was under way", async () => {
+    const meanwhile = (change: () => void, request: ReturnType<typeof signed>) => ({
+      ...request,
+      body: async () => {
+        change();
+        return ok(request.body);
+      },
+    });
+    const moved = () => void directory.set(node, { ...approved, authV2Seen: true });
+    expect(await code(meanwhile(moved, signed({ v: 1 })))).toBe("v1_retired");
+    const left = () => void directory.delete(node);
+    expect(await code(meanwhile(left, signed()))).toBe("key_unknown");
+    expect(nonces.size).toBe(0);
+  });
+
   test("role_not_allowed: a provider on the client routes", async () => {
     expect(await code(signed(), "client")).toBe("role_not_allowed");
     for (const role of ["client", "aggregator"] as const) {

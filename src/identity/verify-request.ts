@@ -22,7 +22,10 @@ export type KnownKey = {
 /** What verification must know of registered keys. Asked for every request, so answered from memory. */
 export type KeyDirectory = {
   lookup(pubkey: Pubkey): KnownKey | undefined;
-  /** Called once per key, after the first good version 2 request; the request waits until it is kept. */
+  /**
+   * Called after a key's first good version 2 request, which waits until this is kept. `lookup` must say so at once, not
+   * only when it is on disk; called again by requests that overlap, so it must do no harm twice.
+   */
   markV2Seen(pubkey: Pubkey): void | Promise<void>;
 };
 

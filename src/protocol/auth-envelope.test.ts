@@ -31,6 +31,14 @@ test("version 1 ignores fields it does not know, since they are not signed", () 
   expect(parsed).toEqual({ ok: true, value: envelope });
 });
 
+test("bytes that are not UTF-8 are refused even where they would be ignored", () => {
+  const json = JSON.stringify({ ...JSON.parse(Buffer.from(v1.cases[0]!.header, "base64url").toString()), x: "?" });
+  const bytes = Buffer.from(json);
+  bytes[json.lastIndexOf("?")] = 0xff;
+  expect(parseAuthHeader(Buffer.from(json).toString("base64url")).ok).toBe(true);
+  expect(parseAuthHeader(bytes.toString("base64url")).ok).toBe(false);
+});
+
 const hex = (digits: number) =>
   fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: digits, maxLength: digits });
 const nonce = fc.string({ minLength: 1, maxLength: 128 }).filter((text) => /^[\x21-\x7e]+$/.test(text));
