@@ -28,7 +28,8 @@ const ROOMS = [
   "version",
 ];
 
-const TEST = "\\.test\\.ts$|^src/.+/fixtures/";
+/** Tests, and what only tests use. */
+const TEST = "\\.test\\.ts$|^src/.+/testing/";
 /** Matches the given rooms: a folder's content, or the file of that name. */
 const rooms = (...names) => `^src/(${names.join("|")})(/|\\.ts$)`;
 /** Matches npm packages in node_modules. */
@@ -191,7 +192,7 @@ module.exports = {
       name: "no-orphans",
       severity: "error",
       comment: "A file that imports nothing and that nobody imports is dead.",
-      from: { orphan: true, pathNot: "\\.d\\.ts$" },
+      from: { orphan: true, pathNot: `\\.d\\.ts$|${TEST}` },
       to: {},
     },
     {
