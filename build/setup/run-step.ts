@@ -21,11 +21,11 @@ function stepEnv(): Record<string, string | undefined> {
 
 /**
  * Runs the command in a process group of its own and waits for it. Past its limit the whole group is killed; an
- * interrupt of this process kills it too.
+ * interrupt of this process kills it too. Its output goes to a file in `logs`.
  */
-export async function runStep({ name, command, limitS }: Step): Promise<StepResult> {
-  mkdirSync(LOGS, { recursive: true });
-  const log = join(LOGS, `${name.replaceAll(/\W+/g, "-")}.log`);
+export async function runStep({ name, command, limitS }: Step, logs = LOGS): Promise<StepResult> {
+  mkdirSync(logs, { recursive: true });
+  const log = join(logs, `${name.replaceAll(/\W+/g, "-")}.log`);
   const file = openSync(log, "w");
   const startedMs = performance.now();
   const child = Bun.spawn(command, {
