@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runStep } from "./run-step.ts";
@@ -15,12 +15,17 @@ const script = (text: string, limitS = 30) => ({ name: "a step", command: ["sh",
 /** Resolves once the process is gone, or dead and waiting for its parent. Never resolves where it lives on. */
 async function gone(pid: number): Promise<void> {
   expect(pid).toBeGreaterThan(1);
-  for (;;) {
-    const stat = Bun.file(`/proc/${pid}/stat`);
-    if (existsSync("/proc/self/stat")) {
-      if (!(await stat.exists()) || / [ZX] /.test(await stat.text().catch(() => " X "))) return;
-    } else if (Bun.spawnSync(["kill", "-0", String(pid)]).exitCode !== 0) return;
-    await Bun.sleep(5);
+  while (isAlive(pid)) await Bun.sleep(5);
+}
+
+function isAlive(pid: number): boolean {
+  if (!existsSync("/proc/self/stat")) return Bun.spawnSync(["kill", "-0", String(pid)]).exitCode === 0;
+  try {
+    return !/ [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch (error) {
+    // ENOENT, or ESRCH when it goes while being read.
+    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return false;
+    throw error;
   }
 }
 
