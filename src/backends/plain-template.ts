@@ -7,18 +7,25 @@
 const MAX_LESSONS_WITHOUT_USE = 8;
 /** Occurrences of the text in its event that are tried as its place. */
 const MAX_CANDIDATES = 4;
-const PROBE = "\u2205infernet probe\u2205";
+const PROBE = "\u2205text\u2205";
+const IGNORED_PROBE = "\u2205ignored\u2205";
 
 const QUOTE = 34;
 const BACKSLASH = 92;
 
-/** Says whether the event's whole meaning is its text: parsed, it must give exactly `text` and nothing else new. */
-export type IsPlain = (parsed: unknown, text: string) => boolean;
+/** An event's source around its text. `ignored` is another string of it that changes and means nothing, "" for none. */
+export type EventSource = { head: string; json: string; tail: string; text: string; ignored: string };
+
+/** Says whether the event's whole meaning is `text`; `ignored` must be the string that means nothing. */
+export type IsPlain = (parsed: unknown, text: string, ignored: string) => boolean;
 
 export class PlainTemplate {
   /** The text that the last successful `take` found. */
   text = "";
-  private prefix = "";
+  /** Up to the ignored string where there is one, else up to the text. */
+  private first = "";
+  /** From the ignored string to the text; "" where there is none. */
+  private middle = "";
   private suffix = "";
   private lessons = 0;
 
@@ -27,33 +34,26 @@ export class PlainTemplate {
    * (then nothing is consumed and the caller parses it in full).
    */
   take(buffer: string, pos: number): number {
-    const prefix = this.prefix;
-    if (prefix === "" || !buffer.startsWith(prefix, pos)) return -1;
-    const start = pos + prefix.length;
-    const length = buffer.length;
-    let escaped = false;
-    let end = start;
-    for (; end < length; end++) {
-      const code = buffer.charCodeAt(end);
-      if (code === QUOTE) break;
-      if (code < 32) return -1;
-      if (code !== BACKSLASH) continue;
-      escaped = true;
-      end++;
+    const { first, middle } = this;
+    if (first === "" || !buffer.startsWith(first, pos)) return -1;
+    let start = pos + first.length;
+    if (middle !== "") {
+      const end = literalEnd(buffer, start);
+      if (end < 0 || !buffer.startsWith(middle, end)) return -1;
+      start = end + middle.length;
     }
-    if (!buffer.startsWith(this.suffix, end)) return -1;
-    const text = escaped ? parseLiteral(buffer.slice(start - 1, end + 1)) : buffer.slice(start, end);
+    const plainEnd = literalEnd(buffer, start);
+    const end = plainEnd >= 0 ? plainEnd : escapedEnd(buffer, start);
+    if (end < 0 || !buffer.startsWith(this.suffix, end)) return -1;
+    const text = plainEnd >= 0 ? buffer.slice(start, end) : parseLiteral(buffer.slice(start - 1, end + 1));
     if (text === null) return -1;
     this.text = text;
     this.lessons = 0;
     return end + this.suffix.length;
   }
 
-  /**
-   * Learns from an event that was parsed in full and meant nothing but `text`. `head` and `tail` are what stands around
-   * the JSON document `json` (`data: ` and the line ends, say).
-   */
-  learn(head: string, json: string, tail: string, text: string, isPlain: IsPlain): void {
+  /** Learns from an event that was parsed in full and meant nothing but its text. */
+  learn({ head, json, tail, text, ignored }: EventSource, isPlain: IsPlain): void {
     if (text === "" || this.lessons >= MAX_LESSONS_WITHOUT_USE) return;
     this.lessons++;
     const literal = `"${text}"`;
@@ -61,8 +61,10 @@ export class PlainTemplate {
     for (let tries = 0; at >= 0 && tries < MAX_CANDIDATES; tries++) {
       const before = json.slice(0, at + 1);
       const after = json.slice(at + literal.length - 1);
-      if (isPlainWith(before, after, isPlain)) {
-        this.prefix = head + before;
+      const [first, middle] = splitAt(before, ignored);
+      if (isPlainWith(first, middle, after, isPlain)) {
+        this.first = head + first;
+        this.middle = middle;
         this.suffix = after + tail;
         return;
       }
@@ -71,9 +73,39 @@ export class PlainTemplate {
   }
 }
 
-function isPlainWith(before: string, after: string, isPlain: IsPlain): boolean {
+/** Where the string literal that begins before `start` ends; -1 where it holds an escape or is broken. */
+function literalEnd(buffer: string, start: number): number {
+  const { length } = buffer;
+  for (let at = start; at < length; at++) {
+    const code = buffer.charCodeAt(at);
+    if (code === QUOTE) return at;
+    if (code < 32 || code === BACKSLASH) return -1;
+  }
+  return -1;
+}
+
+/** The same for a literal with escapes, which are not checked here. */
+function escapedEnd(buffer: string, start: number): number {
+  const { length } = buffer;
+  for (let at = start; at < length; at++) {
+    const code = buffer.charCodeAt(at);
+    if (code === QUOTE) return at;
+    if (code < 32) return -1;
+    if (code === BACKSLASH) at++;
+  }
+  return -1;
+}
+
+/** Cuts the ignored string out of what stands before the text. */
+function splitAt(before: string, ignored: string): [string, string] {
+  const at = ignored === "" ? -1 : before.indexOf(`"${ignored}"`);
+  return at < 0 ? [before, ""] : [before.slice(0, at + 1), before.slice(at + 1 + ignored.length)];
+}
+
+function isPlainWith(first: string, middle: string, after: string, isPlain: IsPlain): boolean {
+  const before = middle === "" ? first : `${first}${IGNORED_PROBE}${middle}`;
   try {
-    return isPlain(JSON.parse(`${before}${PROBE}${after}`), PROBE);
+    return isPlain(JSON.parse(`${before}${PROBE}${after}`), PROBE, middle === "" ? "" : IGNORED_PROBE);
   } catch {
     return false; // The place was not a string of the document.
   }

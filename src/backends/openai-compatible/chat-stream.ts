@@ -73,7 +73,14 @@ export class ChatStream implements SseHandler {
     const at = raw.indexOf(data);
     const { key } = plain;
     if (at < 0) return;
-    this.plain.learn(raw.slice(0, at), data, raw.slice(at + data.length), plain.text, (parsed, text) => {
+    const source = {
+      head: raw.slice(0, at),
+      json: data,
+      tail: raw.slice(at + data.length),
+      text: plain.text,
+      ignored: "",
+    };
+    this.plain.learn(source, (parsed, text) => {
       const found = isRecord(parsed) ? plainText(parsed) : null;
       if (found?.key !== key || found.text !== text) return false;
       this.plainKey = key;
