@@ -190,6 +190,10 @@ function setValue(layers: Layers, section: string, key: string, value: unknown, 
 
 const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** Holds no tables, in which a secret could be. */
+const isPlain = (value: unknown): boolean =>
+  Array.isArray(value) ? value.every((item) => typeof item !== "object") : !isTree(value);
+
 function valueAt(tree: Tree, { section, key }: ConfigKey): unknown {
   const table = section === "" ? tree : tree[section];
   return isTree(table) ? table[key] : undefined;
@@ -214,7 +218,7 @@ function explain(issue: z.core.$ZodIssue, layers: Layers): ConfigProblem[] {
     (at, step) => (at as Record<PropertyKey, unknown> | undefined)?.[step],
     layers.tree,
   );
-  const shown = secret || value === undefined || isTree(value) ? "" : `${JSON.stringify(value)} is not allowed: `;
+  const shown = secret || value === undefined || !isPlain(value) ? "" : `${JSON.stringify(value)} is not allowed: `;
   const own = issue.code === "custom" || issue.code === "invalid_format" ? issue.message : "";
   const missing = value === undefined && issue.code === "invalid_type" ? "is missing; " : "";
   const rule = own || `must be ${schema ? allowedText(schema) : issue.message}`;

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { BACKEND_KINDS } from "../protocol/backend-kinds.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
 
-/** What a key tells about itself beside its type; read back with `schema.meta()`. */
+/** What a key tells about itself beside its type; read back with `schema.meta()`, so `.meta` comes last on a key. */
 export type KeyMeta = {
   /** One line: what it does and why one would change it. */
   why: string;
@@ -55,7 +55,7 @@ export const backendEntrySchema = z
     kind: z.enum(BACKEND_KINDS),
     /** Left out: the kind's usual address on this machine. */
     url: httpUrl().optional(),
-    api_key: z.string().min(1).meta({ secret: true }).optional(),
+    api_key: z.string().min(1).optional().meta({ secret: true }),
     /** The upstream coordinator's key, for kind `infernet`. */
     pubkey: pubkeySchema.optional(),
   })
