@@ -112,6 +112,7 @@ async function lease(board: Board, job: Job, offer: Offer): Promise<void> {
 function forget(board: Board, job: Job): void {
   endRun(board, job, "cancelled", null);
   board.live.delete(job.id);
+  job.over.resolve();
 }
 
 function send(job: Job, offer: Offer): void {

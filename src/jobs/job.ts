@@ -27,6 +27,9 @@ export type JobErrorCode =
   | "draining"
   | "storage_failed";
 
+/** Longest message of an error, in UTF-16 units. */
+export const maxErrorMessage = 4096;
+
 export type JobError = { code: JobErrorCode; message: string };
 
 /** One try on one node, as it is kept on the job. Times are milliseconds since the Unix epoch. */
@@ -125,6 +128,8 @@ export type Job = JobSpec &
     relayedBytes: number;
     /** Resolved at the first delta or the end, whichever is first. */
     readonly started: PromiseWithResolvers<void>;
+    /** Resolves at the end, once it is stored where it must be. */
+    readonly over: PromiseWithResolvers<void>;
   };
 
 export function newJob(id: JobId, spec: JobSpec, output: Output, nowMs: number): Job {
@@ -147,5 +152,6 @@ export function newJob(id: JobId, spec: JobSpec, output: Output, nowMs: number):
     usage: null,
     relayedBytes: 0,
     started: Promise.withResolvers(),
+    over: Promise.withResolvers(),
   };
 }

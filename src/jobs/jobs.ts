@@ -12,7 +12,7 @@ import { dispatch, pick, pumpNode } from "./dispatch.ts";
 import { type AttemptRecord, type Job, type JobError, type JobSpec, newJob, type Output } from "./job.ts";
 import type { JobRecords, NewAsyncJob } from "./records.ts";
 import type { JobRow } from "./schema.ts";
-import { type EndState, finish } from "./settle.ts";
+import { finish } from "./settle.ts";
 import { TICK_MS, tick } from "./timeouts.ts";
 
 export type JobsDeps = {
@@ -55,13 +55,14 @@ export function createJobs(deps: JobsDeps) {
     /** What links report to. */
     listener: linkListener(board) satisfies LinkListener,
     live: board.live as ReadonlyMap<JobId, Job>,
+    newId: board.newId,
     queued: (): number => [...board.queues.values()].reduce((sum, queue) => sum + queue.length, 0),
 
     /** Takes a job on, for the caller to read from `output`, or says why not. */
-    submit(spec: JobSpec, output: Output): Result<Job, SubmitError> {
+    submit(spec: JobSpec, output: Output, id: JobId = board.newId()): Result<Job, SubmitError> {
       const refused = refusal(board, spec);
       if (refused) return err(refused);
-      const job = newJob(board.newId(), spec, output, board.clock.nowMs());
+      const job = newJob(id, spec, output, board.clock.nowMs());
       const full = enter(board, job);
       return full ? err(full) : ok(job);
     },
@@ -71,6 +72,8 @@ export function createJobs(deps: JobsDeps) {
       spec: JobSpec,
       output: Output,
       extra: NewAsyncJob,
+      /** Called with the id before anything can happen to the job. */
+      stored: (id: JobId) => void,
     ): Promise<Result<Job, SubmitError | { code: "idempotency_key_used"; row: JobRow }>> {
       const refused = refusal(board, spec);
       if (refused) return err(refused);
@@ -79,6 +82,7 @@ export function createJobs(deps: JobsDeps) {
       const job = newJob(board.newId(), spec, output, board.clock.nowMs());
       const created = await board.records.create(job, extra);
       if (!created.ok) return err({ code: "idempotency_key_used", row: created.error });
+      stored(job.id);
       const full = enter(board, job);
       // Stored already: it ends as failed, and whoever asks is told.
       if (full) {
@@ -107,6 +111,12 @@ export function createJobs(deps: JobsDeps) {
       finish(board, job, "cancelled", error);
     },
 
+    /** Resolves when the cancellation is stored, or when the job had ended already. */
+    async cancelAndWait(job: Job, error: JobError): Promise<void> {
+      finish(board, job, "cancelled", error);
+      await job.over.promise;
+    },
+
     /** Takes no more jobs; resolves when those there are have ended, or after `limitMs`, when the rest is cancelled. */
     async drain(limitMs: number): Promise<void> {
       board.draining = true;
@@ -120,12 +130,9 @@ export function createJobs(deps: JobsDeps) {
       const error: JobError = { code: "draining", message: "the coordinator is shutting down; try again" };
       // Asynchronous jobs are left as they are: the next process goes on with them.
       for (const job of [...board.live.values()]) if (job.kind === "chat") finish(board, job, "failed", error);
+      board.live.clear();
+      board.runs.clear();
       stopTicking();
-    },
-
-    /** For tests and metrics. */
-    end(job: Job, state: EndState, error: JobError | null): void {
-      finish(board, job, state, error);
     },
   };
 }

@@ -53,6 +53,7 @@ export function finish(board: Board, job: Job, state: EndState, error: JobError 
   const tell = () => {
     job.state = state;
     job.started.resolve();
+    job.over.resolve();
     job.output.end(job);
     board.ended(job);
     then?.();

@@ -157,6 +157,8 @@ export const creditFrame = z.object({ type: z.literal("credit"), attempt: attemp
 export const cancelFrame = z.object({ type: z.literal("cancel"), attempt: attemptIdSchema });
 /** The end of these attempts is kept by the coordinator: the node may forget them. */
 export const ackFrame = z.object({ type: z.literal("ack"), attempts: z.array(attemptIdSchema).min(1).max(8192) });
+/** Answer to a heartbeat: a link over which none comes is dead, whatever the socket says. */
+export const aliveFrame = z.object({ type: z.literal("alive") });
 /** The coordinator closes the link after this. */
 export const errorFrame = z.object({ type: z.literal("error"), code: shortText(64), message: shortText(1024) });
 export type WelcomeFrame = z.infer<typeof welcomeFrame>;
@@ -179,6 +181,7 @@ export const coordinatorFrameSchema = z.discriminatedUnion("type", [
   creditFrame,
   cancelFrame,
   ackFrame,
+  aliveFrame,
   welcomeFrame,
   admittedFrame,
   errorFrame,

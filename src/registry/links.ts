@@ -165,7 +165,10 @@ function acceptLink(
       });
       return undefined;
     }
-    if (step === "pending" && frame.type === "heartbeat") return undefined;
+    if (step === "pending" && frame.type === "heartbeat") {
+      say({ type: "alive" });
+      return undefined;
+    }
     return `${frame.type} is not expected here`;
   };
 
@@ -181,6 +184,7 @@ function acceptLink(
         return undefined;
       case "heartbeat":
         registry.heartbeat(node, frame);
+        say({ type: "alive" });
         listener.capacity(node);
         return undefined;
       default:

@@ -1,0 +1,55 @@
+// Execute: one dispatched job on one backend, from the frame to its end.
+import type { Backend, BackendErrorCode, ChatBody } from "../backends/backend.ts";
+import type { DispatchFrame } from "../protocol/frames.ts";
+import type { Delta } from "../protocol/generation.ts";
+import { type AttemptEnd, type KeptAttempt, keep, MAX_KEPT_BYTES } from "./kept-attempts.ts";
+
+/** Runs the job to its end. `changed` is called when there is something to send. Never throws. */
+export async function execute(
+  backend: Backend,
+  frame: DispatchFrame,
+  attempt: KeptAttempt,
+  changed: () => void,
+): Promise<AttemptEnd> {
+  const emit = (delta: Delta): Promise<void> | undefined => {
+    const wait = keep(attempt, delta);
+    if (attempt.bytes > MAX_KEPT_BYTES) attempt.abort.abort();
+    changed();
+    return wait;
+  };
+  try {
+    const request = { model: frame.model, body: bodyOf(frame) };
+    const ended = await backend.generate(request, emit, attempt.abort.signal);
+    if (attempt.bytes > MAX_KEPT_BYTES) return failed("output_too_large", "the answer grew past 32 MiB");
+    if (ended.ok) return { outcome: "completed", finish: ended.value.finish, usage: ended.value.usage };
+    if (attempt.abort.signal.aborted) return { outcome: "cancelled", finish: [], usage: null };
+    return failed(ended.error.code, ended.error.message);
+  } catch (error) {
+    return failed("backend_failed", error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** The client's request, bounded where the client named no bound. */
+function bodyOf(frame: DispatchFrame): ChatBody {
+  const body: ChatBody = { ...frame.body, model: frame.model, messages: frame.body.messages };
+  if (frame.max_tokens !== undefined && body.max_tokens == null && body.max_completion_tokens == null) {
+    body.max_tokens = frame.max_tokens;
+  }
+  return body;
+}
+
+const MESSAGE_CHARS = 2000;
+const failed = (code: BackendErrorCode | "output_too_large", message: string): AttemptEnd => ({
+  outcome: "failed",
+  finish: [],
+  usage: null,
+  error: { code, message: message.slice(0, MESSAGE_CHARS) },
+});
+
+/** Not begun; another node may take it. */
+export const refused = (code: BackendErrorCode, message: string): AttemptEnd => ({
+  outcome: "refused",
+  finish: [],
+  usage: null,
+  error: { code, message },
+});

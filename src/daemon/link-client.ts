@@ -1,0 +1,336 @@
+// Link client: the node's end of a link to one coordinator. Dials, proves itself, checks that the coordinator is the
+// pinned one, then takes jobs; dials again for as long as it is not stopped.
+import type { Clock } from "../lib/clock.ts";
+import { randomHex } from "../lib/hex.ts";
+import type { Log } from "../lib/log.ts";
+import {
+  ACCEPT_AFTER_MS,
+  type AdmittedFrame,
+  type CoordinatorFrame,
+  type Device,
+  type DispatchFrame,
+  HANDSHAKE_TIMEOUT_MS,
+  HEARTBEAT_MS,
+  type HeartbeatFrame,
+  type NodeFrame,
+  parseCoordinatorMessage,
+  type WelcomeFrame,
+} from "../protocol/frames.ts";
+import { type Handshake, signReady, verifyWelcome } from "../protocol/link-handshake.ts";
+import type { Pubkey } from "../protocol/primitives.ts";
+import {
+  CLOSE_NORMAL,
+  CLOSE_PROTOCOL,
+  type Dial,
+  type Outbox,
+  outbox,
+  type Transport,
+  type TransportEvents,
+} from "../protocol/transport.ts";
+import { execute, refused } from "./execute.ts";
+import {
+  type AttemptEnd,
+  addCredit,
+  type KeptAttempt,
+  keptAttempt,
+  rewind,
+  sendKept,
+  wakeIfRoom,
+} from "./kept-attempts.ts";
+import type { Serving } from "./serving.ts";
+import type { Slots } from "./slots.ts";
+
+export type LinkClientDeps = {
+  clock: Clock;
+  log: Log;
+  random: () => number;
+  identity: { secretKey: Uint8Array; pubkey: Pubkey };
+  coordinator: { pubkey: Pubkey; label: string };
+  dial: Dial;
+  version: string;
+  name: string;
+  device: Device;
+  serving: Serving;
+  slots: Slots;
+  /** Sent with `ready` until the node is known there. */
+  joinToken?: string;
+  /** Called when the coordinator has let this node in, or holds it as pending. */
+  onStatus?: (status: "approved" | "pending" | "offline", detail: string) => void;
+};
+
+export type LinkClient = {
+  /** Tells the coordinator that what this node serves, or its status, has changed. */
+  announce(): void;
+  /** Takes no more jobs, lets those there are end within `limitMs`, and hangs up. */
+  stop(limitMs: number): Promise<void>;
+  readonly running: number;
+};
+
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 15_000;
+/** A link that lasted so long starts again with short waits. */
+const STABLE_MS = 10_000;
+/** Without an answer to a heartbeat for so long the link counts as dead. */
+const ANSWER_MS = HEARTBEAT_MS + 15_000;
+/** Output that nobody came back for. */
+const ORPHAN_MS = 90_000;
+
+export function linkClient(deps: LinkClientDeps): LinkClient {
+  const { clock, log } = deps;
+  const attempts = new Map<string, KeptAttempt>();
+  const dirty = new Set<KeptAttempt>();
+  let flushing = false;
+  let link: OpenLink | null = null;
+  let stopping = false;
+  let retryMs = FIRST_RETRY_MS;
+  let cancelRetry = () => {};
+  let cancelOrphans = () => {};
+  let idle: (() => void) | null = null;
+
+  const flush = () => {
+    flushing = false;
+    if (!link?.ready) return;
+    for (const attempt of dirty) {
+      sendKept(attempt, link.out);
+      wakeIfRoom(attempt);
+    }
+    dirty.clear();
+    link.out.flush();
+  };
+  const changed = (attempt: KeptAttempt) => {
+    dirty.add(attempt);
+    if (flushing) return;
+    flushing = true;
+    setImmediate(flush);
+  };
+  const forget = (attempt: KeptAttempt) => {
+    attempts.delete(attempt.id);
+    dirty.delete(attempt);
+    attempt.abort.abort();
+    attempt.room?.resolve();
+    if (attempts.size === 0) idle?.();
+  };
+
+  const take = (frame: DispatchFrame) => {
+    if (attempts.has(frame.attempt)) return;
+    const attempt = keptAttempt(frame.attempt);
+    attempts.set(attempt.id, attempt);
+    const finish = (end: AttemptEnd) => {
+      attempt.end = end;
+      changed(attempt);
+    };
+    const backend = deps.serving.backendOf(frame.model);
+    if (stopping) return finish(refused("backend_busy", "this node is shutting down"));
+    if (!backend) return finish(refused("model_not_found", `this node does not serve ${frame.model} any more`));
+    if (!deps.slots.take()) return finish(refused("backend_busy", "all slots of this node are taken"));
+    const cancelAccept = clock.after(ACCEPT_AFTER_MS, () => {
+      if (attempt.sent === 0 && !attempt.end) link?.out.push(`{"type":"accepted","attempt":"${attempt.id}"}`);
+    });
+    void execute(backend, frame, attempt, () => changed(attempt)).then((end) => {
+      cancelAccept();
+      deps.slots.give();
+      finish(end);
+    });
+  };
+  const obey = (frame: CoordinatorFrame): string | undefined => {
+    if (frame.type === "dispatch") take(frame);
+    else if (frame.type === "ack") for (const id of frame.attempts) withAttempt(id, forget);
+    else if (frame.type === "cancel") withAttempt(frame.attempt, cancel);
+    else if (frame.type === "credit") {
+      withAttempt(frame.attempt, (attempt) => {
+        addCredit(attempt, frame.bytes);
+        changed(attempt);
+      });
+    } else if (frame.type !== "alive") return `${frame.type} is not expected here`;
+    return undefined;
+  };
+  const withAttempt = (id: string, act: (attempt: KeptAttempt) => void) => {
+    const attempt = attempts.get(id);
+    if (attempt) act(attempt);
+  };
+  /** The end goes out when the backend has let go. Output that is still here is of no use to anybody. */
+  const cancel = (attempt: KeptAttempt) => {
+    attempt.abort.abort();
+    attempt.room?.resolve();
+    attempt.room = null;
+    attempt.deltas.length = attempt.sent;
+    attempt.backlog = 0;
+  };
+
+  const admitted = (frame: AdmittedFrame) => {
+    cancelOrphans();
+    if (frame.status === "approved") deps.onStatus?.("approved", deps.coordinator.label);
+    else deps.onStatus?.("pending", "an admin of the coordinator has to approve this node");
+    const resumed = new Map(frame.resume.map((entry) => [entry.attempt, entry.offset]));
+    for (const attempt of [...attempts.values()]) {
+      const offset = resumed.get(attempt.id);
+      if (offset === undefined) forget(attempt);
+      else {
+        rewind(attempt, offset);
+        changed(attempt);
+      }
+    }
+    wasAdmitted = frame.status === "approved";
+  };
+  let wasAdmitted = false;
+
+  const dial = () => {
+    const openedMs = clock.nowMs();
+    const opened = openLink(deps, {
+      joinToken: wasAdmitted ? undefined : deps.joinToken,
+      kept: () => [...attempts.values()].map(({ id, deltas }) => ({ attempt: id, offset: deltas.length })),
+      admitted,
+      obey,
+      closed(code, reason) {
+        if (link === opened) link = null;
+        deps.onStatus?.("offline", reason);
+        if (stopping) return;
+        if (clock.nowMs() - openedMs > STABLE_MS) retryMs = FIRST_RETRY_MS;
+        const waitMs = Math.round(retryMs * (0.5 + deps.random()));
+        log.warn("link lost; dialling again", { coordinator: deps.coordinator.label, code, reason, wait_ms: waitMs });
+        retryMs = Math.min(LAST_RETRY_MS, retryMs * 2);
+        cancelRetry = clock.after(waitMs, dial);
+        cancelOrphans();
+        cancelOrphans = clock.after(ORPHAN_MS, () => {
+          for (const attempt of [...attempts.values()]) forget(attempt);
+        });
+      },
+    });
+    link = opened;
+  };
+  dial();
+
+  return {
+    get running() {
+      return attempts.size;
+    },
+    announce: () => link?.heartbeat(),
+    async stop(limitMs) {
+      stopping = true;
+      cancelRetry();
+      link?.heartbeat("draining");
+      if (attempts.size > 0 && link?.ready) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        idle = resolve;
+        const cancelLimit = clock.after(limitMs, resolve);
+        await promise;
+        cancelLimit();
+      }
+      cancelOrphans();
+      for (const attempt of [...attempts.values()]) forget(attempt);
+      link?.transport.close(CLOSE_NORMAL, "node stops");
+    },
+  };
+}
+
+type OpenLink = {
+  readonly transport: Transport;
+  readonly out: Outbox;
+  /** Past the handshake. */
+  readonly ready: boolean;
+  heartbeat(status?: HeartbeatFrame["status"]): void;
+};
+type LinkEvents = {
+  joinToken: string | undefined;
+  kept: () => { attempt: string; offset: number }[];
+  admitted(frame: AdmittedFrame): void;
+  obey(frame: CoordinatorFrame): string | undefined;
+  closed(code: number, reason: string): void;
+};
+
+/** One connection, from the dial to its end. */
+function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
+  const { clock, coordinator, identity } = deps;
+  const nonce = randomHex(16);
+  let step: "welcome" | "admitted" | "open" | "closed" = "welcome";
+  let lastHeardMs = clock.nowMs();
+  let told = "";
+
+  const events: TransportEvents = {
+    message(text) {
+      lastHeardMs = clock.nowMs();
+      const frames = parseCoordinatorMessage(text);
+      if (!frames.ok) return hangUp(frames.error);
+      for (const frame of frames.value) {
+        const wrong = take(frame);
+        if (wrong) return hangUp(wrong);
+      }
+    },
+    closed(code, reason) {
+      if (step === "closed") return;
+      step = "closed";
+      cancelTimeout();
+      cancelBeat();
+      on.closed(code, refusedBecause ?? reason);
+    },
+  };
+  let refusedBecause: string | undefined;
+  const hangUp = (reason: string) => {
+    refusedBecause = reason;
+    transport.close(CLOSE_PROTOCOL, reason.slice(0, 120));
+  };
+  const take = (frame: CoordinatorFrame): string | undefined => {
+    if (frame.type === "error") {
+      refusedBecause = `${frame.code}: ${frame.message}`;
+      return undefined;
+    }
+    if (step === "open") return on.obey(frame);
+    if (step === "welcome" && frame.type === "welcome") return welcome(frame);
+    if (step === "admitted" && frame.type === "admitted") {
+      step = "open";
+      cancelTimeout();
+      on.admitted(frame);
+      return undefined;
+    }
+    return `${frame.type} is not expected here`;
+  };
+  const welcome = (frame: WelcomeFrame): string | undefined => {
+    const handshake: Handshake = {
+      coordinator: coordinator.pubkey,
+      node: identity.pubkey,
+      nodeNonce: nonce,
+      coordinatorNonce: frame.nonce,
+    };
+    if (!verifyWelcome(frame.sig, handshake)) {
+      return `the coordinator does not hold the key that this node pins (${coordinator.pubkey.slice(0, 16)}…); check its address and key`;
+    }
+    step = "admitted";
+    const serves = deps.serving.now();
+    told = JSON.stringify(serves);
+    say({
+      type: "ready",
+      sig: signReady(identity.secretKey, handshake),
+      ...(on.joinToken === undefined ? {} : { join_token: on.joinToken }),
+      name: deps.name,
+      device: deps.device,
+      ...serves,
+      attempts: on.kept(),
+    });
+    return undefined;
+  };
+  const heartbeat = (status: HeartbeatFrame["status"] = "available") => {
+    if (step !== "open") return;
+    const serves = deps.serving.now();
+    const json = JSON.stringify(serves);
+    say({ type: "heartbeat", status, running: deps.slots.taken, ...(json === told ? {} : { serves }) });
+    told = json;
+  };
+
+  const transport = deps.dial(events);
+  const out = outbox(transport);
+  const say = (frame: NodeFrame) => out.push(JSON.stringify(frame));
+  const cancelTimeout = clock.after(HANDSHAKE_TIMEOUT_MS, () => hangUp("the handshake took too long"));
+  const cancelBeat = clock.every(HEARTBEAT_MS, () => {
+    if (clock.nowMs() - lastHeardMs > ANSWER_MS) hangUp("the coordinator does not answer");
+    else heartbeat();
+  });
+  say({ type: "hello", version: deps.version, nonce });
+  return {
+    transport,
+    out,
+    get ready() {
+      return step === "open";
+    },
+    heartbeat,
+  };
+}

@@ -1,0 +1,65 @@
+// Errors: one place where codes become HTTP statuses and OpenAI's error shape.
+
+/** OpenAI's error object: all four fields, always. */
+export type OpenAiError = { error: { message: string; type: string; param: string | null; code: string } };
+
+type Kind = { status: number; type: string; retryAfterS?: number };
+const invalid = (status: number): Kind => ({ status, type: "invalid_request_error" });
+const overloaded = (status: number, retryAfterS: number): Kind => ({ status, type: "server_error", retryAfterS });
+
+const KINDS = {
+  // The request.
+  invalid_json: invalid(400),
+  invalid_value: invalid(400),
+  invalid_request: invalid(400),
+  context_length_exceeded: invalid(400),
+  body_too_large: invalid(413),
+  model_not_found: invalid(404),
+  job_not_found: invalid(404),
+  route_not_found: invalid(404),
+  method_not_allowed: invalid(405),
+  content_gone: invalid(410),
+  job_ended: invalid(409),
+  idempotency_key_reused: invalid(422),
+  // Who asks.
+  api_key_missing: { status: 401, type: "authentication_error" },
+  api_key_invalid: { status: 401, type: "authentication_error" },
+  // Too much.
+  queue_full: { status: 429, type: "rate_limit_error", retryAfterS: 2 },
+  // The network behind us.
+  no_nodes_online: overloaded(503, 10),
+  draining: overloaded(503, 5),
+  queue_timeout: overloaded(503, 5),
+  backend_busy: overloaded(503, 5),
+  storage_failed: overloaded(503, 10),
+  node_lost: { status: 502, type: "server_error" },
+  backend_unreachable: { status: 502, type: "server_error" },
+  backend_failed: { status: 502, type: "server_error" },
+  output_too_large: { status: 502, type: "server_error" },
+  first_token_timeout: { status: 504, type: "server_error" },
+  stream_timeout: { status: 504, type: "server_error" },
+  // Seen by nobody but the record: the reader is not there any more.
+  reader_stalled: { status: 408, type: "invalid_request_error" },
+  client_gone: { status: 499, type: "invalid_request_error" },
+  coordinator_restarted: { status: 502, type: "server_error" },
+  cancelled: { status: 409, type: "invalid_request_error" },
+  internal_error: { status: 500, type: "server_error" },
+} satisfies Record<string, Kind>;
+
+export type ErrorCode = keyof typeof KINDS;
+
+export function openAiError(code: ErrorCode, message: string, param: string | null = null): OpenAiError {
+  return { error: { message, type: KINDS[code].type, param, code } };
+}
+
+export function errorResponse(
+  code: ErrorCode,
+  message: string,
+  { param = null, headers = {} }: { param?: string | null; headers?: Record<string, string> } = {},
+): Response {
+  const kind: Kind = KINDS[code];
+  const retry: Record<string, string> = kind.retryAfterS === undefined ? {} : { "retry-after": `${kind.retryAfterS}` };
+  return Response.json(openAiError(code, message, param), { status: kind.status, headers: { ...headers, ...retry } });
+}
+
+export const statusOf = (code: ErrorCode): number => KINDS[code].status;

@@ -1,0 +1,101 @@
+// `POST /v1/chat/completions`: parse, submit, and answer from the job's output.
+import type { Job } from "../../jobs/job.ts";
+import type { Jobs } from "../../jobs/jobs.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { errorResponse } from "../errors.ts";
+import type { ClientCall } from "../routes.ts";
+import { type ChatStream, chatStream, wholeChat } from "./chat-output.ts";
+import { type ChatRequest, chatRequestSchema, check, parseJson } from "./chat-request.ts";
+import { jobSpec, type SpecDefaults } from "./job-spec.ts";
+
+export type ChatDeps = {
+  clock: Clock;
+  jobs: Jobs;
+  defaults: SpecDefaults;
+  /** Streams under way, for the keep-alive. */
+  streams: Set<ChatStream>;
+};
+
+/** Headers wait for the first piece of the answer, so that a refusal has its right status; but no longer than this. */
+const HEADERS_WAIT_MS = 10_000;
+
+export async function chatCompletions(deps: ChatDeps, call: ClientCall): Promise<Response> {
+  const body = call.body();
+  const bodyJson = typeof body === "string" ? body : await body;
+  const json = parseJson(bodyJson);
+  if (!json.ok) return errorResponse(json.error.code, json.error.message, json.error);
+  const request = check(chatRequestSchema, json.value);
+  if (!request.ok) return errorResponse(request.error.code, request.error.message, request.error);
+  call.mayBeSilent();
+  return request.value.stream === true
+    ? streamed(deps, call, request.value, bodyJson)
+    : whole(deps, call, request.value, bodyJson);
+}
+
+async function whole(deps: ChatDeps, call: ClientCall, request: ChatRequest, bodyJson: string): Promise<Response> {
+  const head = { id: "", created: nowS(deps), model: request.model };
+  const output = wholeChat(head);
+  const submitted = deps.jobs.submit(jobSpec("chat", request, bodyJson, call.caller, deps.defaults), output);
+  if (!submitted.ok)
+    return errorResponse(submitted.error.code, submitted.error.message, { param: paramOf(submitted.error.code) });
+  const job = submitted.value;
+  head.id = `chatcmpl-${job.id}`;
+  cancelWithClient(deps, call, job);
+  await output.ended;
+  if (job.state !== "completed") return failure(job);
+  return Response.json(output.completion(job), { headers: jobHeaders(job) });
+}
+
+async function streamed(deps: ChatDeps, call: ClientCall, request: ChatRequest, bodyJson: string): Promise<Response> {
+  const { clock, jobs, streams } = deps;
+  // The output wants the job's id and the job wants the output: ids are made first.
+  const id = jobs.newId();
+  const head = { id: `chatcmpl-${id}`, created: nowS(deps), model: request.model };
+  const output = chatStream(head, request.stream_options?.include_usage === true, clock.nowMs);
+  const submitted = jobs.submit(jobSpec("chat", request, bodyJson, call.caller, deps.defaults), output, id);
+  if (!submitted.ok)
+    return errorResponse(submitted.error.code, submitted.error.message, { param: paramOf(submitted.error.code) });
+  const job = submitted.value;
+  cancelWithClient(deps, call, job);
+  await Promise.race([job.started.promise, headersDue(clock, job)]);
+  if (job.endedMs !== null && job.state !== "completed" && job.firstDeltaMs === null) return failure(job);
+  // From here on the client sees an answer that has begun: the job may not be displaced from the queue any more.
+  job.displaceable = false;
+  streams.add(output);
+  void output.closed.then(() => streams.delete(output));
+  return new Response(output.body(), {
+    headers: { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", ...jobHeaders(job) },
+  });
+}
+
+function headersDue(clock: Clock, job: Job): Promise<void> {
+  const due = Promise.withResolvers<void>();
+  const cancel = clock.after(HEADERS_WAIT_MS, due.resolve);
+  void job.started.promise.then(cancel);
+  return due.promise;
+}
+
+function cancelWithClient({ jobs }: ChatDeps, { request }: ClientCall, job: Job): void {
+  const gone = () => jobs.cancel(job, { code: "client_gone", message: "the client closed the connection" });
+  if (request.signal.aborted) gone();
+  else request.signal.addEventListener("abort", gone, { once: true });
+}
+
+const nowS = ({ clock }: ChatDeps): number => Math.floor(clock.nowMs() / 1000);
+const paramOf = (code: string): string | null =>
+  code === "model_not_found" ? "model" : code === "context_length_exceeded" ? "messages" : null;
+
+function failure(job: Job): Response {
+  const error = job.error ?? { code: "cancelled" as const, message: "the job was cancelled" };
+  return errorResponse(error.code, error.message, { param: paramOf(error.code), headers: jobHeaders(job) });
+}
+
+/** What is known of the job when the headers go out. */
+function jobHeaders(job: Job): Record<string, string> {
+  const node = job.attempts[job.attempts.length - 1]?.node;
+  return {
+    "x-infernet-job": job.id,
+    "x-infernet-attempts": `${job.attempt}`,
+    ...(node === undefined ? {} : { "x-infernet-node": node }),
+  };
+}

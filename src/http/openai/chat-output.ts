@@ -1,0 +1,165 @@
+// Chat output: where a chat's answer goes, as a stream of OpenAI's chunks or as one whole completion.
+import { answer } from "../../jobs/answer.ts";
+import type { Job, JobErrorCode, Output } from "../../jobs/job.ts";
+import { type Delta, isPlain } from "../../protocol/generation.ts";
+import { openAiError } from "../errors.ts";
+
+export type ChatHead = {
+  /** OpenAI's `id`, the same in every chunk. */
+  id: string;
+  /** Unix seconds. */
+  created: number;
+  /** As the client asked for it. */
+  model: string;
+};
+
+/** What Bun gives to a direct stream; `flush(true)` resolves when the socket has room again. */
+type DirectController = {
+  write(text: string): number;
+  flush(wait: true): Promise<number> | number | undefined;
+  close(): void;
+};
+
+export type ChatStream = Output & {
+  /** The body of the answer. To be taken once; everything so far and from now on is in it. */
+  body(): ReadableStream;
+  /** Sends an SSE comment where nothing was sent since `beforeMs`. */
+  keepAlive(nowMs: number, beforeMs: number): void;
+  /** Resolves when nothing will be sent any more. */
+  readonly closed: Promise<void>;
+};
+
+const EVENT_END = "\n\n";
+
+/** Streams chunks (OpenAI: `chat.completion.chunk`) as server-sent events. */
+export function chatStream(head: ChatHead, includeUsage: boolean, nowMs: () => number): ChatStream {
+  const start = `data: ${JSON.stringify({ id: head.id, object: "chat.completion.chunk", created: head.created, model: head.model }).slice(0, -1)},"choices":[`;
+  const end = `]${includeUsage ? ',"usage":null' : ""}}${EVENT_END}`;
+  const opened = Promise.withResolvers<void>();
+  const done = Promise.withResolvers<void>();
+  const greeted = new Set<number>();
+  let controller: DirectController | null = null;
+  let waiting = "";
+  let ended = false;
+  let wroteMs = nowMs();
+
+  const write = (text: string): Promise<void> | undefined => {
+    wroteMs = nowMs();
+    if (!controller) {
+      waiting += text;
+      return opened.promise;
+    }
+    controller.write(text);
+    const flushed = controller.flush(true);
+    return flushed instanceof Promise && Bun.peek.status(flushed) === "pending" ? flushed.then(() => {}) : undefined;
+  };
+  const choiceChunk = (index: number, deltaJson: string, finish: string, logprobs?: unknown): string => {
+    const logprobsJson = logprobs === undefined ? "" : `,"logprobs":${JSON.stringify(logprobs)}`;
+    return `${start}{"index":${index},"delta":${deltaJson}${logprobsJson},"finish_reason":${finish}}${end}`;
+  };
+  const chunkOf = (delta: Delta): string => {
+    const index = delta.index ?? 0;
+    const greeting = greeted.has(index) ? "" : choiceChunk(index, '{"role":"assistant","content":""}', "null");
+    greeted.add(index);
+    if (isPlain(delta)) return `${greeting}${choiceChunk(0, `{"content":${JSON.stringify(delta.content)}}`, "null")}`;
+    const { index: _, logprobs, ...rest } = delta;
+    return greeting + choiceChunk(index, JSON.stringify(rest), "null", logprobs);
+  };
+  const close = (text: string) => {
+    ended = true;
+    void write(text);
+    controller?.close();
+    done.resolve();
+  };
+
+  return {
+    closed: done.promise,
+    deltas(_attempt, _offset, deltas) {
+      let text = "";
+      for (const delta of deltas) text += chunkOf(delta);
+      return write(text);
+    },
+    canRestart: () => false,
+    restart() {
+      throw new Error("a stream that began cannot begin again");
+    },
+    end(job) {
+      if (job.state !== "completed") return close(errorEvent(job));
+      const finish = job.finish.length > 0 ? job.finish : [{ index: 0, reason: "stop" as const }];
+      let text = "";
+      for (const { index, reason } of finish) {
+        if (!greeted.has(index)) text += chunkOf({ index, content: "" });
+        text += choiceChunk(index, "{}", `"${reason}"`);
+      }
+      if (includeUsage) text += `${start}],"usage":${JSON.stringify(usageOf(job))}}${EVENT_END}`;
+      close(`${text}data: [DONE]${EVENT_END}`);
+    },
+    body: () =>
+      new ReadableStream({
+        type: "direct",
+        async pull(direct: DirectController) {
+          controller = direct;
+          if (waiting) direct.write(waiting);
+          waiting = "";
+          // Bun sends the headers with the first flush.
+          await direct.flush(true);
+          opened.resolve();
+          if (ended) direct.close();
+          await done.promise;
+        },
+        cancel() {
+          // The request's signal tells the same.
+          done.resolve();
+          opened.resolve();
+        },
+      } as unknown as Bun.DirectUnderlyingSource),
+    keepAlive(now, beforeMs) {
+      if (ended || !controller || wroteMs > beforeMs) return;
+      wroteMs = now;
+      controller.write(": keep-alive\n\n");
+      void controller.flush(true);
+    },
+  };
+}
+
+function errorEvent(job: Job): string {
+  const code: JobErrorCode = job.error?.code ?? "backend_failed";
+  return `data: ${JSON.stringify(openAiError(code, job.error?.message ?? "the job was cancelled"))}${EVENT_END}`;
+}
+
+/** OpenAI's `usage`. */
+export function usageOf(job: Job): { prompt_tokens: number; completion_tokens: number; total_tokens: number } {
+  const { prompt_tokens = 0, completion_tokens = 0 } = job.usage ?? {};
+  return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
+}
+
+export type WholeChat = Output & {
+  /** OpenAI's `chat.completion`. To be called when the job has completed. */
+  completion(job: Job): object;
+  /** Resolves at the end. */
+  readonly ended: Promise<void>;
+};
+
+/** Collects the answer until its end. Nothing is shown before, so the job may start over. */
+export function wholeChat(head: ChatHead): WholeChat {
+  const folded = answer();
+  const ended = Promise.withResolvers<void>();
+  return {
+    deltas(_attempt, _offset, deltas) {
+      folded.add(deltas);
+      return undefined;
+    },
+    canRestart: () => true,
+    restart: () => folded.clear(),
+    end: () => ended.resolve(),
+    ended: ended.promise,
+    completion: (job) => ({
+      id: head.id,
+      object: "chat.completion",
+      created: head.created,
+      model: head.model,
+      choices: folded.choices(job.finish),
+      usage: usageOf(job),
+    }),
+  };
+}

@@ -1,0 +1,101 @@
+// Chat request: OpenAI's `POST /v1/chat/completions` body, checked as far as routing and safety need; what is not named
+// here goes through to the backend as it came.
+import { z } from "zod";
+import { err, ok, type Result } from "../../lib/result.ts";
+
+const MAX_MESSAGES = 4096;
+const MAX_CHOICES = 16;
+const MAX_TOKENS = 10_000_000;
+
+const messageSchema = z.looseObject({
+  role: z.enum(["system", "developer", "user", "assistant", "tool", "function"]),
+  content: z.union([z.string(), z.array(z.looseObject({ type: z.string().max(64) })).max(1024)]).nullish(),
+});
+const tokens = z.int().min(1).max(MAX_TOKENS).nullish();
+
+export const chatRequestSchema = z.looseObject({
+  model: z.string().min(1).max(256),
+  messages: z.array(messageSchema).min(1).max(MAX_MESSAGES),
+  stream: z.boolean().nullish(),
+  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  max_tokens: tokens,
+  max_completion_tokens: tokens,
+  n: z.int().min(1).max(MAX_CHOICES).nullish(),
+  temperature: z.number().min(0).max(2).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
+  frequency_penalty: z.number().min(-2).max(2).nullish(),
+  presence_penalty: z.number().min(-2).max(2).nullish(),
+  seed: z.int().nullish(),
+  stop: z.union([z.string().max(1024), z.array(z.string().max(1024)).max(16)]).nullish(),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.int().min(0).max(20).nullish(),
+  tools: z
+    .array(z.looseObject({ type: z.string().max(64) }))
+    .max(256)
+    .nullish(),
+});
+export type ChatRequest = z.infer<typeof chatRequestSchema>;
+
+export type RequestError = { code: "invalid_json" | "invalid_value"; message: string; param: string | null };
+
+/** JSON nested deeper than this is refused: no real request is, and parsers downstream may be weaker than ours. */
+const MAX_DEPTH = 64;
+
+export function parseJson(text: string): Result<unknown, RequestError> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const message = `the body is not JSON: ${error instanceof Error ? error.message : "it does not parse"}`;
+    return err({ code: "invalid_json", message, param: null });
+  }
+  if (tooDeep(text))
+    return err({ code: "invalid_value", message: `nested deeper than ${MAX_DEPTH} levels`, param: null });
+  return ok(value);
+}
+
+/** Counts brackets outside of strings; `text` is known to be JSON. */
+function tooDeep(text: string): boolean {
+  // Most requests cannot be deep: there are not that many opening brackets in them.
+  let from = -1;
+  let opened = 0;
+  while (opened <= MAX_DEPTH) {
+    const bracket = text.indexOf("[", from + 1);
+    const brace = text.indexOf("{", from + 1);
+    from = bracket < 0 ? brace : brace < 0 ? bracket : Math.min(bracket, brace);
+    if (from < 0) return false;
+    opened++;
+  }
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (inString) {
+      if (code === 92) i++;
+      else if (code === 34) inString = false;
+    } else if (code === 34) inString = true;
+    else if (code === 91 || code === 123) {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (code === 93 || code === 125) depth--;
+  }
+  return false;
+}
+
+/** Which field is wrong, what is allowed; the first of all that is wrong. */
+export function check<T>(schema: z.ZodType<T>, value: unknown): Result<T, RequestError> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return ok(parsed.data);
+  const issue = parsed.error.issues[0];
+  const param = issue && issue.path.length > 0 ? issue.path.map(String).join(".") : null;
+  return err({ code: "invalid_value", message: `${param ?? "body"}: ${issue?.message ?? "does not fit"}`, param });
+}
+
+/** UTF-16 units of text in the messages; images and other parts count nothing. */
+export function textLength(messages: ChatRequest["messages"]): number {
+  let length = 0;
+  for (const { content } of messages) {
+    if (typeof content === "string") length += content.length;
+    else for (const part of content ?? []) if (typeof part.text === "string") length += part.text.length;
+  }
+  return length;
+}

@@ -1,0 +1,42 @@
+// Routes: the shape of every route, so that each belongs to exactly one tier and the server, the API description and the
+// test that enumerates them all read the same list.
+import type { z } from "zod";
+import type { Caller } from "./client-auth.ts";
+
+/**
+ * `public`: everybody. `client`: an API key, or a signature of a registered client. `machine`: X-Infernet-Auth of an
+ * instance. `local`: X-Infernet-Auth of this very instance.
+ */
+export type Tier = "public" | "client" | "machine" | "local";
+
+/** One request, as a handler sees it. */
+export type Call = {
+  request: Request;
+  /** Path parameters, decoded. */
+  params: Record<string, string>;
+  query: URLSearchParams;
+  /** Network address of the peer. */
+  address: string;
+  /** The body, read once. A promise only where it was not read before. */
+  body: () => string | Promise<string>;
+  /** Lifts the server's limit on silence for this request: it has its own. */
+  mayBeSilent: () => void;
+};
+export type ClientCall = Call & { caller: Caller };
+
+type RouteBase = {
+  method: "GET" | "POST" | "DELETE";
+  /** With `:name` for parameters. */
+  path: string;
+  summary: string;
+  /** Shape of the JSON body, for the API description. */
+  body?: z.ZodType;
+  /** The main answer's content type. */
+  answers?: string;
+};
+type Answer = Response | Promise<Response>;
+export type PublicRoute = RouteBase & { tier: "public"; handle: (call: Call) => Answer };
+export type ClientRoute = RouteBase & { tier: "client"; handle: (call: ClientCall) => Answer };
+/** Answered by the server itself, which verifies signatures and upgrades sockets. */
+export type MachineRoute = RouteBase & { tier: "machine" | "local"; handle: (call: Call) => Answer };
+export type HttpRoute = PublicRoute | ClientRoute | MachineRoute;

@@ -1,0 +1,204 @@
+// Server: one Bun server for everything on the port. Checks the Host, upgrades links, authenticates by tier, and hands
+// the rest to Elysia's router.
+import type { Server } from "bun";
+import { Elysia } from "elysia";
+import type { VerifiedRequest, VerifyDeps } from "../identity/verify-request.ts";
+import type { Log } from "../lib/log.ts";
+import type { Links } from "../registry/links.ts";
+import { authenticateClient, type ClientAuthDeps } from "./client-auth.ts";
+import { errorResponse } from "./errors.ts";
+import { type HostRule, hostRule, misdirected } from "./host-check.ts";
+import { authenticateMachine } from "./machine-auth.ts";
+import { type LinkSocket, linkSockets, upgradeLink } from "./node-link.ts";
+import type { Call, HttpRoute } from "./routes.ts";
+
+export type ServerDeps = {
+  log: Log;
+  host: string;
+  port: number;
+  tls: { cert: string; key: string } | null;
+  hosts: HostRule;
+  corsOrigins: readonly string[];
+  maxBodyBytes: number;
+  idleTimeoutS: number;
+  routes: readonly HttpRoute[];
+  /** Present on a coordinator. */
+  clientAuth: ClientAuthDeps | null;
+  verify: VerifyDeps;
+  links: Links | null;
+  /** Calls that a link's upgrade has to make known once its node is admitted. */
+  onUpgrade?: (verified: VerifiedRequest) => void;
+};
+
+export const LINK_ROUTE = "/api/v1/node/link";
+
+export type HttpServer = { url: string; port: number; stop(): Promise<void> };
+
+export function startServer(deps: ServerDeps): HttpServer {
+  const hostIsOurs = hostRule(deps.hosts);
+  const app = router(deps, () => server);
+  const answer = app.fetch;
+  const cors = new Set(deps.corsOrigins);
+
+  const handle = (
+    request: Request,
+    server: Server<LinkSocket>,
+  ): Response | undefined | Promise<Response | undefined> => {
+    if (!hostIsOurs(request.headers.get("host"))) return misdirected();
+    if (deps.links && isLinkUpgrade(request)) return link(deps, request, server);
+    const origin = request.headers.get("origin");
+    if (origin !== null && cors.has(origin)) return withCors(request, origin, answer);
+    return answer(request);
+  };
+  const server = Bun.serve<LinkSocket>({
+    hostname: deps.host,
+    port: deps.port,
+    idleTimeout: deps.idleTimeoutS,
+    // Bodies over the limit are refused by us, with a proper error; this is the wall behind.
+    maxRequestBodySize: deps.maxBodyBytes + 1024,
+    ...(deps.tls ? { tls: deps.tls } : {}),
+    fetch: handle,
+    websocket: deps.links ? linkSockets(deps.links) : { message: () => undefined },
+    error(error) {
+      deps.log.error("a request failed", { err: error });
+      return errorResponse("internal_error", "something went wrong here; the log has more");
+    },
+  });
+  const scheme = deps.tls ? "https" : "http";
+  const anyAddress = deps.host === "0.0.0.0" || deps.host === "::";
+  const shown = anyAddress ? "127.0.0.1" : deps.host.includes(":") ? `[${deps.host}]` : deps.host;
+  return {
+    url: `${scheme}://${shown}:${server.port}`,
+    port: server.port ?? deps.port,
+    stop: () => server.stop(true),
+  };
+}
+
+function isLinkUpgrade(request: Request): boolean {
+  if (request.headers.get("upgrade") === null) return false;
+  return pathOf(request.url) === LINK_ROUTE;
+}
+
+async function link(deps: ServerDeps, request: Request, server: Server<LinkSocket>): Promise<Response | undefined> {
+  const verified = await authenticateMachine(deps.verify, request, "link");
+  if (!verified.ok) return verified.error;
+  deps.onUpgrade?.(verified.value);
+  const address = server.requestIP(request)?.address ?? "unknown";
+  return upgradeLink(request, server, { pubkey: verified.value.pubkey, address });
+}
+
+const pathOf = (url: string): string => {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const query = url.indexOf("?", start);
+  return start < 0 ? "/" : url.slice(start, query < 0 ? undefined : query);
+};
+
+/** One Elysia route for each of ours; the tier decides what stands before the handler. */
+function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
+  const app = new Elysia({ normalize: false });
+  for (const route of deps.routes) {
+    app.route(
+      route.method,
+      route.path,
+      ({ request, params }) => guard(deps, route, callOf(deps, request, params as Record<string, string>, server())),
+      { parse: "none" },
+    );
+  }
+  app.onError(({ code, error, request }) => {
+    if (code === "NOT_FOUND") return notFound(deps, request);
+    deps.log.error("a request failed", {
+      err: error instanceof Error ? error : String(error),
+      path: pathOf(request.url),
+    });
+    return errorResponse("internal_error", "something went wrong here; the log has more");
+  });
+  return app.compile();
+}
+
+function notFound({ routes }: ServerDeps, request: Request): Response {
+  const path = pathOf(request.url);
+  const methods = routes.filter((route) => route.path === path).map((route) => route.method);
+  if (methods.length === 0) return errorResponse("route_not_found", `there is nothing at ${path.slice(0, 200)}`);
+  const allow = methods.join(", ");
+  return errorResponse("method_not_allowed", `${path} takes ${allow}`, { headers: { allow } });
+}
+
+function callOf(deps: ServerDeps, request: Request, params: Record<string, string>, server: Server<LinkSocket>): Call {
+  return {
+    request,
+    params,
+    get query() {
+      return new URL(request.url).searchParams;
+    },
+    get address() {
+      return server.requestIP(request)?.address ?? "unknown";
+    },
+    body: () => request.text(),
+    mayBeSilent: () => server.timeout(request, 0),
+  };
+}
+
+function guard(deps: ServerDeps, route: HttpRoute, call: Call): Response | Promise<Response> {
+  if (route.method === "POST" && Number(call.request.headers.get("content-length") ?? 0) > deps.maxBodyBytes) {
+    return errorResponse("body_too_large", `the body may have ${deps.maxBodyBytes} bytes`);
+  }
+  switch (route.tier) {
+    case "public":
+      return route.handle(call);
+    case "client":
+      return guardClient(deps, route, call);
+    default:
+      return guardMachine(deps, route, call);
+  }
+}
+
+function guardClient(
+  deps: ServerDeps,
+  route: Extract<HttpRoute, { tier: "client" }>,
+  call: Call,
+): Response | Promise<Response> {
+  if (!deps.clientAuth) return errorResponse("route_not_found", "this is a node: ask its coordinator");
+  const caller = authenticateClient(deps.clientAuth, call.request, call);
+  if (!(caller instanceof Promise)) {
+    return caller.ok ? route.handle(Object.assign(call, { caller: caller.value })) : caller.error;
+  }
+  return caller.then((known) => {
+    if (!known.ok) return known.error;
+    const { body = "", ...who } = known.value;
+    return route.handle(Object.assign(call, { caller: who, body: () => body }));
+  });
+}
+
+async function guardMachine(
+  deps: ServerDeps,
+  route: Extract<HttpRoute, { tier: "machine" | "local" }>,
+  call: Call,
+): Promise<Response> {
+  const verified = await authenticateMachine(deps.verify, call.request, route.tier === "local" ? "local" : "polling");
+  if (!verified.ok) return verified.error;
+  const text = new TextDecoder().decode(verified.value.body);
+  return route.handle(Object.assign(call, { body: () => text }));
+}
+
+async function withCors(
+  request: Request,
+  origin: string,
+  answer: (request: Request) => Response | Promise<Response>,
+): Promise<Response> {
+  const allow = { "access-control-allow-origin": origin, vary: "Origin" };
+  if (request.method === "OPTIONS") {
+    return new Response(null, {
+      status: 204,
+      headers: {
+        ...allow,
+        "access-control-allow-methods": "GET, POST",
+        "access-control-allow-headers": "authorization, content-type, idempotency-key, last-event-id",
+        "access-control-max-age": "600",
+      },
+    });
+  }
+  const response = await answer(request);
+  for (const [name, value] of Object.entries(allow)) response.headers.set(name, value);
+  response.headers.set("access-control-expose-headers", "x-infernet-job, x-infernet-node, x-infernet-attempts");
+  return response;
+}
