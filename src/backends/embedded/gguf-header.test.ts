@@ -1,0 +1,27 @@
+import { describe, expect, test } from "bun:test";
+import { parseGgufHeader } from "./gguf-header.ts";
+import { randomGguf } from "./testing/random-gguf.ts";
+
+describe("GGUF header", () => {
+  const file = randomGguf({ shape: { contextLength: 768 } });
+  test("names architecture, context length and quantization", () => {
+    expect(parseGgufHeader(file, "x")).toEqual({ architecture: "llama", contextLength: 768, quantization: "F16" });
+  });
+  test("the file's first bytes are enough", () => {
+    expect(parseGgufHeader(file.slice(0, 1024), "x").contextLength).toBe(768);
+  });
+  test("cut or damaged at any byte, it gives facts or a readable error", () => {
+    for (let at = 0; at < 1200; at++) {
+      const damaged = file.slice(0, 1200);
+      damaged[at] = (damaged[at] ?? 0) ^ 0xff;
+      for (const bytes of [file.slice(0, at), damaged]) {
+        try {
+          parseGgufHeader(bytes, "x.gguf");
+        } catch (thrown) {
+          expect(thrown).toBeInstanceOf(Error);
+          expect((thrown as Error).message).toContain("x.gguf");
+        }
+      }
+    }
+  });
+});
