@@ -11,6 +11,7 @@ const terminal: Terminal = {
   out: (text) => void stdout.write(text),
   err: (text) => void stderr.write(text),
   readStdin: () => Bun.stdin.text(),
+  question: async (prompt) => (await import("./cli/question.ts")).question(prompt),
   stdinIsTty: process.stdin.isTTY === true,
   stdoutIsTty: stdout.isTTY === true,
   stderrIsTty: stderr.isTTY === true,
@@ -51,7 +52,7 @@ async function main(argv: string[]): Promise<number> {
     return 0;
   }
   if (first === "engine") {
-    const { runEngineChild } = await import("./backends/embedded/child.ts");
+    const { runEngineChild } = await import("./backends/embedded/engine-child.ts");
     await runEngineChild();
     return 0;
   }

@@ -2,6 +2,7 @@
 // command uses the same functions on the data directory while no instance runs.
 import { statSync } from "node:fs";
 import path from "node:path";
+import type { z } from "zod";
 import { createApiKey, type KeyRing, listApiKeys, revokeApiKey } from "../accounts/api-keys.ts";
 import { backupDatabase } from "../db/backup.ts";
 import { StorageError } from "../db/errors.ts";
@@ -14,7 +15,17 @@ import { createJoinToken, listJoinTokens, revokeJoinToken, type StoredJoinToken 
 import { allowNode, approveNode, ejectNode, listNodes } from "../registry/nodes.ts";
 import type { Node, Registry } from "../registry/registry.ts";
 import type { NodeRow as StoredNode } from "../registry/schema.ts";
-import type { Admin, AdminError, JoinTokenRow, ModelRow, NodeRow, Status } from "./operations.ts";
+import {
+  type Admin,
+  type AdminError,
+  type JoinTokenRow,
+  type ModelRow,
+  type NodeRow,
+  OPERATIONS,
+  type Operation,
+  parseInput,
+  type Status,
+} from "./operations.ts";
 
 /** The instance that runs; a command without one has `null` in its place. */
 export type Live = {
@@ -45,47 +56,53 @@ export type DirectDeps = {
 export function directAdmin(deps: DirectDeps): Admin {
   const { db, live } = deps;
   return {
-    status: (_) => answered(() => statusOf(deps)),
-    listModels: (_) => answered(async () => ok({ models: live ? modelRows(live.registry) : [] })),
-    createKey: ({ name, expires_in_s }) =>
-      answered(async () => {
-        const expiry = expires_in_s === undefined ? {} : { expiresMs: deps.clock.nowMs() + expires_in_s * 1000 };
-        const { token, key } = await createApiKey(deps, { name, ...expiry });
-        return ok({ id: key.id, key: token });
-      }),
-    listKeys: (_) => answered(() => keys(deps)),
-    revokeKey: ({ id }) => answered(() => revokeKey(deps, id)),
-    createJoinToken: ({ role = "provider", url = deps.joinUrl, expires_in_s = 86_400 }) =>
-      answered(() => newJoinToken(deps, { role, url, ttlMs: expires_in_s * 1000 })),
-    listJoinTokens: (_) =>
-      answered(async () => {
-        const nowMs = deps.clock.nowMs();
-        return ok({ tokens: (await listJoinTokens({ db })).map((token) => joinTokenRow(token, nowMs)) });
-      }),
-    revokeJoinToken: ({ id }) => answered(() => endJoinToken(deps, id)),
-    listNodes: (_) =>
-      answered(async () => ok({ nodes: (await listNodes({ db })).map((row) => nodeRow(row, live?.registry.nodes)) })),
-    approveNode: ({ pubkey }) => answered(() => approve(deps, pubkeySchema.parse(pubkey))),
-    allowNode: ({ pubkey, role = "provider" }) =>
-      answered(async () => {
-        const row = await allowNode(deps, pubkeySchema.parse(pubkey), { role });
-        return decided(deps, row.pubkey, "allowed");
-      }),
-    ejectNode: ({ pubkey, reason = "" }) => answered(() => eject(deps, pubkeySchema.parse(pubkey), reason)),
-    backup: ({ file }) => answered(() => backup(deps, file)),
+    status: operation(OPERATIONS.status, () => statusOf(deps)),
+    listModels: operation(OPERATIONS.listModels, async () => ok({ models: live ? modelRows(live.registry) : [] })),
+    createKey: operation(OPERATIONS.createKey, async ({ name, expires_in_s }) => {
+      const expiry = expires_in_s === undefined ? {} : { expiresMs: deps.clock.nowMs() + expires_in_s * 1000 };
+      const { token, key } = await createApiKey(deps, { name, ...expiry });
+      return ok({ id: key.id, key: token });
+    }),
+    listKeys: operation(OPERATIONS.listKeys, () => keys(deps)),
+    revokeKey: operation(OPERATIONS.revokeKey, ({ id }) => revokeKey(deps, id)),
+    createJoinToken: operation(OPERATIONS.createJoinToken, ({ role, url = deps.joinUrl, expires_in_s }) =>
+      newJoinToken(deps, { role, url, ttlMs: expires_in_s * 1000 }),
+    ),
+    listJoinTokens: operation(OPERATIONS.listJoinTokens, async () => {
+      const nowMs = deps.clock.nowMs();
+      return ok({ tokens: (await listJoinTokens({ db })).map((token) => joinTokenRow(token, nowMs)) });
+    }),
+    revokeJoinToken: operation(OPERATIONS.revokeJoinToken, ({ id }) => endJoinToken(deps, id)),
+    listNodes: operation(OPERATIONS.listNodes, async () =>
+      ok({ nodes: (await listNodes({ db })).map((row) => nodeRow(row, live?.registry.nodes)) }),
+    ),
+    approveNode: operation(OPERATIONS.approveNode, ({ pubkey }) => approve(deps, pubkey)),
+    allowNode: operation(OPERATIONS.allowNode, async ({ pubkey, role }) => {
+      await allowNode(deps, pubkey, { role });
+      return decided(deps, pubkey, "allowed");
+    }),
+    ejectNode: operation(OPERATIONS.ejectNode, ({ pubkey, reason = "" }) => eject(deps, pubkey, reason)),
+    backup: operation(OPERATIONS.backup, ({ file }) => backup(deps, file)),
   };
 }
 
 type Answer<T> = Promise<Result<T, AdminError>>;
 
-/** Turns what the storage refuses into an answer. */
-async function answered<T>(act: () => Answer<T>): Answer<T> {
-  try {
-    return await act();
-  } catch (error) {
-    if (!(error instanceof StorageError)) throw error;
-    return err({ code: "storage_failed", message: error.message });
-  }
+/** `act` behind the check of its input; what the storage refuses becomes an answer. */
+function operation<I extends z.ZodType, T>(
+  shape: Operation<I>,
+  act: (input: z.output<I>) => Answer<T>,
+): (input: z.input<I>) => Answer<T> {
+  return async (input) => {
+    const parsed = parseInput(shape, input);
+    if (!parsed.ok) return parsed;
+    try {
+      return await act(parsed.value);
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      return err({ code: "storage_failed", message: error.message });
+    }
+  };
 }
 
 async function statusOf({ db, live, mode, version, pubkey }: DirectDeps): Answer<Status> {
@@ -211,10 +228,9 @@ async function eject(deps: DirectDeps, pubkey: Pubkey, reason: string): Answer<{
 }
 
 /** The node comes back at once and is dealt with as its row says now. */
-function decided({ live }: DirectDeps, pubkey: string, what: string): Result<{ pubkey: Pubkey }, AdminError> {
-  const key = pubkeySchema.parse(pubkey);
-  live?.resetLink(key, what);
-  return ok({ pubkey: key });
+function decided({ live }: DirectDeps, pubkey: Pubkey, what: string): Result<{ pubkey: Pubkey }, AdminError> {
+  live?.resetLink(pubkey, what);
+  return ok({ pubkey });
 }
 
 const unknownNode = (pubkey: Pubkey, hint: string): Result<never, AdminError> =>

@@ -1,7 +1,7 @@
 // Operations: everything an operator can ask of an instance, with the shape of question and answer. The local routes,
 // the commands that call them and the direct implementation are all typed by this one table.
 import { z } from "zod";
-import type { Result } from "../lib/result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
 
 /** Longest name of a key or node, in UTF-16 units. */
@@ -195,3 +195,16 @@ export type Output<N extends OperationName> = z.output<(typeof OPERATIONS)[N]["o
 
 /** All operations as functions. Two implementations: over the local routes (cli), and direct.ts. */
 export type Admin = { [N in OperationName]: (input: Input<N>) => Promise<Result<Output<N>, AdminError>> };
+
+/** The input as its operation takes it, with defaults; or what is wrong with it, in one line. */
+export function parseInput<I extends z.ZodType>(
+  operation: Operation<I>,
+  input: unknown,
+): Result<z.output<I>, AdminError> {
+  const parsed = operation.input.safeParse(input);
+  if (parsed.success) return ok(parsed.data);
+  const issues = parsed.error.issues.map(({ path, message }) =>
+    path.length > 0 ? `${path.join(".")}: ${message}` : message,
+  );
+  return err({ code: "invalid", message: issues.join("; ") });
+}

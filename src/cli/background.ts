@@ -3,7 +3,7 @@ import { existsSync, openSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CONFIG_KEYS, type Config } from "../config.ts";
-import type { Owner } from "../identity/lock.ts";
+import { type Owner, readOwner } from "../identity/lock.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import type { Context, GlobalOptions } from "./context.ts";
 import { dataDirectory, runningOwner } from "./instance.ts";
@@ -25,7 +25,7 @@ export async function startInBackground(context: Context, options: GlobalOptions
     throw new CliError(`infernet is already running (pid ${already.pid})`, {
       hint: "`infernet restart` stops and starts it",
     });
-  dataDirectory(config);
+  const dir = dataDirectory(config);
   const path = logPath(config);
   if (existsSync(path) && statSync(path).size > LOG_ROTATE_BYTES) renameSync(path, `${path}.1`);
   const log = openSync(path, "a", 0o600);
@@ -43,7 +43,8 @@ export async function startInBackground(context: Context, options: GlobalOptions
   const deadlineMs = context.nowMs() + START_TIMEOUT_MS;
   for (;;) {
     if (child.exitCode !== null || child.signalCode !== null) throw diedAtStart(path);
-    const owner = runningOwner(config);
+    // Not by the lock: looking takes it for an instant, and the child could find it taken.
+    const owner = readOwner(dir);
     if (owner?.pid === child.pid && owner.url !== null) return owner;
     if (context.nowMs() > deadlineMs) {
       throw new CliError(`it was started (pid ${child.pid}) but does not answer yet`, { hint: "see `infernet logs`" });

@@ -11,6 +11,8 @@ export type Terminal = {
   err(text: string): void;
   /** All of standard input as text. */
   readStdin(): Promise<string>;
+  /** One line typed at the terminal; null at Ctrl-D or Ctrl-C. */
+  question(prompt: string): Promise<string | null>;
   stdinIsTty: boolean;
   stdoutIsTty: boolean;
   stderrIsTty: boolean;

@@ -8,12 +8,9 @@ import type { DataDirectory } from "../identity/data-dir.ts";
 import { deriveKey, type Identity, loadIdentity, loadMasterKey } from "../identity/keys.ts";
 import { readSecretFile, writeSecretFile } from "../identity/secret-file.ts";
 import type { Clock } from "../lib/clock.ts";
+import { DATABASE_FILE, LOCAL_API_KEY_FILE } from "./data-files.ts";
 import { startValue } from "./start-error.ts";
 
-/** The database's file in the data directory. */
-export const DATABASE_FILE = "infernet.db";
-/** Holds the API key of the banner's call: it works now and at every later run. */
-export const LOCAL_API_KEY_FILE = "local-api-key";
 
 export type CoordinatorData = {
   identity: Identity;

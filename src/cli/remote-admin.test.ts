@@ -1,0 +1,292 @@
+// The operations mean the same whether a command reaches a running instance or works on the data itself: one contract,
+// run on both, with a real database, real HTTP and real signatures.
+import { afterEach, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type KeyRing, openKeyRing } from "../accounts/api-keys.ts";
+import { type DirectDeps, directAdmin } from "../admin/direct.ts";
+import { nodeOnlyAdmin } from "../admin/node-only.ts";
+import type { Admin } from "../admin/operations.ts";
+import { type TestDatabase, testDatabase } from "../db/test-database.ts";
+import { localRoutes } from "../http/local.ts";
+import { authenticateMachine } from "../http/machine-auth.ts";
+import { type Identity, identityOf } from "../identity/keys.ts";
+import { MemoryNonces } from "../identity/nonces.ts";
+import { signedFetch } from "../identity/signed-fetch.ts";
+import type { VerifyDeps } from "../identity/verify-request.ts";
+import { manualClock } from "../lib/clock.ts";
+import { randomHex } from "../lib/hex.ts";
+import { decodeJoinToken } from "../protocol/join-token.ts";
+import { type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
+import { type Registration, registerNode } from "../registry/nodes.ts";
+import { CliError, EXIT } from "./cli-error.ts";
+import { remoteAdmin } from "./remote-admin.ts";
+
+const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
+function newIdentity(): Identity {
+  const identity = identityOf(random(32));
+  if (!identity.ok) throw new Error("no key");
+  return identity.value;
+}
+const newPubkey = (): Pubkey => newIdentity().pubkey;
+
+type Fixture = { admin: Admin; deps: DirectDeps; ring: KeyRing; database: TestDatabase; resets: [Pubkey, string][] };
+const cleanUps: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+const identity = newIdentity();
+async function direct(): Promise<Fixture> {
+  const database = await testDatabase();
+  cleanUps.push(() => database[Symbol.asyncDispose]());
+  const clock = manualClock();
+  const ring = await openKeyRing({ db: database.db, clock, hashKey: random(32) });
+  const resets: [Pubkey, string][] = [];
+  const live = {
+    registry: { nodes: new Map(), models: new Map() },
+    resetLink: (pubkey: Pubkey, reason: string) => void resets.push([pubkey, reason]),
+    url: "http://127.0.0.1:1",
+    pid: 7,
+    startedMs: 5,
+    jobs: () => ({ queued: 2, running: 3 }),
+  };
+  const { db } = database;
+  const { pubkey } = identity;
+  const joinUrl = "https://infer.example";
+  const deps: DirectDeps = { db, ring, clock, random, mode: "coordinator", version: "1.2.3", pubkey, joinUrl, live };
+  return { admin: directAdmin(deps), deps, ring, database, resets };
+}
+
+/** The local routes behind a real server that verifies signatures. */
+function serve(admin: Admin, { clock }: DirectDeps): string {
+  const { pubkey } = identity;
+  const keys = { lookup: () => undefined, markV2Seen: () => undefined };
+  const nonces = new MemoryNonces(clock);
+  const verify: VerifyDeps = {
+    clock,
+    recipient: pubkey,
+    ownKeys: [pubkey],
+    keys,
+    nonces,
+    acceptV1: true,
+    listeningSinceMs: 0,
+  };
+  const routes: Record<string, Record<string, (request: Bun.BunRequest) => Promise<Response>>> = {};
+  for (const { method, path, handle } of localRoutes(admin)) {
+    routes[path] ??= {};
+    routes[path][method] = async (request) => {
+      const verified = await authenticateMachine(verify, request, "local");
+      if (!verified.ok) return verified.error;
+      const text = new TextDecoder().decode(verified.value.body);
+      const { status, body } = await handle({
+        body: text === "" ? undefined : JSON.parse(text),
+        params: request.params as Record<string, string>,
+        query: new URL(request.url).searchParams,
+      });
+      return Response.json(body, { status });
+    };
+  }
+  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", routes, fetch: () => new Response("?", { status: 404 }) });
+  cleanUps.push(() => server.stop(true));
+  return `http://127.0.0.1:${server.port}`;
+}
+
+const overHttp = (url: string, { clock }: DirectDeps, who: Identity): Admin =>
+  remoteAdmin({
+    url,
+    signedFetch: signedFetch({
+      identity: who,
+      aud: identity.pubkey,
+      clock,
+      random,
+      fetch,
+      sleep: async () => undefined,
+    }),
+  });
+
+async function remote(): Promise<Fixture> {
+  const fixture = await direct();
+  return { ...fixture, admin: overHttp(serve(fixture.admin, fixture.deps), fixture.deps, identity) };
+}
+
+const registration = (pubkey: Pubkey): Registration => ({
+  pubkey,
+  role: "provider",
+  name: "gpu-1",
+  address: "10.0.0.9",
+  nodeId: null,
+  specs: {},
+  slots: 4,
+  authV2: true,
+});
+
+for (const [how, open] of [
+  ["directly", direct],
+  ["over the local routes", remote],
+] as const) {
+  describe(`operations ${how}`, () => {
+    test("a key works once it is made, is listed without its secret, and is refused once revoked", async () => {
+      const { admin, ring } = await open();
+      const made = await admin.createKey({ name: "  alice ", expires_in_s: 3600 });
+      if (!made.ok) throw new Error(made.error.message);
+      expect(ring.find(made.value.key)).toMatchObject({ name: "alice", keyId: made.value.id });
+      const listed = await admin.listKeys({});
+      expect(listed).toMatchObject({
+        ok: true,
+        value: { keys: [{ id: made.value.id, name: "alice", revoked_ms: null }] },
+      });
+      expect(JSON.stringify(listed)).not.toContain(made.value.key);
+      expect(await admin.revokeKey({ id: made.value.id })).toEqual({ ok: true, value: { id: made.value.id } });
+      expect(ring.find(made.value.key)).toBeUndefined();
+      expect(await admin.revokeKey({ id: made.value.id })).toMatchObject({ ok: false, error: { code: "not_found" } });
+    });
+
+    test("two keys that begin alike are not revoked by that beginning", async () => {
+      const { admin, deps } = await open();
+      const same = { ...deps, random: (bytes: number) => new Uint8Array(bytes).fill(7) };
+      const [one, other] = [
+        directAdmin(same),
+        directAdmin({ ...same, random: (n) => new Uint8Array(n).map((_, i) => (i < 12 ? 7 : 9)) }),
+      ];
+      expect((await one.createKey({ name: "a" })).ok).toBe(true);
+      expect((await other.createKey({ name: "b" })).ok).toBe(true);
+      expect(await admin.revokeKey({ id: "inf_7" })).toMatchObject({ ok: false, error: { code: "conflict" } });
+    });
+
+    test("a join token carries address and key, is listed open, then revoked", async () => {
+      const { admin } = await open();
+      const made = await admin.createJoinToken({ url: "http://10.0.0.1:46337", expires_in_s: 60 });
+      if (!made.ok) throw new Error(made.error.message);
+      const decoded = decodeJoinToken(made.value.token);
+      expect(decoded).toMatchObject({
+        ok: true,
+        value: { url: "http://10.0.0.1:46337", coordinator: identity.pubkey },
+      });
+      const { id } = made.value;
+      expect(await admin.listJoinTokens({})).toMatchObject({
+        value: { tokens: [{ id, role: "provider", state: "open" }] },
+      });
+      expect((await admin.revokeJoinToken({ id })).ok).toBe(true);
+      expect(await admin.listJoinTokens({})).toMatchObject({ value: { tokens: [{ id, state: "revoked" }] } });
+      expect(await admin.revokeJoinToken({ id: "join_none" })).toMatchObject({
+        ok: false,
+        error: { code: "not_found" },
+      });
+    });
+
+    test("a join token names the coordinator's own address where none is given, and none that is no address", async () => {
+      const { admin } = await open();
+      expect(await admin.createJoinToken({})).toMatchObject({ ok: true, value: { url: "https://infer.example" } });
+      const refused = await admin.createJoinToken({ url: "ftp://x" });
+      expect(refused).toMatchObject({ ok: false, error: { code: "invalid" } });
+      const { value } = (await admin.listJoinTokens({})) as { value: { tokens: { state: string }[] } };
+      expect(value.tokens.map(({ state }) => state).toSorted()).toEqual(["open", "revoked"]);
+    });
+
+    test("a node that waits is approved, then ejected, then allowed again, and its link is reset each time", async () => {
+      const { admin, deps, resets } = await open();
+      const pubkey = newPubkey();
+      await registerNode(deps, registration(pubkey), { registration: "token" });
+      const nodes = async () => {
+        const listed = await admin.listNodes({});
+        return listed.ok ? listed.value.nodes : [];
+      };
+      expect(await nodes()).toMatchObject([{ pubkey, name: "gpu-1", status: "pending", online: false, slots: 4 }]);
+      expect(await admin.approveNode({ pubkey })).toEqual({ ok: true, value: { pubkey } });
+      expect(await nodes()).toMatchObject([{ status: "approved" }]);
+      expect((await admin.ejectNode({ pubkey, reason: "lies" })).ok).toBe(true);
+      expect(await admin.approveNode({ pubkey })).toMatchObject({ ok: false, error: { code: "conflict" } });
+      expect((await admin.allowNode({ pubkey, role: "client" })).ok).toBe(true);
+      expect(await nodes()).toMatchObject([{ status: "approved", role: "client" }]);
+      expect(resets).toEqual([
+        [pubkey, "approved"],
+        [pubkey, "ejected"],
+        [pubkey, "allowed"],
+      ]);
+    });
+
+    test("a stranger cannot be approved or ejected, but allowed beforehand", async () => {
+      const { admin } = await open();
+      const pubkey = newPubkey();
+      expect(await admin.approveNode({ pubkey })).toMatchObject({ ok: false, error: { code: "not_found" } });
+      expect(await admin.ejectNode({ pubkey })).toMatchObject({ ok: false, error: { code: "not_found" } });
+      expect(await admin.allowNode({ pubkey })).toEqual({ ok: true, value: { pubkey } });
+    });
+
+    test("status and models tell of what runs", async () => {
+      const { admin } = await open();
+      const status = await admin.status({});
+      expect(status).toMatchObject({
+        ok: true,
+        value: {
+          running: true,
+          mode: "coordinator",
+          version: "1.2.3",
+          pubkey: identity.pubkey,
+          pid: 7,
+          jobs: { queued: 2, running: 3 },
+          nodes: { online: 0, known: 0, pending: 0 },
+        },
+      });
+      expect(await admin.listModels({})).toEqual({ ok: true, value: { models: [] } });
+    });
+
+    test("a backup is written, once, to an absolute path", async () => {
+      const { admin, database } = await open();
+      const file = join(database.directory, "copy.db");
+      const made = await admin.backup({ file });
+      expect(made).toMatchObject({ ok: true, value: { file } });
+      expect(existsSync(file)).toBe(true);
+      expect(await admin.backup({ file })).toMatchObject({ ok: false, error: { code: "storage_failed" } });
+      expect(await admin.backup({ file: "copy.db" })).toMatchObject({ ok: false, error: { code: "invalid" } });
+    });
+  });
+}
+
+describe("over the local routes", () => {
+  test("what does not fit its shape is refused with what is wrong", async () => {
+    const { admin } = await remote();
+    const name = "x".repeat(129);
+    expect(await admin.createKey({ name })).toMatchObject({ ok: false, error: { code: "invalid" } });
+    const pubkey = pubkeySchema.parse(randomHex(32));
+    const wrong = Object.assign({ pubkey, role: "king" as "client" });
+    const refused = await admin.allowNode(wrong);
+    expect(refused).toMatchObject({
+      ok: false,
+      error: { code: "invalid", message: expect.stringContaining("provider") },
+    });
+  });
+
+  test("another key than the instance's own is not allowed", async () => {
+    const { deps, admin } = await direct();
+    const stranger = overHttp(serve(admin, deps), deps, newIdentity());
+    const refused = await stranger.status({}).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(CliError);
+    expect((refused as CliError).exitCode).toBe(EXIT.notAllowed);
+  });
+
+  test("an instance that does not answer is not reachable", async () => {
+    const { deps } = await direct();
+    const free = Bun.serve({ port: 0, fetch: () => new Response() });
+    const { port } = free;
+    await free.stop(true);
+    const gone = await overHttp(`http://127.0.0.1:${port}`, deps, identity)
+      .status({})
+      .catch((error: unknown) => error);
+    expect(gone).toMatchObject({ name: "CliError", exitCode: EXIT.unreachable });
+  });
+
+  test("a node answers for its status and sends everything else to its coordinator", async () => {
+    const { admin, deps } = await direct();
+    const known = await admin.status({});
+    if (!known.ok) throw new Error("no status");
+    const node = overHttp(
+      serve(nodeOnlyAdmin({ status: () => ({ ...known.value, mode: "node" }) }), deps),
+      deps,
+      identity,
+    );
+    expect(await node.status({})).toMatchObject({ ok: true, value: { mode: "node" } });
+    expect(await node.listKeys({})).toMatchObject({ ok: false, error: { code: "not_available" } });
+  });
+});

@@ -1,0 +1,6 @@
+// Data files: names in the data directory that are known outside their own module.
+
+/** The coordinator's database, where it is a file. */
+export const DATABASE_FILE = "infernet.db";
+/** Holds the API key of the banner's call: it works now and at every later run. */
+export const LOCAL_API_KEY_FILE = "local-api-key";
