@@ -2,6 +2,7 @@
 // another target of the same run, which a slow or noisy machine moves little, or an absolute figure.
 import type { CancelDelay } from "./cancel.ts";
 import type { Comparison, Measurement } from "./compare.ts";
+import type { MicroResult } from "./micro.ts";
 import type { Starts } from "./start.ts";
 import { median } from "./stats.ts";
 import { GATEWAYS } from "./targets.ts";
@@ -9,7 +10,12 @@ import { GATEWAYS } from "./targets.ts";
 /** `met` is null where the run did not measure it. */
 export type Aim = { name: string; bound: string; measured: string; met: boolean | null };
 
-export type Measured = { comparison: Comparison; starts: Starts; cancels: Record<string, CancelDelay> };
+export type Measured = {
+  comparison: Comparison;
+  starts: Starts;
+  cancels: Record<string, CancelDelay>;
+  micro: MicroResult | null;
+};
 
 const OURS = "infernet";
 
@@ -30,7 +36,7 @@ export function figure(
   return median((comparison.targets[target]?.shapes[shape] ?? []).map(of));
 }
 
-export function aimsOf({ comparison, starts, cancels }: Measured): Aim[] {
+export function aimsOf({ comparison, starts, cancels, micro }: Measured): Aim[] {
   const of = (target: string, shape: string, value: (m: Measurement) => number) =>
     figure(comparison, target, shape, value);
   const ratio = (name: string, limit: number, shape: string, value: (m: Measurement) => number) => {
@@ -74,6 +80,7 @@ export function aimsOf({ comparison, starts, cancels }: Measured): Aim[] {
       Number.isFinite(hop2StartMs) ? `hop2 ${hop2StartMs.toFixed(0)} ms` : "",
     ),
     cancelAim(cancels[OURS]),
+    aim("one choice among 10,000 nodes", "<=", 100, " us", micro?.choiceUs[10_000] ?? Number.NaN),
   ];
 }
 

@@ -12,6 +12,7 @@ import { aimsOf } from "./aims.ts";
 import { measureCancels } from "./cancel.ts";
 import { answers, childrenIn, freePort, until } from "./children.ts";
 import { type Bench, type Comparison, compare } from "./compare.ts";
+import { measureMicro, microText } from "./micro.ts";
 import { SHAPES, type Shape } from "./shapes.ts";
 import { measureStarts } from "./start.ts";
 import { aimTable, cancelTable, comparisonTables, startTable } from "./tables.ts";
@@ -122,10 +123,12 @@ async function full(bench: Bench, entries: Record<string, TargetEntry>, shapes: 
   const starts = await measureStarts(quiet, some(["hop2", "infernet-both"]), executable, Number(flags.starts));
   console.error("cancels");
   const cancels = await measureCancels(quiet, some(["direct", "infernet"]), executable, Number(flags.cancels));
-  const aims = aimsOf({ comparison, starts, cancels });
+  console.error("inside the program");
+  const micro = await measureMicro(0.5);
+  const aims = aimsOf({ comparison, starts, cancels, micro });
   console.log(comparisonTables(comparison, shapes));
-  console.log([startTable(starts), cancelTable(cancels), aimTable(aims)].join("\n"));
-  return { comparison, starts, cancels, aims, good: true };
+  console.log([startTable(starts), cancelTable(cancels), microText(micro), aimTable(aims)].join("\n"));
+  return { comparison, starts, cancels, micro, aims, good: true };
 }
 
 const directory = mkdtempSync(join(tmpdir(), "infernet-bench-"));
