@@ -9,5 +9,5 @@ export {
   loadConfig,
   type Source,
 } from "./config/load.ts";
-export { configRows, configToml, exampleToml } from "./config/print.ts";
+export { configRows, configToml, exampleToml, holdsSecret } from "./config/print.ts";
 export type { BackendEntry, Config, Mode } from "./config/schema.ts";

@@ -297,7 +297,7 @@ describe("printing", () => {
 
   test("secrets are masked, wherever they are, unless asked for", () => {
     const loaded = load({
-      flags: { "node.backends": '[{"kind":"openai","api_key":"sesame"}]', "node.join_token": "sesame" },
+      flags: { "node.backends": '[{"kind":"vllm","api_key":"sesame"}]', "node.join_token": "sesame" },
       env: { INFERNET_DATABASE_AUTH_TOKEN: "sesame" },
     });
     expect(configToml(loaded)).not.toContain("sesame");
@@ -312,7 +312,7 @@ describe("printing", () => {
       if (["node.name", "node.join_token", "database.auth_token"].includes(key.name)) return text;
       if (["server.allowed_hosts", "engine.models"].includes(key.name)) return fc.array(text, { maxLength: 4 });
       if (key.name === "node.backends") {
-        return fc.array(fc.record({ kind: fc.constant("openai"), api_key: text }, { requiredKeys: ["kind"] }), {
+        return fc.array(fc.record({ kind: fc.constant("vllm"), api_key: text }, { requiredKeys: ["kind"] }), {
           maxLength: 3,
         });
       }

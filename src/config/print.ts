@@ -19,6 +19,11 @@ export function effectiveValue(config: Config, key: ConfigKey, secrets: "masked"
   );
 }
 
+/** True where the key's value is or contains a secret. */
+export const holdsSecret = (config: Config, key: ConfigKey): boolean =>
+  effectiveValue(config, key, "shown") !== null &&
+  JSON.stringify(effectiveValue(config, key, "shown")) !== JSON.stringify(effectiveValue(config, key, "masked"));
+
 export type ConfigRow = { key: string; value: unknown; source: Source };
 
 /** One row for each key, for `config print --json`. */

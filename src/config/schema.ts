@@ -59,8 +59,11 @@ export const backendEntrySchema = z
     /** The upstream coordinator's key, for kind `infernet`. */
     pubkey: pubkeySchema.optional(),
   })
-  .refine((entry) => entry.kind !== "infernet" || (entry.url !== undefined && entry.pubkey !== undefined), {
-    error: 'needs "url" and "pubkey" with kind "infernet"',
+  .superRefine(({ kind, url, pubkey }, ctx) => {
+    const refuse = (message: string) => ctx.addIssue({ code: "custom", message });
+    if ((kind === "openai" || kind === "infernet") && url === undefined) refuse(`needs "url" with kind "${kind}"`);
+    if (kind === "infernet" && pubkey === undefined) refuse('needs "pubkey" with kind "infernet"');
+    if (kind === "embedded" && url !== undefined) refuse('takes no "url" with kind "embedded"');
   });
 export type BackendEntry = z.output<typeof backendEntrySchema>;
 

@@ -59,7 +59,7 @@ async function checkCoordinator(
 export function clockCheck(header: string | null, nowMs: number): Check {
   const thereMs = header === null ? Number.NaN : Date.parse(header);
   if (Number.isNaN(thereMs)) return skipped("clock", "the coordinator tells no time");
-  const skewS = Math.max(0, Math.round((Math.abs(nowMs - (thereMs + 500)) - 500) / 1000));
+  const skewS = Math.round(Math.abs(nowMs - (thereMs + 500)) / 1000);
   const text =
     skewS === 0
       ? "agrees with the coordinator's"

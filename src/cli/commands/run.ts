@@ -1,7 +1,8 @@
 // infernet run: loads the configuration, starts the mode, prints how to reach it, and stops it on a signal.
-import type { LoadedConfig, Mode } from "../../config.ts";
+import { statSync } from "node:fs";
+import { CONFIG_KEYS, holdsSecret, type LoadedConfig, type Mode } from "../../config.ts";
 import { createLog, type Log } from "../../lib/log.ts";
-import type { Running, StartMode } from "../../modes/running.ts";
+import type { StartMode } from "../../modes/running.ts";
 import { banner } from "../banner.ts";
 import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, type GlobalOptions, requireConfig } from "../context.ts";
@@ -50,8 +51,8 @@ async function openLog({ terminal }: Context, { config }: LoadedConfig): Promise
   return createLog({ level, format: text ? "text" : "json", write: terminal.err, colors: terminal.colors });
 }
 
-/** Refuses what the schema cannot: a node that has nowhere to go. */
-export function checkForRun({ config }: LoadedConfig): void {
+/** Refuses what the schema cannot: a node that has nowhere to go, and secrets in a file that others can read. */
+export function checkForRun({ config, sources, file }: LoadedConfig): void {
   const { coordinators, join_token } = config.node;
   if (config.mode === "node" && coordinators.length === 0 && join_token === null) {
     throw new CliError("a node needs a coordinator, and none is configured (node.coordinators)", {
@@ -59,6 +60,10 @@ export function checkForRun({ config }: LoadedConfig): void {
       hint: "`infernet setup --join TOKEN`, with a token from `infernet join-token create` on the coordinator",
     });
   }
+  const secrets = CONFIG_KEYS.filter((key) => sources[key.name]?.from === "file" && holdsSecret(config, key));
+  const [secret] = secrets;
+  if (file === null || secret === undefined || process.platform === "win32") return;
+  if ((statSync(file).mode & 0o077) !== 0) {
+    throw new CliError(`others can read ${file}, which holds a secret (${secret.name})`, { hint: `chmod 600 ${file}` });
+  }
 }
-
-export type { Running };
