@@ -2,6 +2,12 @@
 import { LINK_SUBPROTOCOL } from "../protocol/frames.ts";
 import { CLOSE_GOING_AWAY, type Dial } from "../protocol/transport.ts";
 
+/** Bun's WebSocket takes headers; the types at hand know only the standard one. */
+const SocketWithHeaders = WebSocket as unknown as new (
+  url: string,
+  options: { protocols: string[]; headers: Record<string, string> },
+) => WebSocket;
+
 /** Path of the link under a coordinator's address. */
 export const LINK_PATH = "/api/v1/node/link";
 
@@ -11,7 +17,7 @@ export function dialWebSocket(coordinatorUrl: string, authHeader: (path: string)
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   url.pathname = url.pathname.replace(/\/$/, "") + LINK_PATH;
   return (events) => {
-    const socket = new WebSocket(url.href, {
+    const socket = new SocketWithHeaders(url.href, {
       protocols: [LINK_SUBPROTOCOL],
       headers: { "x-infernet-auth": authHeader(url.pathname) },
     });

@@ -1,19 +1,14 @@
 // Node link: the WebSocket upgrade of `GET /api/v1/node/link`, and the coordinator's end of the socket.
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import { LINK_SUBPROTOCOL, MAX_NODE_MESSAGE_BYTES } from "../protocol/frames.ts";
-import type { Pubkey } from "../protocol/primitives.ts";
 import { CLOSE_PROTOCOL, type Transport, type TransportEvents } from "../protocol/transport.ts";
-import type { Links } from "../registry/links.ts";
+import type { LinkCaller, Links } from "../registry/links.ts";
 
 /** What a socket carries: who upgraded it, and where its events go once it is open. */
-export type LinkSocket = { pubkey: Pubkey; address: string; events: TransportEvents | null };
+export type LinkSocket = { caller: LinkCaller; events: TransportEvents | null };
 
 /** Answers an upgrade whose signature was verified. Undefined: the socket is taken over. */
-export function upgradeLink(
-  request: Request,
-  server: Server<LinkSocket>,
-  caller: { pubkey: Pubkey; address: string },
-): Response | undefined {
+export function upgradeLink(request: Request, server: Server<LinkSocket>, caller: LinkCaller): Response | undefined {
   const offered = (request.headers.get("sec-websocket-protocol") ?? "").split(",").map((name) => name.trim());
   if (!offered.includes(LINK_SUBPROTOCOL)) {
     return Response.json(
@@ -21,7 +16,7 @@ export function upgradeLink(
       { status: 400 },
     );
   }
-  const data: LinkSocket = { ...caller, events: null };
+  const data: LinkSocket = { caller, events: null };
   if (server.upgrade(request, { data, headers: { "sec-websocket-protocol": LINK_SUBPROTOCOL } })) return undefined;
   return Response.json({ error: "this address speaks WebSocket", code: "upgrade_required" }, { status: 426 });
 }
@@ -35,8 +30,7 @@ export function linkSockets(links: Links): WebSocketHandler<LinkSocket> {
     idleTimeout: 120,
     sendPings: true,
     open(socket) {
-      const { pubkey, address } = socket.data;
-      links.accept({ pubkey, address }, (events) => {
+      links.accept(socket.data.caller, (events) => {
         socket.data.events = events;
         return transportOf(socket);
       });

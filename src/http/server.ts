@@ -2,7 +2,7 @@
 // the rest to Elysia's router.
 import type { Server } from "bun";
 import { Elysia } from "elysia";
-import type { VerifiedRequest, VerifyDeps } from "../identity/verify-request.ts";
+import { rememberRegistered, type VerifyDeps } from "../identity/verify-request.ts";
 import type { Log } from "../lib/log.ts";
 import type { Links } from "../registry/links.ts";
 import { authenticateClient, type ClientAuthDeps } from "./client-auth.ts";
@@ -26,8 +26,6 @@ export type ServerDeps = {
   clientAuth: ClientAuthDeps | null;
   verify: VerifyDeps;
   links: Links | null;
-  /** Calls that a link's upgrade has to make known once its node is admitted. */
-  onUpgrade?: (verified: VerifiedRequest) => void;
 };
 
 export const LINK_ROUTE = "/api/v1/node/link";
@@ -82,9 +80,12 @@ function isLinkUpgrade(request: Request): boolean {
 async function link(deps: ServerDeps, request: Request, server: Server<LinkSocket>): Promise<Response | undefined> {
   const verified = await authenticateMachine(deps.verify, request, "link");
   if (!verified.ok) return verified.error;
-  deps.onUpgrade?.(verified.value);
   const address = server.requestIP(request)?.address ?? "unknown";
-  return upgradeLink(request, server, { pubkey: verified.value.pubkey, address });
+  return upgradeLink(request, server, {
+    pubkey: verified.value.pubkey,
+    address,
+    known: () => rememberRegistered(deps.verify, verified.value),
+  });
 }
 
 const pathOf = (url: string): string => {
@@ -100,7 +101,7 @@ function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
     app.route(
       route.method,
       route.path,
-      ({ request, params }) => guard(deps, route, callOf(deps, request, params as Record<string, string>, server())),
+      ({ request, params }) => guard(deps, route, callOf(request, params as Record<string, string>, server())),
       { parse: "none" },
     );
   }
@@ -123,7 +124,7 @@ function notFound({ routes }: ServerDeps, request: Request): Response {
   return errorResponse("method_not_allowed", `${path} takes ${allow}`, { headers: { allow } });
 }
 
-function callOf(deps: ServerDeps, request: Request, params: Record<string, string>, server: Server<LinkSocket>): Call {
+function callOf(request: Request, params: Record<string, string>, server: Server<LinkSocket>): Call {
   return {
     request,
     params,

@@ -11,7 +11,6 @@ import type { Clock } from "../lib/clock.ts";
 import { DATABASE_FILE, LOCAL_API_KEY_FILE } from "./data-files.ts";
 import { startValue } from "./start-error.ts";
 
-
 export type CoordinatorData = {
   identity: Identity;
   db: Db;

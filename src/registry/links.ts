@@ -45,6 +45,14 @@ export type LinkListener = {
 export type Admission = { status: "approved" | "pending" };
 export type AdmissionRefusal = { code: string; message: string };
 
+/** Who signed the upgrade. */
+export type LinkCaller = {
+  pubkey: Pubkey;
+  address: string;
+  /** Called once the key is registered: the upgrade's nonce counts from then on. */
+  known: () => Promise<void>;
+};
+
 export type LinkDeps = {
   clock: Clock;
   log: Log;
@@ -75,7 +83,7 @@ export function createLinks(deps: LinkDeps) {
 
   return {
     /** Takes on a transport whose upgrade request was signed by `pubkey`. */
-    accept(caller: { pubkey: Pubkey; address: string }, connect: (events: TransportEvents) => Transport): void {
+    accept(caller: LinkCaller, connect: (events: TransportEvents) => Transport): void {
       acceptLink(deps, links, caller, connect);
     },
     /** Approves a node that is held as pending: it reconnects and is then given work. Ejects likewise. */
@@ -92,7 +100,7 @@ export function createLinks(deps: LinkDeps) {
 function acceptLink(
   deps: LinkDeps,
   links: Map<Pubkey, Open>,
-  { pubkey, address }: { pubkey: Pubkey; address: string },
+  { pubkey, address, known }: LinkCaller,
   connect: (events: TransportEvents) => Transport,
 ): void {
   const { clock, log, registry, listener, coordinator } = deps;
@@ -194,6 +202,7 @@ function acceptLink(
 
   const admit = async (ready: ReadyFrame): Promise<void> => {
     const admission = await deps.admit({ pubkey, address, ready });
+    if (admission.ok) await known();
     if (step !== "admitting") return;
     if (!admission.ok) return refuse(admission.error.code, admission.error.message);
     cancelTimeout();

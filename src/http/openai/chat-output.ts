@@ -19,6 +19,12 @@ type DirectController = {
   flush(wait: true): Promise<number> | number | undefined;
   close(): void;
 };
+/** Bun's stream that writes straight to the socket; the types at hand know only the standard ones. */
+const DirectStream = ReadableStream as unknown as new (source: {
+  type: "direct";
+  pull(controller: DirectController): Promise<void>;
+  cancel(): void;
+}) => ReadableStream;
 
 export type ChatStream = Output & {
   /** The body of the answer. To be taken once; everything so far and from now on is in it. */
@@ -95,7 +101,7 @@ export function chatStream(head: ChatHead, includeUsage: boolean, nowMs: () => n
       close(`${text}data: [DONE]${EVENT_END}`);
     },
     body: () =>
-      new ReadableStream({
+      new DirectStream({
         type: "direct",
         async pull(direct: DirectController) {
           controller = direct;
@@ -112,7 +118,7 @@ export function chatStream(head: ChatHead, includeUsage: boolean, nowMs: () => n
           done.resolve();
           opened.resolve();
         },
-      } as unknown as Bun.DirectUnderlyingSource),
+      }),
     keepAlive(now, beforeMs) {
       if (ended || !controller || wroteMs > beforeMs) return;
       wroteMs = now;

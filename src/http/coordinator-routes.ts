@@ -1,0 +1,142 @@
+// The routes of a coordinator, listed; each is a small function somewhere beside this file.
+
+import { type HomeDeps, home } from "./home.ts";
+import { cancelJob, type JobsHttpDeps, listJobsOf, newJobSchema, showJob, streamJob, submitJob } from "./jobs.ts";
+import type { Route as LocalRoute } from "./local.ts";
+import { localHttpRoutes } from "./local-http.ts";
+import type { Metrics } from "./metrics.ts";
+import { type ChatDeps, chatCompletions } from "./openai/chat-completions.ts";
+import { chatRequestSchema } from "./openai/chat-request.ts";
+import { modelList, oneModel } from "./openai/models.ts";
+import { openApi } from "./openapi.ts";
+import type { HttpRoute } from "./routes.ts";
+
+export type CoordinatorRoutesDeps = HomeDeps & {
+  chat: ChatDeps;
+  jobs: JobsHttpDeps;
+  metrics: Metrics;
+  /** What keeps this instance from working; null when it works. */
+  unready: () => string | null;
+  local: readonly LocalRoute[];
+};
+
+export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
+  const client: HttpRoute[] = ["/v1", "/api/v1"].flatMap((base): HttpRoute[] => [
+    {
+      method: "POST",
+      path: `${base}/chat/completions`,
+      tier: "client",
+      summary: "Chat completion (OpenAI).",
+      body: chatRequestSchema,
+      handle: (call) => chatCompletions(deps.chat, call),
+    },
+    {
+      method: "GET",
+      path: `${base}/models`,
+      tier: "client",
+      summary: "Models on offer now (OpenAI).",
+      handle: () => Response.json(modelList(deps.registry)),
+    },
+    {
+      method: "GET",
+      path: `${base}/models/*`,
+      tier: "client",
+      summary: "One model (OpenAI). Its name may hold slashes.",
+      handle: ({ params }) => oneModel(deps.registry, params["*"] ?? ""),
+    },
+  ]);
+  const jobs: HttpRoute[] = [
+    {
+      method: "POST",
+      path: "/api/v1/jobs",
+      tier: "client",
+      summary: "Submit an asynchronous job: {model, messages | prompt, …}.",
+      body: newJobSchema,
+      handle: (call) => submitJob(deps.jobs, call),
+    },
+    {
+      method: "GET",
+      path: "/api/v1/jobs",
+      tier: "client",
+      summary: "The account's jobs, newest first; pages by cursor.",
+      handle: (call) => listJobsOf(deps.jobs, call),
+    },
+    {
+      method: "GET",
+      path: "/api/v1/jobs/:id",
+      tier: "client",
+      summary: "One job, with its answer while that is kept.",
+      handle: (call) => showJob(deps.jobs, call),
+    },
+    {
+      method: "GET",
+      path: "/api/v1/jobs/:id/stream",
+      tier: "client",
+      summary: "The answer of a job as server-sent events; resumes after Last-Event-ID.",
+      answers: "text/event-stream",
+      handle: (call) => streamJob(deps.jobs, call),
+    },
+    {
+      method: "POST",
+      path: "/api/v1/jobs/:id/cancel",
+      tier: "client",
+      summary: "Cancel a job.",
+      handle: (call) => cancelJob(deps.jobs, call),
+    },
+  ];
+  const routes: HttpRoute[] = [
+    {
+      method: "GET",
+      path: "/",
+      tier: "public",
+      summary: "What runs here.",
+      answers: "text/html",
+      handle: () => home(deps),
+    },
+    ...opsRoutes(deps),
+    {
+      method: "GET",
+      path: "/openapi.json",
+      tier: "public",
+      summary: "This description.",
+      handle: () => Response.json(openApi(routes, deps.version)),
+    },
+    ...client,
+    ...jobs,
+    ...localHttpRoutes(deps.local),
+  ];
+  return routes;
+}
+
+/** Health for orchestrators and figures for Prometheus; the same in every mode. */
+export function opsRoutes({ metrics, unready }: Pick<CoordinatorRoutesDeps, "metrics" | "unready">): HttpRoute[] {
+  return [
+    {
+      method: "GET",
+      path: "/healthz",
+      tier: "public",
+      summary: "Alive.",
+      answers: "text/plain",
+      handle: () => new Response("ok\n"),
+    },
+    {
+      method: "GET",
+      path: "/readyz",
+      tier: "public",
+      summary: "Ready for work; 503 and why otherwise.",
+      answers: "text/plain",
+      handle() {
+        const why = unready();
+        return why === null ? new Response("ready\n") : new Response(`${why}\n`, { status: 503 });
+      },
+    },
+    {
+      method: "GET",
+      path: "/metrics",
+      tier: "public",
+      summary: "Figures in Prometheus' text format.",
+      answers: "text/plain",
+      handle: async () => new Response(await metrics.render(), { headers: { "content-type": metrics.contentType } }),
+    },
+  ];
+}

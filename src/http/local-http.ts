@@ -1,0 +1,19 @@
+// Local routes on the server: the operations of this instance's operator, behind its own key.
+import type { Route as LocalRoute } from "./local.ts";
+import { parseJson } from "./openai/chat-request.ts";
+import type { HttpRoute } from "./routes.ts";
+
+export const localHttpRoutes = (routes: readonly LocalRoute[]): HttpRoute[] =>
+  routes.map((route) => ({
+    method: route.method,
+    path: route.path,
+    tier: "local",
+    summary: "For this instance's own commands.",
+    async handle({ params, query, body }) {
+      const text = await body();
+      const json = text === "" ? undefined : parseJson(text);
+      if (json && !json.ok) return Response.json({ error: json.error.message, code: "invalid" }, { status: 400 });
+      const answer = await route.handle({ body: json?.value, params, query });
+      return Response.json(answer.body, { status: answer.status });
+    },
+  }));

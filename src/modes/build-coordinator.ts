@@ -1,0 +1,243 @@
+// Build the coordinator: makes every dependency once, takes up what an earlier process left, and listens.
+import { directAdmin } from "../admin/direct.ts";
+import type { Config } from "../config.ts";
+import { coordinatorRoutes } from "../http/coordinator-routes.ts";
+import { localRoutes } from "../http/local.ts";
+import { type Metrics, metrics } from "../http/metrics.ts";
+import type { ChatStream } from "../http/openai/chat-output.ts";
+import { chatRequestSchema } from "../http/openai/chat-request.ts";
+import { jobSpec } from "../http/openai/job-spec.ts";
+import { type HttpServer, startServer } from "../http/server.ts";
+import { MemoryNonces } from "../identity/nonces.ts";
+import type { VerifyDeps } from "../identity/verify-request.ts";
+import type { Job } from "../jobs/job.ts";
+import { createJobs, type Jobs } from "../jobs/jobs.ts";
+import { type OutputLog, outputLog } from "../jobs/output-log.ts";
+import { failInterruptedChats, jobRecords, unfinishedJobs } from "../jobs/records.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { JobId, Pubkey } from "../protocol/primitives.ts";
+import { createLinks, type Links } from "../registry/links.ts";
+import { createRegistry, type Registry } from "../registry/registry.ts";
+import { versionText } from "../version.ts";
+import { admitNode } from "./admission.ts";
+import { type CoordinatorData, localApiKey, openCoordinatorData } from "./coordinator-data.ts";
+import { keepHouse } from "./housekeeping.ts";
+import { type LiveKeys, loadKeys } from "./key-directory.ts";
+import { type Instance, randomBytes } from "./open-instance.ts";
+import { serverConfig } from "./server-config.ts";
+
+export type Coordinator = {
+  pubkey: Pubkey;
+  data: CoordinatorData;
+  keys: LiveKeys;
+  links: Links;
+  registry: Registry;
+  server: HttpServer;
+  verify: VerifyDeps;
+  apiKey: string | null;
+  /** Resolves once the instance can not go on. */
+  failed: Promise<Error>;
+  /** Takes no new jobs and lets those there are end, for so long. */
+  drain(limitMs: number): Promise<void>;
+  /** Drains, and lets everything go. */
+  stop(): Promise<void>;
+};
+
+export type CoordinatorInput = {
+  config: Config;
+  log: Log;
+  clock: Clock;
+  instance: Instance;
+  mode: "both" | "coordinator";
+};
+
+export async function buildCoordinator(input: CoordinatorInput): Promise<Coordinator> {
+  const { config, log, clock, instance, mode } = input;
+  const { dir } = instance;
+  const data = await openCoordinatorData({
+    config,
+    dir,
+    clock,
+    onFault: (fault) => log.error("writing behind failed", { err: fault }),
+  });
+  if (data.migrated.backup) log.info("database migrated", { backup: data.migrated.backup });
+  const { db, ring, identity } = data;
+  const { keys, rows } = await loadKeys(db);
+  const registry = createRegistry({ clock });
+  for (const row of rows) for (const model of modelsOf(row.specs)) registry.expect(model);
+
+  const outputs = new Map<JobId, OutputLog>();
+  const measured: Metrics = metrics(() => ({
+    registry,
+    jobs: () => ({ live: jobs.live.size, queued: jobs.queued() }),
+    writer: () => db.writer.stats(),
+    version: versionText,
+  }));
+  const records = jobRecords({
+    db,
+    clock,
+    log,
+    answerOf: (job) => outputs.get(job.id)?.stored(job) ?? null,
+    retainContentMs: config.privacy.retain_content_hours * 3_600_000,
+  });
+  const jobs: Jobs = createJobs({
+    clock,
+    log,
+    random: Math.random,
+    newId: () => Bun.randomUUIDv7() as JobId,
+    limits: limitsOf(config),
+    registry,
+    records,
+    onEnd(job: Job) {
+      measured.jobEnded(job);
+      outputs.delete(job.id);
+    },
+  });
+  const links = createLinks({
+    clock,
+    log,
+    registry,
+    listener: jobs.listener,
+    coordinator: identity,
+    version: versionText,
+    admit: (request) =>
+      admitNode(
+        { db, clock, keys, coordinator: identity.pubkey, registration: config.coordinator.registration },
+        request,
+      ),
+  });
+  const defaults = { maxTokens: config.coordinator.default_max_tokens, strategy: config.scheduler.strategy };
+  await recover({ data, jobs, outputs, clock, log, defaults });
+  const apiKey = config.coordinator.require_api_key
+    ? await localApiKey(data, { dir, clock, random: randomBytes })
+    : null;
+
+  const streams = new Set<ChatStream>();
+  const keepAliveMs = config.server.keep_alive_s * 1000;
+  const stopHousekeeping = keepHouse({ clock, log, db, registry, streams, keepAliveMs });
+  let draining = false;
+  const verify: VerifyDeps = {
+    clock,
+    recipient: identity.pubkey,
+    ownKeys: [identity.pubkey],
+    keys,
+    nonces: new MemoryNonces(clock),
+    acceptV1: config.coordinator.accept_auth_v1,
+    listeningSinceMs: clock.nowMs(),
+  };
+  const url = (): string => config.server.public_url ?? server.url;
+  const routes = coordinatorRoutes({
+    registry,
+    version: versionText,
+    mode,
+    publicUrl: url,
+    chat: { clock, jobs, defaults, streams },
+    jobs: { db, jobs, defaults, outputs, keepAliveMs },
+    metrics: measured,
+    unready: () => (draining ? "draining" : null),
+    local: localRoutes(
+      directAdmin({
+        db,
+        ring,
+        clock,
+        random: randomBytes,
+        mode,
+        version: versionText,
+        pubkey: identity.pubkey,
+        get joinUrl() {
+          return url();
+        },
+        live: {
+          registry,
+          async resetLink(pubkey, reason) {
+            await keys.reload(pubkey);
+            links.reset(pubkey, reason);
+          },
+          get url() {
+            return server.url;
+          },
+          pid: process.pid,
+          startedMs: instance.startedMs,
+          jobs: () => ({ queued: jobs.queued(), running: jobs.live.size - jobs.queued() }),
+        },
+      }),
+    ),
+  });
+  const server = startServer({
+    ...serverConfig(config, log),
+    routes,
+    clientAuth: { ring, verify, requireApiKey: config.coordinator.require_api_key },
+    verify,
+    links,
+  });
+  instance.answersAt(server.url);
+  let drained: Promise<void> | null = null;
+  const drain = (limitMs: number): Promise<void> => {
+    draining = true;
+    drained ??= jobs.drain(limitMs);
+    return drained;
+  };
+  return {
+    pubkey: identity.pubkey,
+    data,
+    keys,
+    links,
+    registry,
+    server,
+    verify,
+    apiKey,
+    failed: new Promise<Error>(() => {}),
+    drain,
+    async stop() {
+      await drain(config.coordinator.drain_timeout_s * 1000);
+      stopHousekeeping();
+      links.close();
+      await server.stop();
+      await records.close();
+      await data.close();
+      instance.release();
+    },
+  };
+}
+
+function limitsOf({ coordinator: c }: Config) {
+  return {
+    queueLimit: c.queue_limit,
+    queueTimeoutMs: c.queue_timeout_s * 1000,
+    connectTimeoutMs: c.connect_timeout_s * 1000,
+    firstTokenTimeoutMs: c.first_token_timeout_s * 1000,
+    betweenTokensTimeoutMs: c.between_tokens_timeout_s * 1000,
+    stalledReaderTimeoutMs: c.stalled_reader_timeout_s * 1000,
+    maxAttempts: c.max_attempts,
+    resumeGraceMs: c.resume_grace_s * 1000,
+  };
+}
+
+const modelsOf = (specs: Record<string, unknown>): string[] =>
+  Array.isArray(specs.models) ? specs.models.filter((model) => typeof model === "string") : [];
+
+type Recovery = {
+  data: CoordinatorData;
+  jobs: Jobs;
+  outputs: Map<JobId, OutputLog>;
+  clock: Clock;
+  log: Log;
+  defaults: Parameters<typeof jobSpec>[4];
+};
+
+/** Chats of an earlier process failed with it; its asynchronous jobs go on. */
+async function recover({ data, jobs, outputs, clock, log, defaults }: Recovery): Promise<void> {
+  const failed = await failInterruptedChats(data.db, clock.nowMs());
+  const unfinished = await unfinishedJobs(data.db);
+  for (const { job: row, content } of unfinished) {
+    const request = chatRequestSchema.parse(JSON.parse(content.request));
+    const caller = { accountId: row.accountId, keyId: row.keyId, fairKey: row.keyId ?? row.accountId };
+    const output = outputLog();
+    outputs.set(row.id as JobId, output);
+    jobs.recover(row, jobSpec("async", request, content.request, caller, defaults), output);
+  }
+  if (failed > 0 || unfinished.length > 0) {
+    log.info("taken up after a restart", { chats_failed: failed, jobs_going_on: unfinished.length });
+  }
+}

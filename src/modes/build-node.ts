@@ -1,0 +1,129 @@
+// Build the node side: backends, what they serve, and one link for each coordinator.
+import type { Backend } from "../backends/backend.ts";
+import { createBackend } from "../backends/create.ts";
+import type { EmbeddedOptions } from "../backends/embedded/embedded.ts";
+import { probeBackends } from "../backends/probe.ts";
+import type { Config } from "../config.ts";
+import { device } from "../daemon/device.ts";
+import { type LinkClient, linkClient } from "../daemon/link-client.ts";
+import { type Serves, serving } from "../daemon/serving.ts";
+import { slots } from "../daemon/slots.ts";
+import type { Identity } from "../identity/keys.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { Pubkey } from "../protocol/primitives.ts";
+import type { Dial } from "../protocol/transport.ts";
+import { versionText } from "../version.ts";
+import { StartError } from "./start-error.ts";
+
+export type Target = { pubkey: Pubkey; label: string; dial: Dial; joinToken?: string };
+export type TargetState = { label: string; state: "connected" | "pending" | "connecting"; error: string | null };
+
+export type NodeSide = {
+  serves(): Serves;
+  running(): number;
+  states(): TargetState[];
+  /** Resolves when every coordinator has answered once, well or badly. */
+  settled: Promise<void>;
+  stop(limitMs: number): Promise<void>;
+};
+
+export type NodeSideDeps = {
+  config: Config;
+  log: Log;
+  clock: Clock;
+  identity: Identity;
+  targets: readonly Target[];
+};
+
+export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
+  const { config, log, clock, identity } = deps;
+  const backends = await openBackends(config, log);
+  const links: LinkClient[] = [];
+  const serve = serving(
+    {
+      clock,
+      log,
+      backends,
+      slots: config.node.slots,
+      prices: { input: config.node.price_input, output: config.node.price_output },
+    },
+    () => {
+      for (const link of links) link.announce();
+    },
+  );
+  await serve.refresh();
+  const taken = slots(() => serve.now().slots);
+  const states = new Map<Target, TargetState>();
+  const settling = deps.targets.map((target) => {
+    const answered = Promise.withResolvers<void>();
+    states.set(target, { label: target.label, state: "connecting", error: null });
+    links.push(
+      linkClient({
+        clock,
+        log,
+        random: Math.random,
+        identity,
+        coordinator: target,
+        dial: target.dial,
+        version: versionText,
+        name: config.node.name,
+        device: device(),
+        serving: serve,
+        slots: taken,
+        ...(target.joinToken === undefined ? {} : { joinToken: target.joinToken }),
+        onStatus(status, detail) {
+          if (status === "approved") log.info("linked to a coordinator", { coordinator: target.label });
+          if (status === "pending") log.warn("held as pending", { coordinator: target.label, detail });
+          states.set(target, stateOf(target, status, detail));
+          answered.resolve();
+        },
+      }),
+    );
+    return answered.promise;
+  });
+  return {
+    serves: () => serve.now(),
+    running: () => taken.taken,
+    states: () => [...states.values()],
+    settled: Promise.all(settling).then(() => {}),
+    async stop(limitMs) {
+      serve.stop();
+      await Promise.all(links.map((link) => link.stop(limitMs)));
+      await Promise.all(backends.map((backend) => backend.close()));
+    },
+  };
+}
+
+function stateOf({ label }: Target, status: "approved" | "pending" | "offline", detail: string): TargetState {
+  if (status === "approved") return { label, state: "connected", error: null };
+  return { label, state: status === "pending" ? "pending" : "connecting", error: detail };
+}
+
+/** The configured backends; else those found on this machine; else the embedded engine. */
+async function openBackends(config: Config, log: Log): Promise<Backend[]> {
+  const embedded: EmbeddedOptions = {
+    models: config.engine.models,
+    threads: config.engine.threads,
+    slots: config.engine.slots,
+    ...(config.engine.context_length === null ? {} : { contextLength: config.engine.context_length }),
+    onCrash: (message) => log.warn("the embedded engine crashed and is started again", { message }),
+  };
+  const { backends, probe } = config.node;
+  if (backends.length > 0) {
+    return backends.map(({ kind, url, api_key: apiKey }) => {
+      const made = createBackend({ kind, url: url ?? null, apiKey: apiKey ?? null }, { embedded });
+      if (made.ok) return made.value;
+      throw new StartError({ code: "backend_invalid", message: made.error, hint: "mend it in [[node.backends]]" });
+    });
+  }
+  // Own GGUF files are served whatever else runs on the machine.
+  const found = probe ? (await probeBackends({ embedded })).map((entry) => entry.backend) : [];
+  if (found.length > 0 && config.engine.models.length === 0) return found;
+  const own = createBackend({ kind: "embedded" }, { embedded });
+  if (!own.ok) {
+    log.warn("no backend", { reason: own.error });
+    return found;
+  }
+  return [...found.filter((backend) => backend.kind !== "embedded"), own.value];
+}

@@ -1,0 +1,25 @@
+// Mode `coordinator`: the control plane.
+import { systemClock } from "../lib/clock.ts";
+import { buildCoordinator } from "./build-coordinator.ts";
+import { openInstance } from "./open-instance.ts";
+import type { Running, StartInput } from "./running.ts";
+
+export async function start({ config, log }: StartInput): Promise<Running> {
+  const clock = systemClock;
+  const instance = openInstance(config, clock);
+  try {
+    const coordinator = await buildCoordinator({ config, log, clock, instance, mode: "coordinator" });
+    return {
+      mode: "coordinator",
+      url: coordinator.server.url,
+      pubkey: coordinator.pubkey,
+      model: null,
+      apiKey: coordinator.apiKey,
+      failed: coordinator.failed,
+      stop: () => coordinator.stop(),
+    };
+  } catch (error) {
+    instance.release();
+    throw error;
+  }
+}

@@ -1,0 +1,60 @@
+// Housekeeping: what a coordinator does every so often, whether anybody asks or not.
+import type { Db } from "../db/open.ts";
+import type { ChatStream } from "../http/openai/chat-output.ts";
+import { deleteExpiredContent, hasExpiredContent } from "../jobs/content.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { expirePendingNodes, noteSeen } from "../registry/nodes.ts";
+import type { Registry } from "../registry/registry.ts";
+
+export type HouseDeps = {
+  clock: Clock;
+  log: Log;
+  db: Db;
+  registry: Registry;
+  streams: Set<ChatStream>;
+  keepAliveMs: number;
+};
+
+const SEEN_EVERY_MS = 60_000;
+const CONTENT_EVERY_MS = 60_000;
+const PENDING_EVERY_MS = 3_600_000;
+const KEEP_ALIVE_EVERY_MS = 1_000;
+
+/** Starts it all; the result stops it. */
+export function keepHouse({ clock, log, db, registry, streams, keepAliveMs }: HouseDeps): () => void {
+  const quietly = (what: string, act: () => Promise<unknown>) => () => {
+    act().catch((error: unknown) => log.warn("housekeeping failed; it is tried again", { what, err: error }));
+  };
+  /** Nothing that was deleted is left in the write-ahead log. */
+  let gone = true;
+  const stops = [
+    clock.every(KEEP_ALIVE_EVERY_MS, () => {
+      const nowMs = clock.nowMs();
+      for (const stream of streams) stream.keepAlive(nowMs, nowMs - keepAliveMs + KEEP_ALIVE_EVERY_MS);
+    }),
+    clock.every(
+      SEEN_EVERY_MS,
+      quietly("last seen", () =>
+        noteSeen(
+          { db },
+          [...registry.nodes.values()].map((node) => [node.pubkey, node.lastSeenMs] as const),
+        ),
+      ),
+    ),
+    clock.every(
+      CONTENT_EVERY_MS,
+      quietly("content", async () => {
+        if (gone && !(await hasExpiredContent(db, clock.nowMs()))) return;
+        gone = (await deleteExpiredContent(db, clock.nowMs())).gone;
+      }),
+    ),
+    clock.every(
+      PENDING_EVERY_MS,
+      quietly("pending nodes", () => expirePendingNodes({ db, clock })),
+    ),
+  ];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}

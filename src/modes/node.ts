@@ -1,0 +1,152 @@
+// Mode `node`: fronts this machine's inference servers and dials its coordinators. Opens no database and no port that
+// others need to reach; the port it has is for its own commands and for health checks.
+import { nodeOnlyAdmin } from "../admin/node-only.ts";
+import type { ModelRow, Status } from "../admin/operations.ts";
+import type { Config } from "../config.ts";
+import { dialWebSocket } from "../daemon/dial-websocket.ts";
+import type { Serves } from "../daemon/serving.ts";
+import { localRoutes } from "../http/local.ts";
+import { localHttpRoutes } from "../http/local-http.ts";
+import type { HttpRoute } from "../http/routes.ts";
+import { type HttpServer, startServer } from "../http/server.ts";
+import { type Identity, loadIdentity } from "../identity/keys.ts";
+import { MemoryNonces } from "../identity/nonces.ts";
+import { signHeader } from "../identity/signed-fetch.ts";
+import { checkCoordinatorUrl } from "../identity/transport-rule.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { decodeJoinToken } from "../protocol/join-token.ts";
+import type { Pubkey } from "../protocol/primitives.ts";
+import { versionText } from "../version.ts";
+import { buildNodeSide, type NodeSide, type Target } from "./build-node.ts";
+import { openInstance, randomBytes } from "./open-instance.ts";
+import type { Running, StartInput } from "./running.ts";
+import { serverConfig } from "./server-config.ts";
+import { StartError, startValue } from "./start-error.ts";
+
+/** Running jobs may go on for so long after SIGTERM. */
+const DRAIN_MS = 30_000;
+const DEFAULT_PORT = 46_337;
+
+export async function start({ config, log }: StartInput): Promise<Running> {
+  const clock = systemClock;
+  const instance = openInstance(config, clock);
+  try {
+    const identity = startValue(loadIdentity(instance.dir, "node"));
+    const targets = targetsOf(config, identity, clock);
+    const node = await buildNodeSide({ config, log, clock, identity, targets });
+    const status = (): Status => statusOf(identity, node, server, instance.startedMs);
+    const server = listen(config, log, clock, identity, node, status);
+    instance.answersAt(server.url);
+    return {
+      mode: "node",
+      url: server.url,
+      pubkey: identity.pubkey,
+      model: null,
+      apiKey: null,
+      failed: new Promise<Error>(() => {}),
+      async stop() {
+        await node.stop(DRAIN_MS);
+        await server.stop();
+        instance.release();
+      },
+    };
+  } catch (error) {
+    instance.release();
+    throw error;
+  }
+}
+
+/** The configured coordinators, and the one of the join token where it is not among them. */
+function targetsOf(config: Config, identity: Identity, clock: Clock): Target[] {
+  const { coordinators, join_token: joinToken, insecure } = config.node;
+  const token = joinToken === null ? null : decodeJoinToken(joinToken);
+  if (token && !token.ok) throw new StartError({ ...token.error, hint: "ask for a new join token" });
+  const pinned = new Map<string, { url: string; pubkey: Pubkey; joinToken?: string }>();
+  for (const entry of coordinators) pinned.set(entry.pubkey, entry);
+  if (token && joinToken !== null) {
+    const { url, coordinator } = token.value;
+    pinned.set(coordinator, { url: pinned.get(coordinator)?.url ?? url, pubkey: coordinator, joinToken });
+  }
+  return [...pinned.values()].map((entry) => {
+    startValue(checkCoordinatorUrl(entry.url, { insecure }));
+    const header = (path: string) =>
+      signHeader({ identity, aud: entry.pubkey, clock, random: randomBytes }, "GET", path);
+    const target = { pubkey: entry.pubkey, label: entry.url, dial: dialWebSocket(entry.url, header) };
+    return entry.joinToken === undefined ? target : { ...target, joinToken: entry.joinToken };
+  });
+}
+
+function listen(
+  config: Config,
+  log: Log,
+  clock: Clock,
+  identity: Identity,
+  node: NodeSide,
+  status: () => Status,
+): HttpServer {
+  const unready = () => (node.states().some(({ state }) => state === "connected") ? null : "no link to a coordinator");
+  const health = (path: string, summary: string, why: () => string | null): HttpRoute => ({
+    method: "GET",
+    path,
+    tier: "public",
+    summary,
+    answers: "text/plain",
+    handle() {
+      const wrong = why();
+      return new Response(`${wrong ?? "ok"}\n`, { status: wrong === null ? 200 : 503 });
+    },
+  });
+  const routes = [
+    health("/healthz", "Alive.", () => null),
+    health("/readyz", "Linked to a coordinator; 503 otherwise.", unready),
+    ...localHttpRoutes(localRoutes(nodeOnlyAdmin({ status }))),
+  ];
+  const verify = {
+    clock,
+    recipient: identity.pubkey,
+    ownKeys: [identity.pubkey],
+    keys: { lookup: () => undefined, markV2Seen: () => undefined },
+    nonces: new MemoryNonces(clock),
+    acceptV1: false,
+    listeningSinceMs: clock.nowMs(),
+  };
+  const server = { ...serverConfig(config, log), routes, clientAuth: null, verify, links: null };
+  try {
+    return startServer(server);
+  } catch (error) {
+    // A coordinator on the same machine has the usual port; nobody needs to find a node by its port.
+    const taken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+    if (!taken || config.server.port !== DEFAULT_PORT) throw error;
+    log.info("the usual port is taken; using a free one", { port: DEFAULT_PORT });
+    return startServer({ ...server, port: 0 });
+  }
+}
+
+function statusOf(identity: Identity, node: NodeSide, server: HttpServer, startedMs: number): Status {
+  const serves = node.serves();
+  const states = node.states();
+  const models = serves.models.map((model) => modelRow(model, serves, node.running()));
+  return {
+    running: true,
+    mode: "node",
+    version: versionText,
+    pubkey: identity.pubkey,
+    url: server.url,
+    pid: process.pid,
+    started_ms: startedMs,
+    nodes: { online: 0, known: 0, pending: 0 },
+    models,
+    jobs: { queued: 0, running: node.running() },
+    coordinators: states.map(({ label, state, error }) => ({ url: label, state, error })),
+  };
+}
+
+const modelRow = (model: Serves["models"][number], serves: Serves, running: number): ModelRow => ({
+  name: model.name,
+  nodes: 1,
+  slots: serves.slots,
+  running,
+  context_length: model.context_length,
+  demo: model.demo,
+});
