@@ -32,7 +32,7 @@ test("every kind of value comes back as it went in, call after call of one state
     expect(row?.[0] instanceof Uint8Array ? new Uint8Array(row[0]) : row?.[0]).toEqual(value);
   }
   expect(await made.db.query("SELECT ?, typeof(?)", [true, 7])).toEqual([[1, "integer"]]);
-  expect(made.db.query("SELECT ?", [{} as never])).rejects.toThrow(TypeError);
+  await expect(made.db.query("SELECT ?", [{} as never])).rejects.toThrow(TypeError);
 });
 
 test("get, all and returning through drizzle", async () => {
