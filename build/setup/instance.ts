@@ -1,6 +1,7 @@
 // Instance: how `up` asks the executable and its data directory where infernet answers and how to call it.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { EXECUTABLE } from "./tools.ts";
 
 /** What `infernet config print --json` says of the keys that matter here. */
@@ -63,11 +64,19 @@ export async function isReady(url: string): Promise<boolean> {
   }
 }
 
-/** The first model that answers there; null where none is served yet. */
-export async function firstModel(url: string, key: string | null): Promise<string | null> {
+/**
+ * The first model that answers there. Its node joins a moment after the coordinator is ready, so this asks again for
+ * a while; null where none is served by then.
+ */
+export async function firstModel(url: string, key: string | null, patienceMs = 10_000): Promise<string | null> {
   const headers: Record<string, string> = key === null ? {} : { authorization: `Bearer ${key}` };
-  const response = await fetch(`${url}/v1/models`, { headers, signal: AbortSignal.timeout(5000) });
-  if (!response.ok) return null;
-  const { data } = (await response.json()) as { data?: { id?: string }[] };
-  return data?.[0]?.id ?? null;
+  const startedMs = performance.now();
+  do {
+    const response = await fetch(`${url}/v1/models`, { headers, signal: AbortSignal.timeout(5000) });
+    if (!response.ok) return null;
+    const { data } = (await response.json()) as { data?: { id?: string }[] };
+    if (data?.[0]?.id !== undefined) return data[0].id;
+    await sleep(100);
+  } while (performance.now() - startedMs < patienceMs);
+  return null;
 }
