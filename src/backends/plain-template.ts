@@ -20,36 +20,47 @@ export type EventSource = { head: string; json: string; tail: string; text: stri
 export type IsPlain = (parsed: unknown, text: string, ignored: string) => boolean;
 
 export class PlainTemplate {
-  /** The text that the last successful `take` found. */
+  /** The text that the last successful `take` found, of all its events together. */
   text = "";
   /** Up to the ignored string where there is one, else up to the text. */
   private first = "";
   /** From the ignored string to the text; "" where there is none. */
   private middle = "";
   private suffix = "";
+  /** What stands between one text and the next (or the next ignored string): the end of an event and a beginning. */
+  private joint = "";
   private lessons = 0;
 
   /**
-   * Reads one event at `pos` of `buffer`. Returns the position after it, or -1 where it is not of the known form
-   * (then nothing is consumed and the caller parses it in full).
+   * Reads as many events as follow one another at `pos` of `buffer`; their texts are joined. Returns the position after
+   * them, or -1 where the first is not of the known form (then nothing is consumed and the caller parses it in full).
    */
   take(buffer: string, pos: number): number {
-    const { first, middle } = this;
+    const { first, middle, suffix } = this;
     if (first === "" || !buffer.startsWith(first, pos)) return -1;
-    let start = pos + first.length;
-    if (middle !== "") {
-      const end = literalEnd(buffer, start);
-      if (end < 0 || !buffer.startsWith(middle, end)) return -1;
-      start = end + middle.length;
+    let text = "";
+    let after = -1;
+    for (let start = pos + first.length; ; start = after + first.length) {
+      if (middle !== "") {
+        const ignoredEnd = literalEnd(buffer, start);
+        if (ignoredEnd < 0 || !buffer.startsWith(middle, ignoredEnd)) break;
+        start = ignoredEnd + middle.length;
+      }
+      const plainEnd = literalEnd(buffer, start);
+      const end = plainEnd >= 0 ? plainEnd : escapedEnd(buffer, start);
+      if (end < 0) break;
+      const goesOn = buffer.startsWith(this.joint, end);
+      if (!goesOn && !buffer.startsWith(suffix, end)) break;
+      const piece = plainEnd >= 0 ? buffer.slice(start, end) : parseLiteral(buffer.slice(start - 1, end + 1));
+      if (piece === null) break;
+      text += piece;
+      after = end + suffix.length;
+      if (!goesOn) break;
     }
-    const plainEnd = literalEnd(buffer, start);
-    const end = plainEnd >= 0 ? plainEnd : escapedEnd(buffer, start);
-    if (end < 0 || !buffer.startsWith(this.suffix, end)) return -1;
-    const text = plainEnd >= 0 ? buffer.slice(start, end) : parseLiteral(buffer.slice(start - 1, end + 1));
-    if (text === null) return -1;
+    if (after < 0) return -1;
     this.text = text;
     this.lessons = 0;
-    return end + this.suffix.length;
+    return after;
   }
 
   /** Learns from an event that was parsed in full and meant nothing but its text. */
@@ -66,6 +77,7 @@ export class PlainTemplate {
         this.first = head + first;
         this.middle = middle;
         this.suffix = after + tail;
+        this.joint = this.suffix + this.first;
         return;
       }
       at = json.indexOf(literal, at + 1);

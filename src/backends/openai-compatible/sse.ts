@@ -6,7 +6,7 @@
 export const MAX_EVENT_CHARS = 16 * 1024 * 1024;
 
 export type SseHandler = {
-  /** Reads a whole event at `pos` by a shortcut and returns the position after it, or -1. */
+  /** Reads whole events from `pos` on by a shortcut and returns the position after them, or -1. */
   take(buffer: string, pos: number): number;
   /**
    * One event. `raw` is its exact source, blank line included, where it was a single `data` line, else "".
