@@ -6,23 +6,30 @@ import { harmless } from "./harmless.ts";
 
 type Style = {
   colors: boolean;
-  /** Keys go to a person's terminal, never into a log. */
+  /** Keys go to a person's terminal, never into a log: there the call reads this file. */
+  keyFile: string;
   showKey: boolean;
 };
 
 /** Lines for stderr, ending in a line feed. */
-export function banner({ mode, url, model, apiKey }: Running, { colors, showKey }: Style): string {
+export function banner({ mode, url, model, apiKey }: Running, { colors, showKey, keyFile }: Style): string {
   const bold = (text: string) => (colors ? styleText("bold", text) : text);
   const lines = [`infernet ${versionText} (${mode}) answers at ${bold(url)}`];
   if (mode === "node") return `${lines.join("\n")}\n`;
-  if (!model) lines.push("No model is served yet: start an inference server on this machine or join a node.");
-  else if (model.demo)
-    lines.push(`No inference server was found, so the built-in demo model ("${harmless(model.name)}") answers.`);
-  else lines.push(`Serving ${harmless(model.name)}.`);
-  if (model)
-    lines.push("", ...curlLines(url, model.name, showKey ? apiKey : apiKey === null ? null : "$(cat …/local-api-key)"));
+  if (!model) lines.push("No model is served yet: start an inference server on this machine, or let a node join.");
+  else if (model.demo) {
+    const name = harmless(model.name);
+    lines.push(`The built-in demo model (${name}) answers; for real ones start Ollama or another inference server.`);
+  } else lines.push(`Serving ${harmless(model.name)}.`);
+  if (model) {
+    const key = apiKey === null ? null : showKey ? apiKey : `$(cat ${shellWord(keyFile)})`;
+    lines.push("", ...curlLines(url, model.name, key));
+  }
   return `${lines.join("\n")}\n`;
 }
+
+/** A path within double quotes of a POSIX shell's `$( )`. */
+const shellWord = (path: string): string => (/^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
 
 /** A call to paste into a POSIX shell. */
 export function curlLines(url: string, model: string, apiKey: string | null): string[] {

@@ -2,7 +2,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Owner } from "../../identity/lock.ts";
-import { logPath, startInBackground, stopRunning } from "../background.ts";
+import { logPath, startInBackground, stopRunning, withRememberedFlags } from "../background.ts";
 import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, type GlobalOptions, requireConfig } from "../context.ts";
 import { harmless, harmlessText } from "../harmless.ts";
@@ -24,10 +24,13 @@ export async function stop(context: Context, options: GlobalOptions, flags: { fo
   return EXIT.good;
 }
 
-export async function restart(context: Context, options: GlobalOptions, flags: { force?: boolean }): Promise<ExitCode> {
+/** With the flags of the last `start`, where none are given now. */
+export async function restart(context: Context, given: GlobalOptions, flags: { force?: boolean }): Promise<ExitCode> {
+  const { config } = await requireConfig(context, given);
+  const options = withRememberedFlags(given, config);
   const loaded = await requireConfig(context, options);
   checkForRun(loaded);
-  await stopRunning(context, loaded.config, { force: flags.force === true });
+  await stopRunning(context, config, { force: flags.force === true });
   sayStarted(context, await startInBackground(context, options, loaded.config));
   return EXIT.good;
 }

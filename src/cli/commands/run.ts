@@ -1,8 +1,11 @@
 // infernet run: loads the configuration, starts the mode, prints how to reach it, and stops it on a signal.
 import { statSync } from "node:fs";
-import { CONFIG_KEYS, holdsSecret, type LoadedConfig, type Mode } from "../../config.ts";
+import { join } from "node:path";
+import { CONFIG_KEYS, type Config, holdsSecret, type LoadedConfig, type Mode } from "../../config.ts";
+import { systemCode } from "../../identity/start-refusal.ts";
 import { createLog, type Log } from "../../lib/log.ts";
-import type { StartMode } from "../../modes/running.ts";
+import { LOCAL_API_KEY_FILE } from "../../modes/data-files.ts";
+import type { Running, StartMode } from "../../modes/running.ts";
 import { banner } from "../banner.ts";
 import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, type GlobalOptions, requireConfig } from "../context.ts";
@@ -13,14 +16,36 @@ export async function run(context: Context, options: GlobalOptions): Promise<Exi
   const log = await openLog(context, loaded);
   const stopAsked = waitForStop(context);
   const start = await loadMode(loaded.config.mode);
-  const running = await Promise.race([start({ config: loaded.config, log }), stopAsked.first]);
+  const running = await Promise.race([startMode(start, loaded.config, log), stopAsked.first]);
   if (typeof running === "string") return EXIT.good;
-  context.terminal.err(banner(running, { colors: context.terminal.colors, showKey: context.terminal.stderrIsTty }));
+  const { colors, stderrIsTty } = context.terminal;
+  context.terminal.err(
+    banner(running, { colors, showKey: stderrIsTty, keyFile: join(loaded.config.data_dir, LOCAL_API_KEY_FILE) }),
+  );
   const end = await Promise.race([stopAsked.first, running.failed]);
   const stopping = running.stop(typeof end === "string" ? end : end.message).then(() => "stopped" as const);
   await Promise.race([stopping, stopAsked.second]);
   if (end instanceof Error) throw new CliError(`it had to stop: ${end.message}`, { cause: end });
   return EXIT.good;
+}
+
+/** Says which address is the trouble where the server could not listen. */
+async function startMode(start: StartMode, config: Config, log: Log): Promise<Running> {
+  try {
+    return await start({ config, log });
+  } catch (error) {
+    const code = systemCode(error);
+    const at = `${config.server.host} port ${config.server.port}`;
+    if (code === "EADDRINUSE") {
+      const hint = "stop what listens there, or take another one with --port (0 takes any free one)";
+      throw new CliError(`${at} is in use`, { hint, cause: error });
+    }
+    if (code === "EACCES" || code === "EADDRNOTAVAIL") {
+      const hint = "name an address of this machine with --host, and a port above 1023 with --port";
+      throw new CliError(`cannot listen on ${at} (${code})`, { hint, cause: error });
+    }
+    throw error;
+  }
 }
 
 async function loadMode(mode: Mode): Promise<StartMode> {
