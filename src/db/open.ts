@@ -19,6 +19,9 @@ export type Db = {
 
 export type DatabaseAddress = { path: string } | { url: string; authToken?: string };
 
+/** Every statement of a group is a round trip to the server, so a group may take longer than on a file. */
+const SERVER_GROUP_MS = 50;
+
 /** Opens without migrating (see migrate.ts). Throws StorageError where the file or the server is not to be had. */
 export async function openDatabase(address: DatabaseAddress, options: WriterOptions = {}): Promise<Db> {
   try {
@@ -27,7 +30,7 @@ export async function openDatabase(address: DatabaseAddress, options: WriterOpti
     const { openServer } = await import("./server.ts");
     const server = openServer(address);
     await server.read("SELECT 1", []);
-    return assemble("server", null, server, options);
+    return assemble("server", null, server, { maxGroupMs: SERVER_GROUP_MS, ...options });
   } catch (error) {
     throw toStorageError(error);
   }
