@@ -1,11 +1,19 @@
 // Up: `bun run up` on a machine with node and npm only. Installs, builds where the sources are newer, starts infernet
 // in the foreground, waits until it answers and prints its address, a key and a call to paste. Where one already runs
 // on the data directory, prints the same and ends. Flags go to infernet: `bun run up --port 8080`.
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { curlLines } from "../src/cli/banner.ts";
 import { isStale } from "./setup/freshness.ts";
-import { effectiveConfig, firstModel, isReady, lastOwner, readLocalKey, runningOwner } from "./setup/instance.ts";
+import {
+  effectiveConfig,
+  firstModel,
+  isReady,
+  keyFile,
+  lastOwner,
+  readLocalKey,
+  runningOwner,
+} from "./setup/instance.ts";
+import { onLauncherGone } from "./setup/launcher.ts";
 import { bun, EXECUTABLE, installPackages, ROOT, runScript, toolEnv } from "./setup/tools.ts";
 
 const POLL_MS = 100;
@@ -14,7 +22,8 @@ const PATIENCE_MS = 30_000;
 /** A terminal's Ctrl-C reaches infernet by itself; what is passed on must come after it, not instead of it. */
 const PASS_ON_MS = 250;
 
-const say = (text: string): void => console.error(text);
+/** What is not the result goes to stderr. */
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 async function build(): Promise<void> {
   if (!isStale(EXECUTABLE, ROOT)) return;
@@ -35,7 +44,7 @@ async function printAccess(url: string, dataDir: string): Promise<void> {
   const key = readLocalKey(dataDir);
   const lines = [`Address:  ${url}`];
   if (key !== null) {
-    lines.push(`API key:  ${key}`, `          (the same at every run; kept in ${join(dataDir, "local-api-key")})`);
+    lines.push(`API key:  ${key}`, `          (the same at every run; kept in ${keyFile(dataDir)})`);
     const model = await firstModel(url, key);
     if (model === null) lines.push("No model is served yet.");
     else lines.push("", ...curlLines(url, model, key));
@@ -65,8 +74,10 @@ async function runHere(flags: string[], dataDir: string): Promise<number> {
     .on("SIGINT", () => setTimeout(passOn, PASS_ON_MS))
     .on("SIGTERM", passOn)
     .on("SIGHUP", passOn);
+  const stopLooking = onLauncherGone(passOn);
   const exited = child.exited.finally(() => {
     ended = true;
+    stopLooking();
   });
   const startedMs = performance.now();
   let said = false;
@@ -74,8 +85,8 @@ async function runHere(flags: string[], dataDir: string): Promise<number> {
     const owner = lastOwner(dataDir);
     if (owner?.pid === child.pid && owner.url !== null && (await isReady(owner.url))) {
       // On a terminal infernet has printed address, key and call itself.
-      if (process.stdout.isTTY && process.stderr.isTTY) say(`The key is kept in ${join(dataDir, "local-api-key")}.`);
-      else await printAccess(owner.url, dataDir);
+      if (!process.stdout.isTTY || !process.stderr.isTTY) await printAccess(owner.url, dataDir);
+      else if (readLocalKey(dataDir) !== null) say(`\nThe key is the same at every run; ${keyFile(dataDir)} keeps it.`);
       say("Ctrl-C stops it.");
       break;
     }

@@ -39,9 +39,12 @@ export async function runningOwner(dataDir: string): Promise<Owner | null> {
   return free.error.owner;
 }
 
+/** Where the program keeps that key. */
+export const keyFile = (dataDir: string): string => join(dataDir, "local-api-key");
+
 /** The key that works at every run; null where the instance keeps none (a node). */
 export function readLocalKey(dataDir: string): string | null {
-  return readIfThere(join(dataDir, "local-api-key"))?.trim() || null;
+  return readIfThere(keyFile(dataDir))?.trim() || null;
 }
 
 function readIfThere(path: string): string | null {
