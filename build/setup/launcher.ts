@@ -22,7 +22,7 @@ function parentOf(pid: number): number | null {
 /** Calls `stop` once when this process was started by npx and npx's shell is gone. Returns a function that ends it. */
 export function onLauncherGone(stop: () => void, env: Record<string, string | undefined> = process.env): () => void {
   // npm → sh → bun run up → this process
-  const shell = env.npm_command === "exec" ? parentOf(process.ppid) : null;
+  const shell = /np[mx]-cli\.js$/.test(env.npm_execpath ?? "") ? parentOf(process.ppid) : null;
   if (shell === null || shell <= 1) return () => undefined;
   const timer = setInterval(() => {
     if (parentOf(process.ppid) === shell) return;
