@@ -31,6 +31,9 @@ export type DataLock = {
   release(): void;
 };
 
+/** Keeps held locks from being collected, which would close them: a caller may forget its handle, the process not. */
+const HELD = new Set<Database>();
+
 /** Takes the directory for this process, or says who has it. Never waits. */
 export function lockDataDirectory(dir: DataDirectory, owner: Owner): Result<DataLock, LockRefusal> {
   const path = dir.file("lock");
@@ -47,12 +50,19 @@ export function lockDataDirectory(dir: DataDirectory, owner: Owner): Result<Data
     return err(lockRefusal(dir, error));
   }
   const held = database;
+  HELD.add(held);
   const describe = (now: Owner): void => {
     const written = writeSecretFile(dir.file("instance.json"), `${JSON.stringify(ownerSchema.parse(now))}\n`);
     if (!written.ok) throw new Error(written.error.message);
   };
   describe(owner);
-  return ok({ describe, release: () => held.close() });
+  return ok({
+    describe,
+    release: () => {
+      HELD.delete(held);
+      held.close();
+    },
+  });
 }
 
 /** Who holds the lock, or last held it; null where nobody said. Only true of now where the lock is taken. */
