@@ -69,7 +69,6 @@ function adminOver(context: Context, dir: DataDirectory, owner: Owner): Admin {
 async function openDirect(context: Context, config: Config, dir: DataDirectory, command: string): Promise<OpenAdmin> {
   if (config.mode === "node") {
     throw new CliError("this is a node: keys, tokens and nodes are its coordinator's", {
-      exitCode: EXIT.unreachable,
       hint: "run the command where the coordinator runs; `infernet status` tells of this node once it runs",
     });
   }

@@ -156,7 +156,7 @@ describe("where nothing runs", () => {
 
   test("a node, and a coordinator on a database server, send the operator to what runs", async () => {
     expect(await cli(["keys", "list", "--mode", "node"])).toMatchObject({
-      code: 3,
+      code: 1,
       err: expect.stringContaining("its coordinator's"),
     });
     const url = ["--database-url", "http://127.0.0.1:1"];
