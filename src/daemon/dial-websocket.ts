@@ -1,4 +1,5 @@
 // Dial a coordinator over a WebSocket. The upgrade request is signed (X-Infernet-Auth v2) at every dial.
+import { z } from "zod";
 import { LINK_SUBPROTOCOL } from "../protocol/frames.ts";
 import { CLOSE_GOING_AWAY, type Dial } from "../protocol/transport.ts";
 
@@ -11,6 +12,10 @@ const SocketWithHeaders = WebSocket as unknown as new (
 /** Path of the link under a coordinator's address. */
 export const LINK_PATH = "/api/v1/node/link";
 
+/** How long the coordinator may take to say why it refused an upgrade. */
+const REFUSAL_TIMEOUT_MS = 5000;
+const refusalSchema = z.object({ code: z.string().max(64), error: z.string().max(1024) });
+
 /** `authHeader` makes a fresh header value for a GET of the given path. */
 export function dialWebSocket(coordinatorUrl: string, authHeader: (path: string) => string): Dial {
   const url = new URL(coordinatorUrl);
@@ -22,7 +27,10 @@ export function dialWebSocket(coordinatorUrl: string, authHeader: (path: string)
       headers: { "x-infernet-auth": authHeader(url.pathname) },
     });
     let waiting: string[] = [];
+    let opened = false;
+    let closing = false;
     socket.onopen = () => {
+      opened = true;
       for (const text of waiting) socket.send(text);
       waiting = [];
     };
@@ -32,7 +40,10 @@ export function dialWebSocket(coordinatorUrl: string, authHeader: (path: string)
     socket.onerror = () => {
       // Every error is followed by a close, which says more.
     };
-    socket.onclose = (event) => events.closed(event.code, event.reason || "no connection");
+    socket.onclose = (event) => {
+      if (opened || closing) events.closed(event.code, event.reason || "no connection");
+      else void whyRefused(url, authHeader(url.pathname)).then((reason) => events.closed(event.code, reason));
+    };
     return {
       send(text) {
         if (socket.readyState === WebSocket.OPEN) socket.send(text);
@@ -40,9 +51,33 @@ export function dialWebSocket(coordinatorUrl: string, authHeader: (path: string)
       },
       bufferedBytes: () => socket.bufferedAmount,
       close(code, reason) {
+        closing = true;
         // Only these codes may be sent by a client (RFC 6455 §7.4.2, WHATWG WebSockets).
         socket.close(code === CLOSE_GOING_AWAY || code < 3000 ? 1000 : code, reason.slice(0, 120));
       },
     };
   };
+}
+
+/**
+ * Why an upgrade was refused. A WebSocket does not tell, so the upgrade is signed and asked for once more as plain HTTP:
+ * a wrong clock, a wrong key or an ejection is then said in the coordinator's own words. Never throws.
+ */
+async function whyRefused(linkUrl: URL, authHeader: string): Promise<string> {
+  const url = new URL(linkUrl.href);
+  url.protocol = linkUrl.protocol === "wss:" ? "https:" : "http:";
+  try {
+    const response = await fetch(url, {
+      // An upgrade that names no subprotocol: verified like any other, and never taken.
+      headers: { "x-infernet-auth": authHeader, upgrade: "websocket" },
+      redirect: "manual",
+      signal: AbortSignal.timeout(REFUSAL_TIMEOUT_MS),
+    });
+    const refusal = refusalSchema.safeParse(await response.json());
+    // The signature is good: what stood in the way has gone meanwhile.
+    if (response.status !== 401 && response.status !== 403) return `no connection (status ${response.status})`;
+    return refusal.success ? `${refusal.data.code}: ${refusal.data.error}` : `refused with status ${response.status}`;
+  } catch {
+    return "no connection";
+  }
 }
