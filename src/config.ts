@@ -2,12 +2,9 @@
 export { CONFIG_KEYS, type ConfigKey } from "./config/keys.ts";
 export {
   type ConfigProblem,
-  dataDirOf,
-  defaultDataDir,
   type LoadedConfig,
   type LoadInput,
   loadConfig,
-  type Source,
 } from "./config/load.ts";
 export { configRows, configToml, exampleToml, holdsSecret } from "./config/print.ts";
-export type { BackendEntry, Config, Mode } from "./config/schema.ts";
+export type { Config, Mode } from "./config/schema.ts";

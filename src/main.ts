@@ -36,6 +36,7 @@ const context: Context = {
       process.off("SIGTERM", fn);
     };
   },
+  shell: (command) => Bun.spawn(["sh", "-c", command], { stdin: "inherit", stdout: 2, stderr: "inherit" }).exited,
   self,
 };
 

@@ -30,7 +30,6 @@ const keyRow = z.object({
   last_used_ms: timeMs.nullable(),
   revoked_ms: timeMs.nullable(),
 });
-export type KeyRow = z.output<typeof keyRow>;
 
 const joinTokenRow = z.object({
   id: z.string(),

@@ -67,6 +67,7 @@ async function cli(argv: string[], signals?: (send: () => void, ran: Ran) => voi
       signals?.(() => fn("SIGINT"), ran);
       return () => undefined;
     },
+    shell: async () => 1,
     self: [process.execPath, STAND_IN],
   };
   ran.code = await runCli(argv, context);

@@ -1,6 +1,7 @@
 // Commands: the tree of commands with their arguments and flags. Each one's code is loaded when it runs.
 import type { Command } from "commander";
 import { CliError, EXIT } from "./cli-error.ts";
+import type { SetupFlags } from "./commands/setup.ts";
 import type { Attach } from "./program.ts";
 
 type Json = { json?: boolean };
@@ -68,13 +69,14 @@ function defineSetup(program: Command, attach: Attach): void {
     .description("ask a few questions and write config.toml; every answer can be given as a flag")
     .option("-y, --yes", "ask nothing: flags, then defaults")
     .option("--backend <kind[@url]>", "inference server to front; may be repeated", collect)
+    .option("--install-ollama", "install Ollama in its makers' way, without asking")
     .option(...JSON_FLAG)
     .addHelpText(
       "after",
       "\nThe answers are the configuration's flags: --mode, --join TOKEN, --node-name, --node-slots, --server-host …",
     )
     .action(
-      attach(async (context, options, flags: Json & { yes?: boolean; backend?: string[] }) =>
+      attach(async (context, options, flags: SetupFlags) =>
         (await import("./commands/setup.ts")).setup(context, options, flags),
       ),
     );

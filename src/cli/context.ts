@@ -28,6 +28,8 @@ export type Context = {
   nowMs: () => number;
   /** Calls `fn` at each SIGINT or SIGTERM until the returned function is called. */
   onSignal(fn: (signal: "SIGINT" | "SIGTERM") => void): () => void;
+  /** Runs a POSIX shell command at the user's terminal; its exit code. What it prints goes to stderr. */
+  shell(command: string): Promise<number>;
   /** The command that starts this program again: the executable, or the runtime and main.ts. */
   self: readonly string[];
 };

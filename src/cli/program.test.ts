@@ -8,6 +8,7 @@ import { lockDataDirectory } from "../identity/lock.ts";
 import { encodeJoinToken, newJoinSecret } from "../protocol/join-token.ts";
 import { versionText } from "../version.ts";
 import type { Context } from "./context.ts";
+import { installCommand } from "./install-ollama.ts";
 import { runCli } from "./program.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "infernet-cli-"));
@@ -43,6 +44,10 @@ async function cli(
     fetch: world.fetch ?? (() => Promise.reject(new TypeError("no network here"))),
     nowMs: () => Date.now(),
     onSignal: () => () => undefined,
+    shell: async (command) => {
+      ran.err += `$ ${command}\n`;
+      return 0;
+    },
     self: ["/nonexistent"],
   };
   ran.code = await runCli(argv, context);
@@ -228,6 +233,14 @@ describe("setup", () => {
     expect((await cli(["setup", "--yes", "--server-port", "8080"])).code).toBe(0);
     expect(written()).toEqual({ engine: { threads: 2 }, server: { port: 8080 } });
     expect(readFileSync(join(dataDir, "config.toml.old"), "utf8")).toBe("[engine]\nthreads = 2\n");
+  });
+
+  test("installs Ollama only where asked to, and shows what it runs", async () => {
+    expect((await cli(["setup", "--yes"])).err).not.toContain("ollama");
+    const { code, err } = await cli(["setup", "--yes", "--install-ollama"]);
+    const command = installCommand(process.platform);
+    expect(code).toBe(command === null ? 1 : 0);
+    if (command !== null) expect(err).toContain(`Running: ${command}\n$ ${command}\n`);
   });
 
   test("writes nothing that would be wrong", async () => {

@@ -7,10 +7,17 @@ import type { FoundBackend } from "./checks/backends.ts";
 import { harmless } from "./harmless.ts";
 import type { Answers } from "./setup-file.ts";
 
-type Input = { given: Answers; config: Config; found: FoundBackend[] };
+type Input = {
+  given: Answers;
+  config: Config;
+  found: FoundBackend[];
+  /** The command that would install Ollama; null where there is none or it was asked for already. */
+  install: string | null;
+};
+export type Asked = { answers: Answers; installOllama: boolean };
 
 /** Asked-for answers over given ones; null where the user gave up. */
-export async function askAnswers(input: Input): Promise<Answers | null> {
+export async function askAnswers(input: Input): Promise<Asked | null> {
   intro("infernet setup");
   try {
     const answers = { ...input.given };
@@ -18,10 +25,10 @@ export async function askAnswers(input: Input): Promise<Answers | null> {
     answers.mode = mode;
     if (mode === "node") await askNode(input, answers);
     else await askCoordinator(input, answers);
-    if (mode !== "coordinator") sayBackends(input);
+    const installOllama = mode !== "coordinator" && (await askBackends(input));
     if (!answerOf(await confirm({ message: "Write config.toml?" }))) throw new GaveUp();
     outro("Done.");
-    return answers;
+    return { answers, installOllama };
   } catch (error) {
     if (!(error instanceof GaveUp)) throw error;
     cancel("Left as it was.");
@@ -106,12 +113,17 @@ async function askCoordinator({ given, config }: Input, answers: Answers): Promi
   }
 }
 
-function sayBackends({ given, found }: Input): void {
-  if (given["node.backends"] !== undefined) return;
-  const there = found.filter((backend) => backend.error === null);
-  for (const { kind, url, models } of there)
-    log.info(`Found ${kind} at ${harmless(url ?? "-")} with ${models} models.`);
-  if (there.length > 0) return;
-  log.info("No inference server was found here: the built-in demo model will answer. For real models install Ollama:");
-  log.message("curl -fsSL https://ollama.com/install.sh | sh && ollama pull llama3.2");
+/** Says what was found; where it was nothing, offers to install Ollama. */
+async function askBackends({ given, found, install }: Input): Promise<boolean> {
+  if (given["node.backends"] !== undefined) return false;
+  const there = found.filter((backend) => backend.error === null && backend.kind !== "embedded");
+  for (const { kind, url, models } of there) log.info(`Found ${kind} at ${harmless(url ?? "-")}, models: ${models}.`);
+  if (there.length > 0) return false;
+  log.info("No inference server was found here, so the built-in demo model would answer.");
+  if (install === null) {
+    log.message("For real models: https://ollama.com/download");
+    return false;
+  }
+  log.message(`Ollama serves real ones. It would be installed by:\n${install}`);
+  return answerOf(await confirm({ message: "Run that now?", initialValue: false }));
 }

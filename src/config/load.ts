@@ -43,7 +43,7 @@ type Tree = Record<string, unknown>;
 type Layers = { tree: Tree; sources: Record<string, Source>; problems: ConfigProblem[]; warnings: string[] };
 
 /** The platform's place for data: `$XDG_DATA_HOME/infernet`, `~/Library/Application Support/infernet`, … */
-export const defaultDataDir = (): string => envPaths("infernet", { suffix: "" }).data;
+const defaultDataDir = (): string => envPaths("infernet", { suffix: "" }).data;
 
 /** Reads, lays over, checks. Every problem found is in the error, in the order of the keys. */
 export function loadConfig(input: LoadInput): Result<LoadedConfig, ConfigProblem[]> {
@@ -68,7 +68,7 @@ export function loadConfig(input: LoadInput): Result<LoadedConfig, ConfigProblem
 }
 
 /** The data directory alone, for what must work while the configuration is broken or not there yet. */
-export function dataDirOf({ flags, env, cwd }: LoadInput): string {
+function dataDirOf({ flags, env, cwd }: LoadInput): string {
   return resolve(cwd, flags.data_dir || env.INFERNET_DATA_DIR || defaultDataDir());
 }
 

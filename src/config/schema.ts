@@ -65,7 +65,6 @@ export const backendEntrySchema = z
     if (kind === "infernet" && pubkey === undefined) refuse('needs "pubkey" with kind "infernet"');
     if (kind === "embedded" && url !== undefined) refuse('takes no "url" with kind "embedded"');
   });
-export type BackendEntry = z.output<typeof backendEntrySchema>;
 
 /** What a coordinator may ask of a node beside inference. */
 export const NODE_COMMANDS = ["models", "drain", "resume", "refresh"] as const;

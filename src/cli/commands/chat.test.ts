@@ -71,6 +71,7 @@ async function chat(argv: string[], { stdin = "", typed, key = "inf_good", onOut
       interrupt = () => fn("SIGINT");
       return () => undefined;
     },
+    shell: async () => 1,
     self: [],
   };
   ran.code = await runCli(["chat", ...argv], context);

@@ -9,10 +9,11 @@ import { lookForBackends } from "../checks/backends.ts";
 import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, configError, type GlobalOptions, printJson, requireConfig } from "../context.ts";
 import { harmless } from "../harmless.ts";
+import { installCommand, installOllama } from "../install-ollama.ts";
 import { dataDirectory } from "../instance.ts";
 import { type Answers, writeAnswers } from "../setup-file.ts";
 
-type SetupFlags = { yes?: boolean; json?: boolean; backend?: string[] };
+export type SetupFlags = { yes?: boolean; json?: boolean; backend?: string[]; installOllama?: boolean };
 const TIMEOUT_MS = 5_000;
 
 export async function setup(context: Context, options: GlobalOptions, flags: SetupFlags): Promise<ExitCode> {
@@ -20,15 +21,23 @@ export async function setup(context: Context, options: GlobalOptions, flags: Set
   const given = givenAnswers(loaded, flags);
   const { terminal } = context;
   const asks = !flags.yes && !flags.json && terminal.stdinIsTty && terminal.stderrIsTty;
-  const found = await lookForBackends(context, loaded.config);
-  const answers = asks
-    ? await (await import("../wizard.ts")).askAnswers({ given, config: loaded.config, found })
-    : given;
-  if (answers === null) {
+  const found = asks || flags.json ? await lookForBackends(context, loaded.config) : [];
+  const install = installCommand(process.platform);
+  const wanted = flags.installOllama === true;
+  const question = { given, config: loaded.config, found, install: wanted ? null : install };
+  const asked = asks
+    ? await (await import("../wizard.ts")).askAnswers(question)
+    : { answers: given, installOllama: false };
+  if (asked === null) {
     terminal.err("Nothing was written.\n");
     return EXIT.failed;
   }
-  const joined = applyJoinToken(answers, loaded.config);
+  if (wanted || asked.installOllama) {
+    if (install === null)
+      throw new CliError("Ollama has no one-line installation here", { hint: "see https://ollama.com/download" });
+    await installOllama(context, install);
+  }
+  const joined = applyJoinToken(asked.answers, loaded.config);
   const path = options.configFile ?? loaded.file ?? join(dataDirectory(loaded.config).path, "config.toml");
   const written = writeAnswers(path, joined.answers);
   if (!written.ok) throw configError(written.error);
