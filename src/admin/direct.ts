@@ -31,7 +31,7 @@ import {
 export type Live = {
   registry: Pick<Registry, "nodes" | "models">;
   /** Breaks the node's link, so that it comes back under what was decided. */
-  resetLink(pubkey: Pubkey, reason: string): void;
+  resetLink(pubkey: Pubkey, reason: string): void | Promise<void>;
   /** Address and process, for `status`. */
   url: string;
   pid: number;
@@ -228,8 +228,8 @@ async function eject(deps: DirectDeps, pubkey: Pubkey, reason: string): Answer<{
 }
 
 /** The node comes back at once and is dealt with as its row says now. */
-function decided({ live }: DirectDeps, pubkey: Pubkey, what: string): Result<{ pubkey: Pubkey }, AdminError> {
-  live?.resetLink(pubkey, what);
+async function decided({ live }: DirectDeps, pubkey: Pubkey, what: string): Answer<{ pubkey: Pubkey }> {
+  await live?.resetLink(pubkey, what);
   return ok({ pubkey });
 }
 

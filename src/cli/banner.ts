@@ -2,7 +2,7 @@
 import { styleText } from "node:util";
 import type { Running } from "../modes/running.ts";
 import { versionText } from "../version.ts";
-import { harmless } from "./harmless.ts";
+import { harmless, harmlessJson } from "./harmless.ts";
 
 type Style = {
   colors: boolean;
@@ -33,7 +33,7 @@ const shellWord = (path: string): string => (/^[\w./-]+$/.test(path) ? path : `'
 
 /** A call to paste into a POSIX shell. */
 export function curlLines(url: string, model: string, apiKey: string | null): string[] {
-  const body = JSON.stringify({ model, messages: [{ role: "user", content: "What is infernet?" }], stream: true });
+  const body = harmlessJson({ model, messages: [{ role: "user", content: "What is infernet?" }], stream: true }, 0);
   return [
     `curl -N ${url}/v1/chat/completions \\`,
     ...(apiKey === null ? [] : [`  -H "Authorization: Bearer ${apiKey}" \\`]),

@@ -31,8 +31,8 @@ export function harmlessText(text: string): string {
 }
 
 /** JSON for a terminal or a pipe: the same value, with every sign escaped that a terminal could act on. */
-export function harmlessJson(value: unknown): string {
+export function harmlessJson(value: unknown, indent = 2): string {
   const utf16 = (sign: string) =>
     Array.from({ length: sign.length }, (_, i) => `\\u${sign.charCodeAt(i).toString(16).padStart(4, "0")}`).join("");
-  return JSON.stringify(value, null, 2).replace(UNSAFE, (sign) => (sign === "\n" ? sign : utf16(sign)));
+  return JSON.stringify(value, null, indent).replace(UNSAFE, (sign) => (sign === "\n" ? sign : utf16(sign)));
 }

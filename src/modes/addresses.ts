@@ -1,14 +1,10 @@
-// Addresses: under which address this instance is reached, from this machine and from others.
+// Addresses: under which address others reach this instance.
 import { networkInterfaces } from "node:os";
 import type { Config } from "../config.ts";
 
 type Server = Pick<Config, "server">;
 
 const EVERY_INTERFACE = new Set(["0.0.0.0", "::", "[::]"]);
-
-/** For this machine: banner, commands. `port` is the one really listened on. No slash at the end. */
-export const ownUrl = ({ server }: Server, port: number): string =>
-  baseUrl(server, EVERY_INTERFACE.has(server.host) ? "127.0.0.1" : server.host, port);
 
 /** For other machines: the public address, else the one of the interface listened on. */
 export function joinUrl({ server }: Server, port: number): string {

@@ -20,6 +20,7 @@ import type { JobId, Pubkey } from "../protocol/primitives.ts";
 import { createLinks, type Links } from "../registry/links.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import { versionText } from "../version.ts";
+import { joinUrl } from "./addresses.ts";
 import { admitNode } from "./admission.ts";
 import { type CoordinatorData, localApiKey, openCoordinatorData } from "./coordinator-data.ts";
 import { keepHouse } from "./housekeeping.ts";
@@ -146,7 +147,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
         version: versionText,
         pubkey: identity.pubkey,
         get joinUrl() {
-          return url();
+          return joinUrl(config, server.port);
         },
         live: {
           registry,

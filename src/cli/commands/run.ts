@@ -13,15 +13,23 @@ import { type Context, type GlobalOptions, requireConfig } from "../context.ts";
 export async function run(context: Context, options: GlobalOptions): Promise<ExitCode> {
   const loaded = await requireConfig(context, options);
   checkForRun(loaded);
+  return runMode(context, loaded, () => loadMode(loaded.config.mode));
+}
+
+/** Starts what `load` gives, and lives until a signal or a fault ends it. A second SIGINT does not wait for the drain. */
+export async function runMode(
+  context: Context,
+  loaded: LoadedConfig,
+  load: () => Promise<StartMode>,
+): Promise<ExitCode> {
+  const { config } = loaded;
   const log = await openLog(context, loaded);
   const stopAsked = waitForStop(context);
-  const start = await loadMode(loaded.config.mode);
-  const running = await Promise.race([startMode(start, loaded.config, log), stopAsked.first]);
+  const running = await Promise.race([startMode(await load(), config, log), stopAsked.first]);
   if (typeof running === "string") return EXIT.good;
   const { colors, stderrIsTty } = context.terminal;
-  context.terminal.err(
-    banner(running, { colors, showKey: stderrIsTty, keyFile: join(loaded.config.data_dir, LOCAL_API_KEY_FILE) }),
-  );
+  const keyFile = join(config.data_dir, LOCAL_API_KEY_FILE);
+  context.terminal.err(banner(running, { colors, showKey: stderrIsTty, keyFile }));
   const end = await Promise.race([stopAsked.first, running.failed]);
   const stopping = running.stop(typeof end === "string" ? end : end.message).then(() => "stopped" as const);
   await Promise.race([stopping, stopAsked.second]);
