@@ -1,4 +1,5 @@
 // Errors: what the database says, in three codes that callers can act on.
+import { DrizzleQueryError } from "drizzle-orm/errors";
 
 export type StorageErrorCode =
   /** The disk, a quota or the database's own limit is full. Nothing of the refused write was kept. */
@@ -35,37 +36,25 @@ const MENDS: Readonly<Record<StorageErrorCode, string>> = {
   storage_failed: "the database could not be read or written; check the disk and the logs (`infernet doctor`)",
 };
 
-type DriverError = Error & { code?: unknown; cause?: unknown };
-
-/** The SQLite or transport code in `error` or in what caused it, else undefined. */
+/** The string code that the driver gave, of SQLite or of the network; undefined where it gave none. */
 function driverCode(error: unknown): string | undefined {
-  for (let at = error; at instanceof Error; at = (at as DriverError).cause) {
-    const { code } = at as DriverError;
-    if (typeof code === "string") return code;
-  }
-  return undefined;
+  if (!(error instanceof Error)) return undefined;
+  const { code, name } = error as Error & { code?: unknown };
+  return typeof code === "string" ? code : name === "TimeoutError" ? name : undefined;
 }
 
-/** The innermost cause: what the driver said, without the statement's values that drizzle adds to its message. */
+/** The driver's own error, without the wrapping in which drizzle repeats the statement's values. */
 export function rootCause(error: unknown): unknown {
-  let at = error;
-  while (at instanceof Error && at.name !== "StorageError" && (at as DriverError).cause instanceof Error) {
-    if (at.constructor.name !== "DrizzleQueryError" && at.constructor.name !== "LibsqlBatchError") break;
-    at = (at as DriverError).cause;
-  }
-  return at;
+  return error instanceof DrizzleQueryError && error.cause !== undefined ? error.cause : error;
 }
 
 /** Codes of a statement that is itself at fault; the storage is well. */
-const STATEMENT_CODES = /^SQLITE_(CONSTRAINT|MISMATCH|ERROR|RANGE|TOOBIG|AUTH|MISUSE|UNKNOWN)/;
+const STATEMENT_CODES = /^(SQLITE_(CONSTRAINT|MISMATCH|ERROR|RANGE|TOOBIG|AUTH|MISUSE|UNKNOWN)|SQL_)/;
 
-/** The storage's fault as a StorageError; any other error as it was, freed of drizzle's wrapping. */
-export function storageFault(error: unknown): unknown {
-  const cause = rootCause(error);
-  if (cause instanceof StorageError) return cause;
-  const code = driverCode(cause);
-  if (code === undefined || STATEMENT_CODES.test(code)) return cause;
-  return toStorageError(cause);
+/** What a driver threw: the storage's fault as a StorageError, a wrong statement's as it was. */
+export function driverFault(error: unknown): unknown {
+  const code = driverCode(error);
+  return code === undefined || STATEMENT_CODES.test(code) ? error : toStorageError(error);
 }
 
 /** `error` as a StorageError, whatever it is. */

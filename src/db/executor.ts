@@ -1,5 +1,7 @@
 // Executor: the one way to run a statement, embedded or on a server, and the drizzle type that is built over it.
+
 import { drizzle, type SqliteRemoteDatabase } from "drizzle-orm/sqlite-proxy";
+import { driverFault } from "./errors.ts";
 
 /** What a statement takes. Whole numbers are bound as SQLite integers, booleans as 0 and 1. */
 export type SqlValue = null | string | number | bigint | boolean | Uint8Array;
@@ -23,6 +25,17 @@ export function drizzleOver(execute: Execute): Drizzle {
     if (method === "get") return { rows: rows[0] as SqlRow };
     return { rows };
   });
+}
+
+/** `execute`, whose storage faults are StorageErrors. */
+export function guarded(execute: Execute): Execute {
+  return async (sql, params) => {
+    try {
+      return await execute(sql, params);
+    } catch (error) {
+      throw driverFault(error);
+    }
+  };
 }
 
 /** `value` as both drivers take it: they bind plain numbers as REAL, and the embedded one dies on a boolean. */

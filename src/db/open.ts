@@ -1,7 +1,7 @@
 // Open: makes the database, embedded or on a server, into the one type that everything else works with.
 import { type EmbeddedFile, openEmbedded } from "./embedded.ts";
 import { toStorageError } from "./errors.ts";
-import { type Drizzle, drizzleOver, type Execute, type SqlRow, type SqlValue } from "./executor.ts";
+import { type Drizzle, drizzleOver, guarded, type SqlRow, type SqlValue } from "./executor.ts";
 import { createWriter, type Writer, type WriterOptions } from "./writer.ts";
 
 export type Db = {
@@ -38,7 +38,7 @@ export async function openDatabase(address: DatabaseAddress, options: WriterOpti
 
 function assemble(kind: Db["kind"], path: string | null, file: EmbeddedFile, options: WriterOptions): Db {
   const writer = createWriter(file.write, options);
-  const read: Execute = file.read;
+  const read = guarded(file.read);
   return {
     kind,
     path,

@@ -82,6 +82,13 @@ test("an error carries no values of its statement", async () => {
   expect(fault).not.toContain("a prompt");
 });
 
+test("an op's own error reaches its caller as it is", async () => {
+  await using made = await testDatabase();
+  const own = Object.assign(new Error("mine"), { code: "pending_full" });
+  const thrown = await made.db.writer.transact(() => Promise.reject(own)).catch((error: unknown) => error);
+  expect(thrown).toBe(own);
+});
+
 test("a statement after its transaction ended is refused", async () => {
   await using made = await testDatabase();
   const db = await withThings(made.db);

@@ -2,7 +2,7 @@
 // (group commit): one wait for the disk serves them all. Nobody is told "done" before the commit.
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { WriteConnection } from "./connection.ts";
-import { StorageError, storageFault, toStorageError } from "./errors.ts";
+import { driverFault, rootCause, StorageError, toStorageError } from "./errors.ts";
 import { type Drizzle, drizzleOver, type Execute, type SqlValue } from "./executor.ts";
 
 /** Writes that may wait; the next is refused with `storage_busy`. */
@@ -109,7 +109,7 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
     try {
       entry.done(await entry.perform({ lost: null }));
     } catch (error) {
-      entry.failed(storageFault(error));
+      entry.failed(driverFault(error));
       await quietly(() => connection.rollback());
     }
   }
@@ -140,28 +140,41 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
     await finish(group, kept);
   }
 
-  /** Null where the write failed by itself and its caller has been told. */
+  /** Null where the write failed and its caller has been told. */
   async function runInSavepoint(entry: Entry, group: Group): Promise<{ entry: Entry; value: unknown } | null> {
     stats.writes += 1;
     try {
-      await connection.execute("SAVEPOINT op", []);
+      await own("SAVEPOINT op", group);
       const value = await entry.perform(group);
-      if (group.lost === null) await connection.execute("RELEASE op", []);
+      if (group.lost === null) await own("RELEASE op", group);
       return { entry, value };
     } catch (error) {
-      entry.failed(group.lost ?? storageFault(error));
-      try {
-        if (connection.inTransaction()) {
-          await connection.execute("ROLLBACK TO op", []);
-          await connection.execute("RELEASE op", []);
-        } else {
-          group.lost ??= toStorageError(error);
-        }
-      } catch (undoing) {
-        group.lost ??= toStorageError(undoing);
-      }
+      await undo(group, error);
+      entry.failed(group.lost ?? rootCause(error));
       return null;
     }
+  }
+
+  /** The writer's own statements: where one of them fails, the transaction is lost. */
+  async function own(sql: string, group: Group): Promise<void> {
+    try {
+      await connection.execute(sql, []);
+    } catch (error) {
+      group.lost ??= toStorageError(error);
+      throw group.lost;
+    }
+  }
+
+  async function undo(group: Group, error: unknown): Promise<void> {
+    if (group.lost !== null) return;
+    if (!connection.inTransaction()) {
+      group.lost = toStorageError(error);
+      return;
+    }
+    await quietly(async () => {
+      await own("ROLLBACK TO op", group);
+      await own("RELEASE op", group);
+    });
   }
 
   async function finish(group: Group, kept: { entry: Entry; value: unknown }[]): Promise<void> {
@@ -204,7 +217,14 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
         });
       });
     },
-    batch: (sql, rows, { durable = true } = {}) => enqueue(durable, false, () => connection.executeMany(sql, rows)),
+    batch: (sql, rows, { durable = true } = {}) =>
+      enqueue(durable, false, async () => {
+        try {
+          await connection.executeMany(sql, rows);
+        } catch (error) {
+          throw driverFault(error);
+        }
+      }),
     exclusive: (act) => enqueue(false, true, () => act(connection)),
     drain: () => (running ? new Promise((resolve) => idle.push(resolve)) : Promise.resolve()),
     async close() {
@@ -224,7 +244,7 @@ function scopedExecute(connection: WriteConnection, group: Group, scope: { open:
       return await connection.execute(sql, params);
     } catch (error) {
       if (!connection.inTransaction()) group.lost ??= toStorageError(error);
-      throw error;
+      throw driverFault(error);
     }
   };
 }
