@@ -1,6 +1,6 @@
 // Wizard: the questions of `infernet setup`, for a terminal. Questions whose answer was given as a flag are left out.
 import { cancel, confirm, intro, isCancel, log, multiselect, outro, select, text } from "@clack/prompts";
-import { NODE_COMMANDS } from "../config/schema.ts";
+import { NODE_COMMANDS } from "../config/fields.ts";
 import type { Config } from "../config.ts";
 import { decodeJoinToken } from "../protocol/join-token.ts";
 import type { FoundBackend } from "./checks/backends.ts";

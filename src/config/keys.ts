@@ -1,6 +1,8 @@
 // Keys: the schema as a flat list, with each key's environment name, flags and how its value is read from a string.
 import { z } from "zod";
-import { configSchema, type KeyMeta, SECTIONS, TOP_KEYS } from "./schema.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import type { KeyMeta } from "./fields.ts";
+import { configSchema, SECTIONS, TOP_KEYS } from "./schema.ts";
 
 /** How a key's value is written in the environment or after a flag. */
 export type KeyKind = "text" | "integer" | "boolean" | "choice" | "list" | "tables";
@@ -69,6 +71,28 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
     Object.entries(table.shape).map(([key, schema]) => describe(section, key, schema as z.ZodType)),
   ),
 ];
+
+/**
+ * A value written as text. Lists are separated by commas or JSON; tables are JSON. Numbers and booleans that are none
+ * stay text, so that the schema refuses them with what is allowed.
+ */
+export function fromText(key: ConfigKey, text: string): Result<unknown, string> {
+  if (key.nullable && text === "") return ok(null);
+  if (key.kind === "integer") return ok(/^[+-]?\d+$/.test(text) ? Number(text) : text);
+  if (key.kind === "boolean") return ok({ true: true, "1": true, false: false, "0": false }[text] ?? text);
+  if (key.kind === "list" && !text.trimStart().startsWith("[")) {
+    const items = text.split(",").map((item) => item.trim());
+    return ok(items.filter((item) => item !== ""));
+  }
+  if (key.kind === "list" || key.kind === "tables") {
+    try {
+      return ok(JSON.parse(text));
+    } catch {
+      return err("not valid JSON");
+    }
+  }
+  return ok(text);
+}
 
 /** The schema at a path such as ["node", "backends", 0, "kind"]; undefined where there is none. */
 export function schemaAt(path: readonly PropertyKey[]): z.ZodType | undefined {

@@ -4,21 +4,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import envPaths from "env-paths";
 import { parse as parseToml } from "smol-toml";
-import type { z } from "zod";
 import { err, ok, type Result } from "../lib/result.ts";
-import { allowedText, CONFIG_KEYS, type ConfigKey, schemaAt } from "./keys.ts";
-import { type Config, configSchema, SECTIONS, TOP_KEYS } from "./schema.ts";
-
-/** Where a key's effective value came from; `where` is the flag, the variable or the file. */
-export type Source = { from: "flag" | "environment" | "file" | "default"; where: string };
-
-export type ConfigProblem = {
-  /** `server.port`, `node.backends[0].kind`; "" where the whole file is meant. */
-  key: string;
-  /** One sentence without the key: the value, and what is allowed. */
-  message: string;
-  source: Source;
-};
+import { explain, inFileOrder } from "./explain.ts";
+import { CONFIG_KEYS, type ConfigKey, fromText } from "./keys.ts";
+import { type ConfigProblem, isTree, type Layers, type Source, type Tree } from "./layers.ts";
+import { type Config, configSchema, SECTIONS } from "./schema.ts";
 
 export type LoadedConfig = {
   config: Config;
@@ -38,9 +28,6 @@ export type LoadInput = {
   env: Record<string, string | undefined>;
   cwd: string;
 };
-
-type Tree = Record<string, unknown>;
-type Layers = { tree: Tree; sources: Record<string, Source>; problems: ConfigProblem[]; warnings: string[] };
 
 /** The platform's place for data: `$XDG_DATA_HOME/infernet`, `~/Library/Application Support/infernet`, … */
 const defaultDataDir = (): string => envPaths("infernet", { suffix: "" }).data;
@@ -155,28 +142,6 @@ function setFromText(layers: Layers, key: ConfigKey, text: string, source: Sourc
   }
 }
 
-/**
- * A value written as text. Lists are separated by commas or JSON; tables are JSON. Numbers and booleans that are none
- * stay text, so that the schema refuses them with what is allowed.
- */
-function fromText(key: ConfigKey, text: string): Result<unknown, string> {
-  if (key.nullable && text === "") return ok(null);
-  if (key.kind === "integer") return ok(/^[+-]?\d+$/.test(text) ? Number(text) : text);
-  if (key.kind === "boolean") return ok({ true: true, "1": true, false: false, "0": false }[text] ?? text);
-  if (key.kind === "list" && !text.trimStart().startsWith("[")) {
-    const items = text.split(",").map((item) => item.trim());
-    return ok(items.filter((item) => item !== ""));
-  }
-  if (key.kind === "list" || key.kind === "tables") {
-    try {
-      return ok(JSON.parse(text));
-    } catch {
-      return err("not valid JSON");
-    }
-  }
-  return ok(text);
-}
-
 function setValue(layers: Layers, section: string, key: string, value: unknown, source: Source): void {
   if (section === "") layers.tree[key] = value;
   else {
@@ -188,63 +153,9 @@ function setValue(layers: Layers, section: string, key: string, value: unknown, 
   layers.sources[section ? `${section}.${key}` : key] = source;
 }
 
-const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** Holds no tables, in which a secret could be. */
-const isPlain = (value: unknown): boolean =>
-  Array.isArray(value) ? value.every((item) => typeof item !== "object") : !isTree(value);
-
 function valueAt(tree: Tree, { section, key }: ConfigKey): unknown {
   const table = section === "" ? tree : tree[section];
   return isTree(table) ? table[key] : undefined;
-}
-
-/** An issue of the schema, in words. One line for every unknown key. */
-function explain(issue: z.core.$ZodIssue, layers: Layers): ConfigProblem[] {
-  const { path } = issue;
-  if (issue.code === "unrecognized_keys") {
-    const schema = schemaAt(path);
-    const allowed = path.length === 0 ? [...Object.keys(TOP_KEYS), ...Object.keys(SECTIONS)].join(", ") : "";
-    const names = allowed || (schema ? allowedText(schema).replace("a table with ", "") : "");
-    return issue.keys.map((unknown) => ({
-      key: dotted([...path, unknown]),
-      message: `is unknown; allowed here are ${names}`,
-      source: sourceOf(path, unknown, layers),
-    }));
-  }
-  const schema = schemaAt(path);
-  const secret = path.some((_, i) => (schemaAt(path.slice(0, i + 1))?.meta() as { secret?: boolean })?.secret === true);
-  const value = path.reduce<unknown>(
-    (at, step) => (at as Record<PropertyKey, unknown> | undefined)?.[step],
-    layers.tree,
-  );
-  const shown = secret || value === undefined || !isPlain(value) ? "" : `${JSON.stringify(value)} is not allowed: `;
-  const own = issue.code === "custom" || issue.code === "invalid_format" ? issue.message : "";
-  const missing = value === undefined && issue.code === "invalid_type" ? "is missing; " : "";
-  const rule = own || `must be ${schema ? allowedText(schema) : issue.message}`;
-  return [{ key: dotted(path), message: `${missing}${shown}${rule}`, source: sourceOf(path, "", layers) }];
-}
-
-function sourceOf(path: readonly PropertyKey[], last: string, layers: Layers): Source {
-  const full = last === "" ? path : [...path, last];
-  const known = layers.sources[full.slice(0, 2).join(".")] ?? layers.sources[String(full[0])];
-  return (
-    known ?? Object.values(layers.sources).find((s) => s.from === "file") ?? { from: "file", where: "config.toml" }
-  );
-}
-
-/** ["node", "backends", 0, "kind"] → `node.backends[0].kind` */
-const dotted = (path: readonly PropertyKey[]): string =>
-  path
-    .map((step, i) => (typeof step === "number" ? `[${step}]` : i === 0 ? String(step) : `.${String(step)}`))
-    .join("");
-
-function inFileOrder(problems: ConfigProblem[]): ConfigProblem[] {
-  const rank = ({ key }: ConfigProblem) => {
-    const i = CONFIG_KEYS.findIndex((known) => key === known.name || key.startsWith(`${known.name}[`));
-    return i < 0 ? CONFIG_KEYS.length : i;
-  };
-  return problems.toSorted((a, b) => rank(a) - rank(b));
 }
 
 /** data_dir cannot be said in a file that was found because of another data directory. */

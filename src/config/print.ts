@@ -1,7 +1,8 @@
 // Print: a configuration as TOML or as rows, with where each value came from and secrets masked; and the example file.
 import { stringify } from "smol-toml";
 import { allowedText, CONFIG_KEYS, type ConfigKey } from "./keys.ts";
-import type { LoadedConfig, Source } from "./load.ts";
+import type { Source } from "./layers.ts";
+import type { LoadedConfig } from "./load.ts";
 import type { Config } from "./schema.ts";
 
 /** Stands for a secret that is set. */

@@ -1,0 +1,68 @@
+// Fields: what the schema's keys are made of: their notes, bounds and the shapes of list entries.
+import { z } from "zod";
+import { BACKEND_KINDS } from "../protocol/backend-kinds.ts";
+import { pubkeySchema } from "../protocol/primitives.ts";
+
+/** What a key tells about itself beside its type; read back with `schema.meta()`, so `.meta` comes last on a key. */
+export type KeyMeta = {
+  /** One line: what it does and why one would change it. */
+  why: string;
+  /** Never shown in full: `config print` masks it, errors leave the value out. */
+  secret?: boolean;
+  /** For tests and experts: documented, but not in `--help`. */
+  hidden?: boolean;
+  /** Short flag without dashes beside the long one, e.g. "port" for `--server-port`. */
+  alias?: string;
+  /** Shown (commented out) in config.example.toml where the default is empty or differs per machine. */
+  example?: string;
+  /** What a value may be, where its type does not say it all. */
+  allowed?: string;
+};
+
+export const key = <T extends z.ZodType>(schema: T, why: string, more: Omit<KeyMeta, "why"> = {}): T =>
+  schema.meta({ why, ...more });
+
+export const int = (min: number, max: number) => z.int().min(min).max(max);
+export const seconds = (max = 86_400) => int(1, max);
+export const optionalText = () => z.string().min(1).nullable().default(null);
+/** µ$ per million tokens. A billion is 1,000 USD. */
+export const price = () => int(0, 1_000_000_000_000);
+export const names = (max: number) => z.array(z.string().min(1).max(max)).max(256).default([]);
+
+function isUrlOf(...schemes: string[]): (value: string) => boolean {
+  return (value) => {
+    const url = URL.parse(value);
+    return url !== null && schemes.includes(url.protocol.slice(0, -1)) && url.username === "" && url.password === "";
+  };
+}
+export const url = (...schemes: string[]) => {
+  const allowed = `an address beginning with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}, without credentials`;
+  return z
+    .string()
+    .refine(isUrlOf(...schemes), `must be ${allowed}`)
+    .meta({ allowed });
+};
+export const httpUrl = () => url("http", "https");
+
+/** A coordinator a node dials, with the key it must prove (SPEC: never trusted on first use). */
+export const coordinatorEntrySchema = z.strictObject({ url: httpUrl(), pubkey: pubkeySchema });
+
+/** One inference server the node fronts. */
+export const backendEntrySchema = z
+  .strictObject({
+    kind: z.enum(BACKEND_KINDS),
+    /** Left out: the kind's usual address on this machine. */
+    url: httpUrl().optional(),
+    api_key: z.string().min(1).optional().meta({ secret: true }),
+    /** The upstream coordinator's key, for kind `infernet`. */
+    pubkey: pubkeySchema.optional(),
+  })
+  .superRefine(({ kind, url, pubkey }, ctx) => {
+    const refuse = (message: string) => ctx.addIssue({ code: "custom", message });
+    if ((kind === "openai" || kind === "infernet") && url === undefined) refuse(`needs "url" with kind "${kind}"`);
+    if (kind === "infernet" && pubkey === undefined) refuse('needs "pubkey" with kind "infernet"');
+    if (kind === "embedded" && url !== undefined) refuse('takes no "url" with kind "embedded"');
+  });
+
+/** What a coordinator may ask of a node beside inference. */
+export const NODE_COMMANDS = ["models", "drain", "resume", "refresh"] as const;
