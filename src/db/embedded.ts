@@ -12,8 +12,8 @@ const MAX_CACHED_STATEMENTS = 512;
 /** Checkpoint in the background after about this many bytes of log; SQLite's own, in a commit, comes at twice that. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
 /** Rough bytes of log for one commit, and for one row beside its values. */
-const COMMIT_BYTES = 12 * 1024;
-const ROW_BYTES = 256;
+const COMMIT_BYTES = 24 * 1024;
+const ROW_BYTES = 768;
 
 type Bindable = ReturnType<typeof bindable>;
 type Statement = { readonly returnsRows: boolean; all(params: Bindable[]): SqlRow[]; run(params: Bindable[]): void };

@@ -7,9 +7,9 @@ import { type Drizzle, drizzleOver, type Execute, type SqlValue } from "./execut
 
 /** Writes that may wait; the next is refused with `storage_busy`. */
 const MAX_QUEUED = 20_000;
-/** A group is closed after so many writes or so much time, so that the first of it need not wait for ever. */
+/** A group is closed after so many writes or so much time, so that neither its first write nor the event loop waits long. */
 const MAX_GROUP = 512;
-const MAX_GROUP_MS = 8;
+const MAX_GROUP_MS = 4;
 
 export type WriteOptions = {
   /** True (default): resolves once the write would survive a loss of power. False: a crash of the process only. */
