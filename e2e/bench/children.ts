@@ -1,7 +1,7 @@
 // Children: starts and stops the processes of a benchmark run, each with its tree, and waits until they answer.
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { treeOf } from "./process-tree.ts";
+import { isAlive, treeOf } from "./process-tree.ts";
 
 export type StartOptions = { env?: Record<string, string> };
 export type Children = {
@@ -15,26 +15,34 @@ export type Children = {
 const TERM_WAIT_MS = 2000;
 const POLL_MS = 2;
 
-function signalTo(pid: number, signal: NodeJS.Signals | 0): boolean {
+function signalTo(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
-    return true;
   } catch {
-    return false; // already gone
+    // It has gone meanwhile.
   }
 }
 
 /** `directory` takes the logs. */
 export function childrenIn(directory: string): Children {
   const running = new Map<number, Bun.Subprocess>();
+  const watch = async (child: Bun.Subprocess, command: string[]) => {
+    await child.exited;
+    // A target that dies by itself explains whatever is bad after that.
+    if (!running.delete(child.pid)) return;
+    console.error(
+      `ended by itself (${child.signalCode ?? child.exitCode}): ${command.join(" ")}; logs in ${directory}`,
+    );
+  };
   const stop = async (pid: number) => {
+    const child = running.get(pid);
+    running.delete(pid);
     const tree = treeOf(pid);
     for (const member of tree) signalTo(member, "SIGTERM");
     const deadline = performance.now() + TERM_WAIT_MS;
-    while (tree.some((member) => signalTo(member, 0)) && performance.now() < deadline) await Bun.sleep(POLL_MS);
+    while (tree.some(isAlive) && performance.now() < deadline) await Bun.sleep(POLL_MS);
     for (const member of tree) signalTo(member, "SIGKILL");
-    await running.get(pid)?.exited;
-    running.delete(pid);
+    await child?.exited;
   };
   return {
     start(command, { env = {} } = {}) {
@@ -45,6 +53,7 @@ export function childrenIn(directory: string): Children {
         stdio: ["ignore", log, log],
       });
       running.set(child.pid, child);
+      void watch(child, command);
       return child.pid;
     },
     stop,

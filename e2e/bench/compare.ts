@@ -52,6 +52,8 @@ export type CompareOptions = {
   starts: number;
   /** Wait before memory is read, so that start-up work is over. */
   settleMs: number;
+  /** How often one measurement may be taken until no other program was busy meanwhile. */
+  tries: number;
   /** A first round that is not counted. */
   warmUp: boolean;
   executable: string;
@@ -73,7 +75,6 @@ type Running = { name: string; target: Target; pid: number | null; result: Targe
 
 /** Another program took more of a core than this: measure again. */
 const NOISY_CORES = 0.15;
-const MEASURE_TRIES = 3;
 const MAX_S = 30;
 
 /** Asks nothing of the reader: prints progress and problems to stderr, returns everything measured. */
@@ -215,7 +216,7 @@ async function measure(bench: Bench, options: CompareOptions, one: Running, shap
     const wallS = (performance.now() - startedAt) / 1000;
     const foreignS = machineCpuSeconds() - machine - (cpuSecondsOf(process.pid) - ours) - clientCpuS;
     const foreignCores = Math.max(0, foreignS / wallS);
-    if (keep && foreignCores > NOISY_CORES && attempt < MEASURE_TRIES) continue;
+    if (keep && foreignCores > NOISY_CORES && attempt < options.tries) continue;
     if (result.bad > 0) console.error(`${one.name} ${shape.key}: ${result.bad} bad`, JSON.stringify(result.why));
     if (!keep) return attempt - 1;
     one.result.shapes[shape.key] ??= [];

@@ -41,6 +41,12 @@ export function treeOf(root: number): number[] {
   return tree;
 }
 
+/** False where it is gone, or has ended and only waits to be collected by its parent. */
+export function isAlive(pid: number): boolean {
+  const [state = ""] = statFields(pid);
+  return state !== "" && state !== "Z" && state !== "X";
+}
+
 function mebibytes(pid: number, file: string, field: string): number {
   const kibibytes = read(`/proc/${pid}/${file}`).match(new RegExp(`^${field}:\\s+(\\d+)`, "m"))?.[1];
   return Number(kibibytes ?? 0) / 1024;
