@@ -61,5 +61,3 @@ export function errorResponse(
   const retry: Record<string, string> = kind.retryAfterS === undefined ? {} : { "retry-after": `${kind.retryAfterS}` };
   return Response.json(openAiError(code, message, param), { status: kind.status, headers: { ...headers, ...retry } });
 }
-
-export const statusOf = (code: ErrorCode): number => KINDS[code].status;

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { err, ok, type Result } from "../lib/result.ts";
 import { BACKEND_KINDS } from "./backend-kinds.ts";
-import { deltaSchema, finishReasonSchema, usageSchema } from "./generation.ts";
+import { deltaSchema, finishReasonSchema, isPlain, MAX_DELTA_CHARS, type Usage, usageSchema } from "./generation.ts";
 import { hex32Schema, hex128Schema } from "./primitives.ts";
 
 /** The WebSocket subprotocol (RFC 6455 §1.9). */
@@ -26,8 +26,9 @@ export const SILENCE_MS = 90_000;
 export const MAX_MODELS_PER_NODE = 1024;
 
 const shortText = (max: number) => z.string().max(max);
+const ATTEMPT_ID = /^[0-9a-f-]{36}\.[1-9][0-9]{0,2}$/;
 /** `<job id>.<attempt number>`: names one try of one job on one node and is thereby the fence. */
-export const attemptIdSchema = z.string().regex(/^[0-9a-f-]{36}\.[1-9][0-9]{0,2}$/);
+export const attemptIdSchema = z.string().regex(ATTEMPT_ID);
 
 export const modelOfferSchema = z.object({
   name: z.string().min(1).max(256),
@@ -129,7 +130,6 @@ export const endFrame = z.object({
   usage: usageSchema.nullable(),
   error: z.object({ code: shortText(64), message: shortText(4096) }).optional(),
 });
-export type HelloFrame = z.infer<typeof helloFrame>;
 export type ReadyFrame = z.infer<typeof readyFrame>;
 export type HeartbeatFrame = z.infer<typeof heartbeatFrame>;
 export type DeltaFrame = z.infer<typeof deltaFrame>;
@@ -164,8 +164,6 @@ export const errorFrame = z.object({ type: z.literal("error"), code: shortText(6
 export type WelcomeFrame = z.infer<typeof welcomeFrame>;
 export type AdmittedFrame = z.infer<typeof admittedFrame>;
 export type DispatchFrame = z.infer<typeof dispatchFrame>;
-export type CreditFrame = z.infer<typeof creditFrame>;
-export type ErrorFrame = z.infer<typeof errorFrame>;
 
 export const nodeFrameSchema = z.discriminatedUnion("type", [
   deltaFrame,
@@ -193,11 +191,16 @@ const coordinatorMessageSchema = z.array(coordinatorFrameSchema).min(1).max(MAX_
 
 /** What a message holds, or what is wrong with it in one line. Never throws. */
 export const parseNodeMessage = (text: string): Result<NodeFrame[], string> =>
-  parse(text, nodeMessageSchema, MAX_NODE_MESSAGE_BYTES);
+  parse(text, nodeMessageSchema, MAX_NODE_MESSAGE_BYTES, isUsualNodeFrame);
 export const parseCoordinatorMessage = (text: string): Result<CoordinatorFrame[], string> =>
-  parse(text, coordinatorMessageSchema, MAX_COORDINATOR_MESSAGE_BYTES);
+  parse(text, coordinatorMessageSchema, MAX_COORDINATOR_MESSAGE_BYTES, isUsualCoordinatorFrame);
 
-function parse<T>(text: string, schema: z.ZodType<T>, maxBytes: number): Result<T, string> {
+function parse<F>(
+  text: string,
+  schema: z.ZodType<F[]>,
+  maxBytes: number,
+  isUsual: (frame: unknown) => frame is F,
+): Result<F[], string> {
   if (text.length > maxBytes) return err(`message of ${text.length} characters; at most ${maxBytes} are taken`);
   let json: unknown;
   try {
@@ -205,8 +208,66 @@ function parse<T>(text: string, schema: z.ZodType<T>, maxBytes: number): Result<
   } catch {
     return err("message is not JSON");
   }
+  if (Array.isArray(json) && json.length > 0 && json.length <= MAX_FRAMES_PER_MESSAGE && json.every(isUsual)) {
+    return ok(json);
+  }
   const parsed = schema.safeParse(json);
   if (parsed.success) return ok(parsed.data);
   const issue = parsed.error.issues[0];
   return err(`frame ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "does not fit"}`.slice(0, 300));
+}
+
+// The frames of every request and token, checked by hand: several times as fast as the schemas. What is accepted here
+// the schemas accept too (a property test holds that); whatever is unusual goes to them.
+
+type Fields = Record<string, unknown>;
+const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null;
+const isAttempt = (value: unknown): boolean => typeof value === "string" && ATTEMPT_ID.test(value);
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+const isTokens = (value: unknown): boolean => isCount(value) && value < 2 ** 31;
+
+function isPlainDelta(delta: unknown): boolean {
+  if (!isFields(delta) || !isPlain(delta)) return false;
+  return typeof delta.content === "string" && delta.content.length <= MAX_DELTA_CHARS;
+}
+const arePlainDeltas = (deltas: unknown, atLeast: number): boolean =>
+  Array.isArray(deltas) && deltas.length >= atLeast && deltas.length <= 4096 && deltas.every(isPlainDelta);
+
+function isUsualNodeFrame(frame: unknown): frame is NodeFrame {
+  if (!isFields(frame) || !isAttempt(frame.attempt) || !isCount(frame.offset)) return false;
+  if (frame.type === "delta") return arePlainDeltas(frame.deltas, 1);
+  return (
+    frame.type === "end" &&
+    frame.outcome === "completed" &&
+    frame.error === undefined &&
+    arePlainDeltas(frame.deltas, 0) &&
+    Array.isArray(frame.finish) &&
+    frame.finish.length === 1 &&
+    isStopOfFirstChoice(frame.finish[0]) &&
+    (frame.usage === null || isUsage(frame.usage))
+  );
+}
+
+const isStopOfFirstChoice = (finish: unknown): boolean =>
+  isFields(finish) && finish.index === 0 && (finish.reason === "stop" || finish.reason === "length");
+const isUsage = (usage: unknown): usage is Usage =>
+  isFields(usage) && isTokens(usage.prompt_tokens) && isTokens(usage.completion_tokens);
+
+function isUsualCoordinatorFrame(frame: unknown): frame is CoordinatorFrame {
+  if (!isFields(frame)) return false;
+  if (frame.type === "ack") {
+    const { attempts } = frame;
+    return Array.isArray(attempts) && attempts.length > 0 && attempts.length <= 8192 && attempts.every(isAttempt);
+  }
+  return (
+    frame.type === "dispatch" &&
+    isAttempt(frame.attempt) &&
+    typeof frame.model === "string" &&
+    frame.model.length > 0 &&
+    frame.model.length <= 256 &&
+    (frame.max_tokens === undefined || (isCount(frame.max_tokens) && frame.max_tokens > 0)) &&
+    isFields(frame.body) &&
+    !Array.isArray(frame.body) &&
+    Array.isArray(frame.body.messages)
+  );
 }
