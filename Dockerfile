@@ -20,7 +20,8 @@ RUN groupadd --system --gid 46337 infernet \
 COPY --from=build /src/dist/infernet /usr/local/bin/infernet
 USER infernet
 WORKDIR /data
-ENV INFERNET_DATA_DIR=/data \
+ENV HOME=/data \
+    INFERNET_DATA_DIR=/data \
     INFERNET_SERVER_HOST=0.0.0.0 \
     INFERNET_SERVER_PORT=46337
 VOLUME /data
