@@ -14,6 +14,8 @@ type Running = { abort: AbortController; paused: PromiseWithResolvers<void> | nu
 
 /** Serves the parent until it is gone. Never returns while IPC is open; exits the process when it closes. */
 export async function runEngineChild(): Promise<never> {
+  if (process.send === undefined)
+    throw new Error("the command `engine` is for infernet itself: it needs its parent's IPC");
   const child = new EngineChild();
   process.on("disconnect", () => process.exit(0));
   // A signal to the whole group (Ctrl-C in a terminal) is for the parent, which drains and then closes IPC.
