@@ -16,6 +16,9 @@ export type KeptAttempt = {
   readonly id: string;
   readonly abort: AbortController;
   readonly deltas: Delta[];
+  /** When it was dispatched, and whether the coordinator was told that it is under way. */
+  takenMs: number;
+  accepted: boolean;
   /** How many of `deltas` were sent over the present link. */
   sent: number;
   /** How many were ever sent: these are as they are for good, since somebody may have read them. */
@@ -35,6 +38,8 @@ export const keptAttempt = (id: string): KeptAttempt => ({
   id,
   abort: new AbortController(),
   deltas: [],
+  takenMs: 0,
+  accepted: false,
   sent: 0,
   everSent: 0,
   bytes: 0,

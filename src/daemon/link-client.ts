@@ -106,7 +106,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
   const forget = (attempt: KeptAttempt) => {
     attempts.delete(attempt.id);
     dirty.delete(attempt);
-    attempt.abort.abort();
+    if (!attempt.end) attempt.abort.abort();
     attempt.room?.resolve();
     if (attempts.size === 0) idle?.();
   };
@@ -123,15 +123,21 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     if (stopping) return finish(refused("backend_busy", "this node is shutting down"));
     if (!backend) return finish(refused("model_not_found", `this node does not serve ${frame.model} any more`));
     if (!deps.slots.take()) return finish(refused("backend_busy", "all slots of this node are taken"));
-    const cancelAccept = clock.after(ACCEPT_AFTER_MS, () => {
-      if (attempt.sent === 0 && !attempt.end) link?.out.push(`{"type":"accepted","attempt":"${attempt.id}"}`);
-    });
+    attempt.takenMs = clock.nowMs();
     void execute(backend, frame, attempt, () => changed(attempt)).then((end) => {
-      cancelAccept();
       deps.slots.give();
       finish(end);
     });
   };
+  /** Says of what takes its time that it was taken on. */
+  const cancelAccepting = clock.every(ACCEPT_AFTER_MS / 2, () => {
+    const beforeMs = clock.nowMs() - ACCEPT_AFTER_MS / 2;
+    for (const attempt of attempts.values()) {
+      if (attempt.accepted || attempt.end || attempt.takenMs > beforeMs) continue;
+      attempt.accepted = true;
+      if (attempt.sent === 0) link?.out.push(`{"type":"accepted","attempt":"${attempt.id}"}`);
+    }
+  });
   const obey = (frame: CoordinatorFrame): string | undefined => {
     if (frame.type === "dispatch") take(frame);
     else if (frame.type === "ack") for (const id of frame.attempts) withAttempt(id, forget);
@@ -208,6 +214,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     async stop(limitMs) {
       stopping = true;
       cancelRetry();
+      cancelAccepting();
       link?.heartbeat("draining");
       if (attempts.size > 0 && link?.ready) {
         const { promise, resolve } = Promise.withResolvers<void>();

@@ -49,7 +49,7 @@ export async function submitJob(deps: JobsHttpDeps, call: ClientCall): Promise<R
   }
   const requestHash = createHash("sha256").update(text).digest("hex");
   const output = outputLog();
-  const spec = jobSpec("async", request.value, JSON.stringify(request.value), call.caller, deps.defaults);
+  const spec = jobSpec("async", request.value, JSON.stringify(chat), call.caller, deps.defaults);
   const extra = { webhook: null, idempotencyKey: key, requestHash: key === null ? null : requestHash };
   const submitted = await deps.jobs.submitAsync(spec, output, extra, (id) => deps.outputs.set(id, output));
   if (submitted.ok) return accepted(submitted.value.id, submitted.value.state);

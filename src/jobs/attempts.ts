@@ -53,7 +53,7 @@ function runOf(board: Board, node: Node, attempt: string): Job | undefined {
   return job?.run?.pubkey === node.pubkey ? job : undefined;
 }
 
-const acknowledge = (node: Node, attempt: string) => node.channel?.send(`{"type":"ack","attempts":["${attempt}"]}`);
+const acknowledge = (node: Node, attempt: string) => node.channel?.acknowledge(attempt);
 
 function takeDeltas(board: Board, job: Job, run: Run, offset: number, given: readonly Delta[]): string | undefined {
   if (run.settling) return undefined;

@@ -40,7 +40,7 @@ export const usageSchema = z.object({ prompt_tokens: tokenCount, completion_toke
 export type Usage = z.infer<typeof usageSchema>;
 
 /** True where the delta is nothing but text of the first choice, so that it may be joined with its neighbour. */
-export function isPlain(delta: Delta): delta is { content: string } {
+export function isPlain(delta: object & { content?: unknown }): delta is { content: string } {
   for (const key in delta) if (key !== "content") return false;
   return delta.content !== undefined;
 }

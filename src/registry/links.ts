@@ -64,6 +64,9 @@ export type LinkDeps = {
   admit(request: { pubkey: Pubkey; address: string; ready: ReadyFrame }): Promise<Result<Admission, AdmissionRefusal>>;
 };
 
+/** Acknowledgements wait for company so long, or until there are so many. */
+const ACKNOWLEDGE_MS = 100;
+const ACKNOWLEDGE_AT = 256;
 /** A node that reads less than it is sent is cut off at this many waiting bytes. */
 const MAX_BUFFERED_BYTES = 64 * 1024 * 1024;
 
@@ -132,8 +135,22 @@ function acceptLink(
   };
   const transport = connect(events);
   const out = outbox(transport);
+  const ended: string[] = [];
+  let acknowledging = false;
+  const sendAcknowledgements = () => {
+    acknowledging = false;
+    if (ended.length > 0) out.push(`{"type":"ack","attempts":${JSON.stringify(ended.splice(0))}}`);
+  };
   const channel = {
+    acknowledge(attempt: string) {
+      // The node waits for nothing but to forget: no message of its own for each.
+      if (ended.push(attempt) >= ACKNOWLEDGE_AT) return sendAcknowledgements();
+      if (acknowledging) return;
+      acknowledging = true;
+      clock.after(ACKNOWLEDGE_MS, sendAcknowledgements);
+    },
     send(frameJson: string) {
+      if (ended.length > 0) sendAcknowledgements();
       out.push(frameJson);
       if (transport.bufferedBytes() > MAX_BUFFERED_BYTES) transport.close(CLOSE_TOO_BIG, "node reads too slowly");
     },

@@ -20,6 +20,8 @@ export type Offer = Candidate & {
 export type NodeChannel = {
   /** Sends one frame, already serialised; nothing happens when the link is gone. */
   send(frameJson: string): void;
+  /** Says that the end of this attempt is kept here; goes out with the next frame, or a little later. */
+  acknowledge(attempt: string): void;
   close(code: number, reason: string): void;
 };
 

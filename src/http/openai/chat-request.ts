@@ -7,17 +7,20 @@ const MAX_MESSAGES = 4096;
 const MAX_CHOICES = 16;
 const MAX_TOKENS = 10_000_000;
 
-const messageSchema = z.looseObject({
+// Plain objects, though unknown fields are welcome: what goes to the backend is the text of the request, not this.
+const messageSchema = z.object({
   role: z.enum(["system", "developer", "user", "assistant", "tool", "function"]),
-  content: z.union([z.string(), z.array(z.looseObject({ type: z.string().max(64) })).max(1024)]).nullish(),
+  content: z
+    .union([z.string(), z.array(z.object({ type: z.string().max(64), text: z.unknown() })).max(1024)])
+    .nullish(),
 });
 const tokens = z.int().min(1).max(MAX_TOKENS).nullish();
 
-export const chatRequestSchema = z.looseObject({
+export const chatRequestSchema = z.object({
   model: z.string().min(1).max(256),
   messages: z.array(messageSchema).min(1).max(MAX_MESSAGES),
   stream: z.boolean().nullish(),
-  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   max_tokens: tokens,
   max_completion_tokens: tokens,
   n: z.int().min(1).max(MAX_CHOICES).nullish(),
