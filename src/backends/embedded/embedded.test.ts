@@ -251,6 +251,13 @@ describe("cancel, back-pressure, crash", () => {
     await backend.close();
   });
 
+  test("an engine that cannot be started fails the request and not the node", async () => {
+    const backend = embedded({ command: ["/nowhere/infernet", "engine"], cacheDir: folder });
+    const { result } = await collect(backend, { model: DEMO_MODEL.name });
+    expect(result).toMatchObject({ ok: false, error: { code: "backend_failed" } });
+    await backend.close();
+  });
+
   test("the engine does not outlive a killed parent", async () => {
     const parent = Bun.spawn([process.execPath, path.join(import.meta.dir, "testing/parent.ts"), ...command], {
       stdout: "pipe",

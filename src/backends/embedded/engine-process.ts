@@ -29,6 +29,7 @@ export class EngineProcess {
   private nextId = 1;
   private crashes = 0;
   private notBeforeMs = 0;
+  private startError = "";
   private readonly running = new Map<number, Running>();
 
   constructor(options: EngineProcessOptions) {
@@ -62,7 +63,11 @@ export class EngineProcess {
     };
     signal.addEventListener("abort", onAbort, { once: true });
     const { model, body } = request;
-    this.send({ type: "generate", id, model, body });
+    if (!this.send({ type: "generate", id, model, body })) {
+      done.resolve(
+        err({ code: "backend_failed", message: `the embedded engine cannot be started: ${this.startError}` }),
+      );
+    }
     const outcome = await done.promise;
     signal.removeEventListener("abort", onAbort);
     this.running.delete(id);
@@ -93,10 +98,17 @@ export class EngineProcess {
     };
   }
 
-  private send(message: ToEngine): void {
-    if (message.type !== "generate" && this.child === null) return;
-    this.child ??= this.start();
-    this.child.send(message);
+  /** Starts the process for a generation. False where it cannot be started or is just dying. */
+  private send(message: ToEngine): boolean {
+    if (message.type !== "generate" && this.child === null) return false;
+    try {
+      this.child ??= this.start();
+      this.child.send(message);
+      return true;
+    } catch (thrown) {
+      this.startError = thrown instanceof Error ? thrown.message : String(thrown);
+      return false;
+    }
   }
 
   private start(): Subprocess {
