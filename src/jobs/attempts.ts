@@ -7,7 +7,7 @@ import type { Node } from "../registry/registry.ts";
 import type { Board } from "./board.ts";
 import { pumpNode, retry } from "./dispatch.ts";
 import type { Job, JobError, JobErrorCode, Run } from "./job.ts";
-import { endStopping, finish } from "./settle.ts";
+import { endRun, endStopping, finish } from "./settle.ts";
 
 /** Credit is given back in portions of this size, not delta by delta. */
 const CREDIT_PORTION_BYTES = ATTEMPT_CREDIT_BYTES / 4;
@@ -73,6 +73,7 @@ function takeDeltas(board: Board, job: Job, run: Run, offset: number, given: rea
   }
   if (run.owed > ATTEMPT_CREDIT_BYTES + CREDIT_SLACK_BYTES) return `${run.id} sends more than it was granted`;
   if (job.relayedBytes > MAX_OUTPUT_BYTES) {
+    endRun(board, job, "cancelled", null);
     finish(board, job, "failed", { code: "output_too_large", message: "the answer grew past 32 MiB" });
     return undefined;
   }
@@ -165,7 +166,11 @@ export function attemptFailed(
     if (!larger) return finish(board, job, "failed", error);
     job.minContext = here + 1;
   }
-  if (job.state === "running" && !job.output.canRestart()) return finish(board, job, "failed", error);
+  if (job.state === "running" && !job.output.canRestart()) {
+    // Ended by its own name, so that a node that is still at it is told to stop.
+    endRun(board, job, outcome, error);
+    return finish(board, job, "failed", error);
+  }
   retry(board, job, outcome, error);
 }
 

@@ -12,7 +12,7 @@ import { dispatch, pick, pumpNode } from "./dispatch.ts";
 import { type AttemptRecord, type Job, type JobError, type JobSpec, newJob, type Output } from "./job.ts";
 import type { JobRecords, NewAsyncJob } from "./records.ts";
 import type { JobRow } from "./schema.ts";
-import { finish } from "./settle.ts";
+import { endRun, finish } from "./settle.ts";
 import { TICK_MS, tick } from "./timeouts.ts";
 
 export type JobsDeps = {
@@ -129,7 +129,11 @@ export function createJobs(deps: JobsDeps) {
       }
       const error: JobError = { code: "draining", message: "the coordinator is shutting down; try again" };
       // Asynchronous jobs are left as they are: the next process goes on with them.
-      for (const job of [...board.live.values()]) if (job.kind === "chat") finish(board, job, "failed", error);
+      for (const job of [...board.live.values()]) {
+        if (job.kind !== "chat") continue;
+        endRun(board, job, "cancelled", error);
+        finish(board, job, "failed", error);
+      }
       board.live.clear();
       board.runs.clear();
       stopTicking();
