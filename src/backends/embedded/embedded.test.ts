@@ -214,7 +214,7 @@ describe("cancel, back-pressure, crash", () => {
     await first.promise;
     // Another request runs to its end meanwhile: what is held does not hold the engine.
     expect((await babble({ max_tokens: 100 })).result.ok).toBe(true);
-    expect(count).toBeLessThan(30);
+    expect(count).toBeLessThan(80);
     held.resolve();
     expect((await run).result).toMatchObject({ ok: true, value: { usage: { completion_tokens: 300 } } });
   });
