@@ -141,7 +141,10 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
     },
     create: (job, extra) => create(deps, job, extra),
     async lease(job) {
-      const run = job.run;
+      // As it is now: when the write has its turn, the job may be at its next attempt, which has a lease of its own.
+      const { attempt, dispatchedMs } = job;
+      const attempts = [...job.attempts];
+      const node = nodeOf(attempts);
       // What was noted of it is older than this; the fence below must not meet it afterwards.
       noted.delete(job);
       const leased = await db.writer.transact(
@@ -150,13 +153,13 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
             .update(jobs)
             .set({
               state: "dispatched",
-              attempt: job.attempt,
-              nodePubkey: run?.pubkey ?? null,
-              attempts: job.attempts,
-              dispatchedMs: job.dispatchedMs,
+              attempt,
+              nodePubkey: node,
+              attempts,
+              dispatchedMs,
             })
             // A retry finds the row as its last attempt left it; the attempt's number says whose it is.
-            .where(and(eq(jobs.id, job.id), lt(jobs.attempt, job.attempt), whereLive))
+            .where(and(eq(jobs.id, job.id), lt(jobs.attempt, attempt), whereLive))
             .returning({ id: jobs.id }),
         { durable: false },
       );
