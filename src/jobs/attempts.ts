@@ -1,7 +1,7 @@
 // Attempts: what nodes say about the jobs they were given, and what follows from it.
 
 import { ATTEMPT_CREDIT_BYTES, type EndFrame, type ReadyFrame } from "../protocol/frames.ts";
-import { type Delta, deltaCost } from "../protocol/generation.ts";
+import { type Delta, deltaCost, isPlain, type Usage } from "../protocol/generation.ts";
 import type { LinkListener } from "../registry/links.ts";
 import type { Node } from "../registry/registry.ts";
 import type { Board } from "./board.ts";
@@ -13,7 +13,7 @@ import { endRun, endStopping, finish } from "./settle.ts";
 const CREDIT_PORTION_BYTES = ATTEMPT_CREDIT_BYTES / 4;
 /** A node that sends this much more than it was granted breaks the protocol: one oversized delta is forgiven. */
 const CREDIT_SLACK_BYTES = 1024 * 1024;
-/** More answer than any real one. */
+/** More answer than any real one, by the cost of its deltas. */
 const MAX_OUTPUT_BYTES = 32 * 1024 * 1024;
 
 export function linkListener(board: Board): LinkListener {
@@ -39,8 +39,13 @@ export function linkListener(board: Board): LinkListener {
       if (job.run.settling) return undefined;
       const wrong = takeDeltas(board, job, job.run, frame.offset, frame.deltas);
       // Taking the last deltas may have ended the job (an overlong answer).
-      if (wrong === undefined && job.run) takeEnd(board, job, job.run, node, frame);
-      return wrong;
+      if (wrong !== undefined) return wrong;
+      if (job.run) takeEnd(board, job, job.run, node, frame);
+      else {
+        endStopping(board, frame.attempt);
+        acknowledge(node, frame.attempt);
+      }
+      return undefined;
     },
     capacity: (node) => pumpNode(board, node),
     lost: (node) => nodeLost(board, node),
@@ -66,13 +71,16 @@ function takeDeltas(board: Board, job: Job, run: Run, offset: number, given: rea
   const nowMs = board.clock.nowMs();
   run.accepted = true;
   run.lastProgressMs = nowMs;
-  if (run.record.first_delta_ms === null) firstDelta(board, job, run, nowMs);
+  // After a restart the record may know a first delta that this process has not seen.
+  if (job.state !== "running") firstDelta(board, job, run, nowMs);
   for (const delta of deltas) {
-    run.owed += deltaCost(delta);
-    if (delta.content !== undefined) job.relayedBytes += Buffer.byteLength(delta.content);
+    const cost = deltaCost(delta);
+    run.owed += cost;
+    run.taken += cost;
+    job.relayedBytes += textBytes(delta);
   }
   if (run.owed > ATTEMPT_CREDIT_BYTES + CREDIT_SLACK_BYTES) return `${run.id} sends more than it was granted`;
-  if (job.relayedBytes > MAX_OUTPUT_BYTES) {
+  if (run.taken > MAX_OUTPUT_BYTES) {
     endRun(board, job, "cancelled", null);
     finish(board, job, "failed", { code: "output_too_large", message: "the answer grew past 32 MiB" });
     return undefined;
@@ -83,8 +91,19 @@ function takeDeltas(board: Board, job: Job, run: Run, offset: number, given: rea
   return undefined;
 }
 
+/** UTF-8 bytes of what a model wrote, whatever the field. */
+function textBytes(delta: Delta): number {
+  if (isPlain(delta)) return Buffer.byteLength(delta.content);
+  const { content = "", reasoning_content: reasoning = "", refusal = "", tool_calls: calls = [] } = delta;
+  let bytes = Buffer.byteLength(content) + Buffer.byteLength(reasoning) + Buffer.byteLength(refusal);
+  for (const { function: called } of calls) {
+    bytes += Buffer.byteLength(called?.name ?? "") + Buffer.byteLength(called?.arguments ?? "");
+  }
+  return bytes;
+}
+
 function firstDelta(board: Board, job: Job, run: Run, nowMs: number): void {
-  run.record.first_delta_ms = nowMs;
+  run.record.first_delta_ms ??= nowMs;
   job.firstDeltaMs ??= nowMs;
   job.state = "running";
   job.displaceable = false;
@@ -126,7 +145,8 @@ function takeEnd(board: Board, job: Job, run: Run, node: Node, frame: EndFrame):
     const nowMs = board.clock.nowMs();
     job.finish = frame.finish;
     job.usage = metered(job, frame);
-    if (run.offer) board.registry.praise(run.offer, job.usage.completion_tokens, nowMs - (job.firstDeltaMs ?? nowMs));
+    if (run.offer)
+      board.registry.praise(run.offer, job.usage.completion_tokens, nowMs - (run.record.first_delta_ms ?? nowMs));
     run.settling = true;
     finish(board, job, "completed", null, () => acknowledge(node, frame.attempt));
     return;
@@ -139,16 +159,17 @@ function takeEnd(board: Board, job: Job, run: Run, node: Node, frame: EndFrame):
   attemptFailed(board, job, frame.outcome === "refused" ? "refused" : "failed", error);
 }
 
+/** What an attempt's prompt may cost beyond the bytes of the request: chat templates, images. */
+const PROMPT_SLACK_TOKENS = 4096;
+
 /** What is recorded as used: never more than can be true of the bytes that passed. */
-function metered(job: Job, frame: EndFrame): { prompt_tokens: number; completion_tokens: number } {
-  const claimed = frame.usage;
-  const mostOutput = Math.min(
-    job.maxTokens * job.choices,
-    Math.max(job.relayedBytes, frame.usage?.completion_tokens ?? 0),
-  );
+function metered({ bodyJson, maxTokens, choices, relayedBytes }: Job, { usage }: EndFrame): Usage {
+  const prompt = usage?.prompt_tokens ?? Math.ceil(bodyJson.length / 4);
+  const completion = usage?.completion_tokens ?? Math.ceil(relayedBytes / 4);
   return {
-    prompt_tokens: Math.min(claimed?.prompt_tokens ?? Math.ceil(job.bodyJson.length / 4), job.bodyJson.length + 4096),
-    completion_tokens: Math.min(claimed?.completion_tokens ?? Math.ceil(job.relayedBytes / 4), mostOutput),
+    prompt_tokens:
+      prompt <= bodyJson.length ? prompt : Math.min(prompt, Buffer.byteLength(bodyJson) + PROMPT_SLACK_TOKENS),
+    completion_tokens: Math.min(completion, maxTokens * choices, relayedBytes),
   };
 }
 
@@ -184,7 +205,7 @@ const lostError: JobError = {
  * go on, unless it can start over elsewhere now.
  */
 function nodeLost(board: Board, node: Node): void {
-  for (const [attempt, stopping] of board.stopping) if (stopping.node === node) board.stopping.delete(attempt);
+  for (const [attempt, stopping] of [...board.stopping]) if (stopping.node === node) endStopping(board, attempt);
   const returnByMs = board.clock.nowMs() + board.limits.resumeGraceMs;
   let any = false;
   for (const job of [...board.runs.values()]) {
@@ -207,18 +228,23 @@ function takeBack(board: Board, node: Node, kept: ReadyFrame["attempts"]): { att
   for (const [attempt, stopping] of board.stopping) if (stopping.node === node) board.stopping.delete(attempt);
   const offers = new Map(node.offers.map((offer) => [offer.model, offer]));
   const resume: { attempt: string; offset: number }[] = [];
+  const goesOn = new Set<string>();
   for (const { attempt } of kept) {
     const job = runOf(board, node, attempt);
-    if (!job?.run || job.run.settling) continue;
+    if (!job?.run || job.run.settling || goesOn.has(attempt)) continue;
     const { run } = job;
-    run.offer = offers.get(job.model) ?? run.offer;
+    const offer = offers.get(job.model) ?? run.offer;
+    // Taken up after a restart, and the node does not offer the model any more.
+    if (!offer) continue;
+    run.offer = offer;
+    run.accepted = true;
     run.returnByMs = null;
     run.owed = 0;
     run.lastProgressMs = board.clock.nowMs();
+    goesOn.add(attempt);
     resume.push({ attempt, offset: run.offset });
   }
   node.running = resume.length;
-  const goesOn = new Set(resume.map((entry) => entry.attempt));
   for (const job of [...board.runs.values()]) {
     const run = job.run;
     if (run?.pubkey !== node.pubkey || run.settling || goesOn.has(run.id)) continue;

@@ -78,6 +78,7 @@ export function dispatch(board: Board, job: Job, { candidate: offer, why }: Choi
     dispatchedMs: nowMs,
     lastProgressMs: nowMs,
     owed: 0,
+    taken: 0,
     blocked: 0,
     blockedSinceMs: 0,
     returnByMs: null,

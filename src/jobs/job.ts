@@ -61,6 +61,8 @@ export type Run = {
   lastProgressMs: number;
   /** Cost of deltas taken but not yet granted again. */
   owed: number;
+  /** Cost of all deltas taken. */
+  taken: number;
   /** Pieces the reader has not taken yet, and since when it is behind. */
   blocked: number;
   blockedSinceMs: number;

@@ -178,6 +178,7 @@ function awaitNode(board: Board, job: Job, record: AttemptRecord): void {
     dispatchedMs: nowMs,
     lastProgressMs: nowMs,
     owed: 0,
+    taken: 0,
     blocked: 0,
     blockedSinceMs: 0,
     returnByMs: nowMs + board.limits.resumeGraceMs,
