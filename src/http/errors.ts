@@ -20,6 +20,7 @@ const KINDS = {
   method_not_allowed: invalid(405),
   content_gone: invalid(410),
   job_ended: invalid(409),
+  stream_restarted: invalid(409),
   idempotency_key_reused: invalid(422),
   // Who asks.
   api_key_missing: { status: 401, type: "authentication_error" },

@@ -173,6 +173,9 @@ const DONE = "data: [DONE]\n\n";
 const errorEvent = (error: JobError): string =>
   `data: ${JSON.stringify(openAiError(error.code satisfies ErrorCode, error.message))}\n\n`;
 
+/** Text of two attempts in one reader's hands would be wrong without anybody noticing. */
+const RESTARTED = `data: ${JSON.stringify(openAiError("stream_restarted", "the job lost its node and started over; read its stream again from the start, without Last-Event-ID"))}\n\n`;
+
 async function* liveEvents(
   output: OutputLog,
   after: ReturnType<typeof piecePosition>,
@@ -188,6 +191,10 @@ async function* liveEvents(
       if (pieces === "silence") {
         yield ": keep-alive\n\n";
         continue;
+      }
+      if (pieces === "restarted") {
+        yield RESTARTED;
+        return;
       }
       if (pieces === null) break;
       yield pieces.map((piece) => pieceEvent(piece.attempt, piece.offset, piece.text)).join("");
@@ -214,6 +221,11 @@ async function* storedEvents(
   after: ReturnType<typeof piecePosition>,
   error: JobError | null,
 ): AsyncGenerator<string> {
+  const [first] = stored.pieces;
+  if (after && first && first[0] > after.attempt) {
+    yield RESTARTED;
+    return;
+  }
   for (const [attempt, offset, text] of stored.pieces) {
     const seen = after && (attempt < after.attempt || (attempt === after.attempt && offset <= after.offset));
     if (!seen) yield pieceEvent(attempt, offset, text);

@@ -14,8 +14,11 @@ export type StoredOutput = {
 };
 
 export type LogReader = {
-  /** The next pieces in order, or null after the last. Waits when there is nothing yet. */
-  next(): Promise<Piece[] | null>;
+  /**
+   * The next pieces in order, or null after the last. Waits when there is nothing yet. `restarted`: the job started over
+   * since this reader's position, so that what it has and what comes do not belong together.
+   */
+  next(): Promise<Piece[] | "restarted" | null>;
   close(): void;
 };
 
@@ -87,6 +90,7 @@ export function outputLog(): OutputLog {
             const from = position;
             const found = from === null ? pieces : pieces.filter((piece) => isAfter(piece, from));
             const last = found.at(-1);
+            if (from !== null && last && last.attempt > from.attempt) return "restarted";
             if (last) {
               position = { attempt: last.attempt, offset: last.offset };
               shown = true;
