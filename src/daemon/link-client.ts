@@ -84,7 +84,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
   let stopping = false;
   let retryMs = FIRST_RETRY_MS;
   let cancelRetry = () => {};
-  let cancelOrphans = () => {};
+  let cancelOrphans: (() => void) | null = null;
   let idle: (() => void) | null = null;
 
   const flush = () => {
@@ -131,11 +131,13 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
   };
   /** Says of what takes its time that it was taken on. */
   const cancelAccepting = clock.every(ACCEPT_AFTER_MS / 2, () => {
+    // In the middle of a handshake nothing else may be said.
+    if (!link?.ready) return;
     const beforeMs = clock.nowMs() - ACCEPT_AFTER_MS / 2;
     for (const attempt of attempts.values()) {
       if (attempt.accepted || attempt.end || attempt.takenMs > beforeMs) continue;
       attempt.accepted = true;
-      if (attempt.sent === 0) link?.out.push(`{"type":"accepted","attempt":"${attempt.id}"}`);
+      if (attempt.sent === 0) link.out.push(`{"type":"accepted","attempt":"${attempt.id}"}`);
     }
   });
   const obey = (frame: CoordinatorFrame): string | undefined => {
@@ -161,10 +163,14 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     attempt.room = null;
     attempt.deltas.length = attempt.sent;
     attempt.backlog = 0;
+    // An end that waited for credit has nothing before it any more.
+    changed(attempt);
   };
 
   const admitted = (frame: AdmittedFrame) => {
-    cancelOrphans();
+    admittedMs = clock.nowMs();
+    cancelOrphans?.();
+    cancelOrphans = null;
     if (frame.status === "approved") deps.onStatus?.("approved", deps.coordinator.label);
     else deps.onStatus?.("pending", "an admin of the coordinator has to approve this node");
     const resumed = new Map(frame.resume.map((entry) => [entry.attempt, entry.offset]));
@@ -179,11 +185,14 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     wasAdmitted = frame.status === "approved";
   };
   let wasAdmitted = false;
+  /** When the present link was let in; null before. */
+  let admittedMs: number | null = null;
 
   const dial = () => {
-    const openedMs = clock.nowMs();
+    admittedMs = null;
     const opened = openLink(deps, {
       joinToken: wasAdmitted ? undefined : deps.joinToken,
+      status: () => (stopping ? "draining" : "available"),
       kept: () => [...attempts.values()].map(({ id, deltas }) => ({ attempt: id, offset: deltas.length })),
       admitted,
       obey,
@@ -191,13 +200,14 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
         if (link === opened) link = null;
         deps.onStatus?.("offline", reason);
         if (stopping) return;
-        if (clock.nowMs() - openedMs > STABLE_MS) retryMs = FIRST_RETRY_MS;
+        if (admittedMs !== null && clock.nowMs() - admittedMs > STABLE_MS) retryMs = FIRST_RETRY_MS;
         const waitMs = Math.round(retryMs * (0.5 + deps.random()));
         log.warn("link lost; dialling again", { coordinator: deps.coordinator.label, code, reason, wait_ms: waitMs });
         retryMs = Math.min(LAST_RETRY_MS, retryMs * 2);
         cancelRetry = clock.after(waitMs, dial);
-        cancelOrphans();
-        cancelOrphans = clock.after(ORPHAN_MS, () => {
+        // Counted from when the coordinator was last there, however often it is dialled in vain.
+        cancelOrphans ??= clock.after(ORPHAN_MS, () => {
+          cancelOrphans = null;
           for (const attempt of [...attempts.values()]) forget(attempt);
         });
       },
@@ -214,8 +224,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     async stop(limitMs) {
       stopping = true;
       cancelRetry();
-      cancelAccepting();
-      link?.heartbeat("draining");
+      link?.heartbeat();
       if (attempts.size > 0 && link?.ready) {
         const { promise, resolve } = Promise.withResolvers<void>();
         idle = resolve;
@@ -223,7 +232,8 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
         await promise;
         cancelLimit();
       }
-      cancelOrphans();
+      cancelAccepting();
+      cancelOrphans?.();
       for (const attempt of [...attempts.values()]) forget(attempt);
       link?.transport.close(CLOSE_NORMAL, "node stops");
     },
@@ -235,10 +245,11 @@ type OpenLink = {
   readonly out: Outbox;
   /** Past the handshake. */
   readonly ready: boolean;
-  heartbeat(status?: HeartbeatFrame["status"]): void;
+  heartbeat(): void;
 };
 type LinkEvents = {
   joinToken: string | undefined;
+  status: () => HeartbeatFrame["status"];
   kept: () => { attempt: string; offset: number }[];
   admitted(frame: AdmittedFrame): void;
   obey(frame: CoordinatorFrame): string | undefined;
@@ -255,6 +266,7 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
 
   const events: TransportEvents = {
     message(text) {
+      if (step === "closed") return;
       lastHeardMs = clock.nowMs();
       const frames = parseCoordinatorMessage(text);
       if (!frames.ok) return hangUp(frames.error);
@@ -275,6 +287,8 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
   const hangUp = (reason: string) => {
     refusedBecause = reason;
     transport.close(CLOSE_PROTOCOL, reason.slice(0, 120));
+    // A peer that is out of reach would never answer the close: this end does not wait for it.
+    events.closed(CLOSE_PROTOCOL, reason);
   };
   const take = (frame: CoordinatorFrame): string | undefined => {
     if (frame.type === "error") {
@@ -315,11 +329,11 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
     });
     return undefined;
   };
-  const heartbeat = (status: HeartbeatFrame["status"] = "available") => {
+  const heartbeat = () => {
     if (step !== "open") return;
     const serves = deps.serving.now();
     const json = JSON.stringify(serves);
-    say({ type: "heartbeat", status, running: deps.slots.taken, ...(json === told ? {} : { serves }) });
+    say({ type: "heartbeat", status: on.status(), running: deps.slots.taken, ...(json === told ? {} : { serves }) });
     told = json;
   };
 
