@@ -165,7 +165,10 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
       );
       return leased.length === 1;
     },
-    end: (job, state) => db.writer.transact((tx) => storeEnd(deps, tx, job, state)),
+    end(job, state) {
+      noted.delete(job);
+      return db.writer.transact((tx) => storeEnd(deps, tx, job, state));
+    },
     flush() {
       writing = writing.then(write);
       return writing;

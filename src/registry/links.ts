@@ -107,13 +107,14 @@ function acceptLink(
   connect: (events: TransportEvents) => Transport,
 ): void {
   const { clock, log, registry, listener, coordinator } = deps;
-  let step: "hello" | "ready" | "admitting" | "pending" | "open" | "closed" = "hello";
+  let step: "hello" | "ready" | "admitting" | "pending" | "open" | "refused" | "closed" = "hello";
   let handshake: Handshake | undefined;
   const self: Open = { node: null, close: (code, reason) => transport.close(code, reason) };
 
   const events: TransportEvents = {
     message(text) {
-      if (step === "closed") return;
+      // What was under way when the link was refused is not heard.
+      if (step === "closed" || step === "refused") return;
       const frames = parseNodeMessage(text);
       if (!frames.ok) return refuse("bad_frame", frames.error);
       for (const frame of frames.value) {
@@ -158,7 +159,8 @@ function acceptLink(
   };
   const say = (frame: CoordinatorFrame) => channel.send(JSON.stringify(frame));
   const refuse = (code: string, message: string) => {
-    if (step === "closed") return;
+    if (step === "closed" || step === "refused") return;
+    step = "refused";
     log.warn("link refused", { node: pubkey, address, code, message });
     say({ type: "error", code, message });
     out.flush();
@@ -234,7 +236,10 @@ function acceptLink(
       step = "open";
       const node = registry.attach(pubkey, channel, ready);
       self.node = node;
+      // Attempts that are lost are given out again at once, but nothing may go out here ahead of `admitted`.
+      node.accepting = false;
       say({ type: "admitted", status: "approved", resume: listener.ready(node, ready.attempts) });
+      node.accepting = true;
       log.info("node joined", {
         node: pubkey,
         name: node.name,
