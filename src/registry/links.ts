@@ -109,7 +109,14 @@ function acceptLink(
   const { clock, log, registry, listener, coordinator } = deps;
   let step: "hello" | "ready" | "admitting" | "pending" | "open" | "refused" | "closed" = "hello";
   let handshake: Handshake | undefined;
-  const self: Open = { node: null, close: (code, reason) => transport.close(code, reason) };
+  const self: Open = {
+    node: null,
+    close(code, reason) {
+      // What was said in this turn, a cancellation say, is heard before the link is gone.
+      out.flush();
+      transport.close(code, reason);
+    },
+  };
 
   const events: TransportEvents = {
     message(text) {
