@@ -49,7 +49,6 @@ export type CompareOptions = {
   shapes: Shape[];
   rounds: number;
   seconds: number;
-  starts: number;
   /** Wait before memory is read, so that start-up work is over. */
   settleMs: number;
   /** How often one measurement may be taken until no other program was busy meanwhile. */
@@ -94,17 +93,17 @@ export async function compare(bench: Bench, options: CompareOptions): Promise<Co
   };
   const running: Running[] = [];
   for (const [name, entry] of Object.entries(options.entries)) {
-    const started = await startTarget(bench, options, name, entry);
-    if (typeof started === "string") {
-      comparison.skipped[name] = started;
-      console.error(`${name}: left out: ${started}`);
+    const made = await makeTarget(bench, options.executable, name, entry);
+    const one = typeof made === "string" ? made : await introduce(bench, options, name, entry.note, made);
+    if (typeof one === "string") {
+      comparison.skipped[name] = one;
+      console.error(`${name}: left out: ${one}`);
       continue;
     }
-    running.push(started);
-    comparison.targets[name] = started.result;
+    running.push(one);
+    comparison.targets[name] = one.result;
   }
-  await Bun.sleep(options.settleMs);
-  for (const { pid, result } of running) if (pid) result.idle = memoryOf(pid);
+  for (const one of running) await launch(bench, one);
   for (let round = options.warmUp ? 0 : 1; round <= options.rounds; round++) {
     console.error(round === 0 ? "warming up" : `round ${round} of ${options.rounds}`);
     for (const shape of options.shapes) {
@@ -151,33 +150,40 @@ export async function makeTarget(
   }
 }
 
-async function startTarget(
+/** Starts a target and waits for its first right answer; the reason where none comes. */
+async function launch(bench: Bench, one: Running): Promise<string | null> {
+  const { target, result } = one;
+  if (!target.command) return null;
+  const startedAt = performance.now();
+  one.pid = bench.children.start([...bench.onTarget, ...target.command], { env: target.env ?? {} });
+  if (!(await until(() => answers(target.health)))) return `never healthy; logs in ${bench.directory}`;
+  const healthyMs = performance.now() - startedAt;
+  if (!(await until(() => chats(target)))) return `no right answer; logs in ${bench.directory}`;
+  result.healthyMs.push(healthyMs);
+  result.firstAnswerMs.push(performance.now() - startedAt);
+  return null;
+}
+
+/**
+ * Runs a target once while no other target runs, and reads its idle memory: PSS shares out what two targets have mapped
+ * both, an executable for one. The reason where it does not work.
+ */
+async function introduce(
   bench: Bench,
   options: CompareOptions,
   name: string,
-  entry: TargetEntry,
+  note: string,
+  target: Target,
 ): Promise<Running | string> {
-  const target = await makeTarget(bench, options.executable, name, entry);
-  if (typeof target === "string") return target;
-  const result: TargetResult = {
-    note: entry.note,
-    healthyMs: [],
-    firstAnswerMs: [],
-    idle: null,
-    end: null,
-    shapes: {},
-  };
-  if (!target.command) return { name, target, pid: null, result };
-  for (let start = 1; ; start++) {
-    const startedAt = performance.now();
-    const pid = bench.children.start([...bench.onTarget, ...target.command], { env: target.env ?? {} });
-    if (!(await until(() => answers(target.health)))) return `never healthy; logs in ${bench.directory}`;
-    result.healthyMs.push(performance.now() - startedAt);
-    if (!(await until(() => chats(target)))) return `no right answer; logs in ${bench.directory}`;
-    result.firstAnswerMs.push(performance.now() - startedAt);
-    if (start >= options.starts) return { name, target, pid, result };
-    await bench.children.stop(pid);
-  }
+  const result: TargetResult = { note, healthyMs: [], firstAnswerMs: [], idle: null, end: null, shapes: {} };
+  const one: Running = { name, target, pid: null, result };
+  const problem = await launch(bench, one);
+  if (problem !== null) return problem;
+  if (one.pid === null) return one;
+  await Bun.sleep(options.settleMs);
+  result.idle = memoryOf(one.pid);
+  await bench.children.stop(one.pid);
+  return one;
 }
 
 async function load(bench: Bench, target: Target, shape: Shape, seconds: number) {

@@ -94,7 +94,6 @@ async function smoke(bench: Bench, entries: Record<string, TargetEntry>, shapes:
     shapes: short,
     rounds: 1,
     seconds: 0.4,
-    starts: 1,
     tries: 1,
     settleMs: 0,
     warmUp: false,
@@ -113,7 +112,7 @@ async function smoke(bench: Bench, entries: Record<string, TargetEntry>, shapes:
 async function full(bench: Bench, entries: Record<string, TargetEntry>, shapes: Shape[], executable: string) {
   const rounds = Number(flags.rounds ?? "3");
   const seconds = Number(flags.seconds ?? "1");
-  const options = { entries, shapes, rounds, seconds, starts: 1, tries: 3, settleMs: 3000, warmUp: true, executable };
+  const options = { entries, shapes, rounds, seconds, tries: 3, settleMs: 3000, warmUp: true, executable };
   const comparison = await compare(bench, options);
   await bench.children.stopAll();
   const quiet = await openBench(bench.directory);
