@@ -104,9 +104,20 @@ async function lease(board: Board, job: Job, offer: Offer): Promise<void> {
     else forget(board, job);
   } catch (error) {
     board.log.error("a job could not be leased; it waits", { job: job.id, err: error });
-    if (job.run === run)
-      retry(board, job, "refused", { code: "storage_failed", message: "the database cannot be written" });
+    if (job.run === run) waitForStorage(board, job);
   }
+}
+
+/** Wait before a job whose lease could not be stored is given out again. */
+const LEASE_RETRY_MS = 1_000;
+
+/** The node has not heard of the job: this counts as no attempt, only its number is used up. */
+function waitForStorage(board: Board, job: Job): void {
+  endRun(board, job, "refused", null);
+  job.attempts.pop();
+  job.state = "queued";
+  queueOf(board, job.model).putBack(job);
+  board.clock.after(LEASE_RETRY_MS, () => pump(board, job.model));
 }
 
 /** Another coordinator has it. */
@@ -136,11 +147,13 @@ export function retry(
   error: JobError,
 ): void {
   endRun(board, job, outcome, error);
-  if (job.attempt >= board.limits.maxAttempts) return finish(board, job, "failed", error);
+  if (job.attempts.length >= board.limits.maxAttempts) return finish(board, job, "failed", error);
   if (job.state === "running") job.output.restart();
   job.state = "queued";
   const choice = pick(board, job);
   if (choice) return dispatch(board, job, choice);
+  // The queue's time-out is for waiting, not for what came before.
+  job.queuedMs = board.clock.nowMs();
   queueOf(board, job.model).putBack(job);
   board.records.touch(job);
 }

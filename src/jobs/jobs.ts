@@ -8,7 +8,7 @@ import type { LinkListener } from "../registry/links.ts";
 import type { Registry } from "../registry/registry.ts";
 import { linkListener } from "./attempts.ts";
 import { type Board, type JobLimits, queueOf } from "./board.ts";
-import { dispatch, pick, pumpNode } from "./dispatch.ts";
+import { dispatch, pick, pump, pumpNode } from "./dispatch.ts";
 import { type AttemptRecord, type Job, type JobError, type JobSpec, newJob, type Output } from "./job.ts";
 import type { JobRecords, NewAsyncJob } from "./records.ts";
 import type { JobRow } from "./schema.ts";
@@ -143,9 +143,9 @@ export function createJobs(deps: JobsDeps) {
 
 /** Starts the job, or queues it; the error is the job's own refusal. Somebody else's goes to its own output. */
 function enter(board: Board, job: Job): (SubmitError & JobError) | undefined {
-  const queue = board.queues.get(job.model);
-  const choice = queue && queue.length > 0 ? undefined : pick(board, job);
-  if (choice) {
+  const waiting = (board.queues.get(job.model)?.length ?? 0) > 0;
+  const choice = pick(board, job);
+  if (choice && !waiting) {
     board.live.set(job.id, job);
     dispatch(board, job, choice);
     return undefined;
@@ -156,6 +156,8 @@ function enter(board: Board, job: Job): (SubmitError & JobError) | undefined {
   board.live.set(job.id, job);
   if (displaced) finish(board, displaced, "failed", error);
   board.records.touch(job);
+  // There is room that those before it cannot use (too small a context, say): it is given out by fair shares.
+  if (choice) pump(board, job.model);
   return undefined;
 }
 
