@@ -32,7 +32,7 @@ export function authenticateClient(
 ): Result<Caller, Response> | Promise<Result<Caller & { body?: string }, Response>> {
   const header = request.headers.get("authorization");
   if (header !== null) {
-    const token = header.startsWith("Bearer ") ? header.slice(7).trim() : "";
+    const token = /^bearer /i.test(header) ? header.slice(7).trim() : "";
     const holder = deps.ring.find(token);
     if (holder) return ok({ accountId: holder.accountId, keyId: holder.keyId, fairKey: holder.keyId });
     if (deps.requireApiKey || token.startsWith("inf_")) {

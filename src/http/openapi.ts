@@ -9,6 +9,9 @@ const SECURITY: Record<Tier, object[]> = {
   local: [{ signature: [] }],
 };
 
+/** `:name`, and the `*` of model names, which may hold slashes. */
+const PARAMETER = /:(\w+)|\*/g;
+
 const ERROR = {
   type: "object",
   properties: {
@@ -29,7 +32,7 @@ export function openApi(routes: readonly HttpRoute[], version: string): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const route of routes) {
     if (route.tier === "local") continue;
-    const path = route.path.replaceAll(/:(\w+)/g, "{$1}");
+    const path = route.path.replaceAll(PARAMETER, (_, name?: string) => `{${name ?? "model"}}`);
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
   }
   return {
@@ -52,7 +55,7 @@ export function openApi(routes: readonly HttpRoute[], version: string): object {
 }
 
 function operation(route: HttpRoute): object {
-  const parameters = [...route.path.matchAll(/:(\w+)/g)].map(([, name]) => ({
+  const parameters = [...route.path.matchAll(PARAMETER)].map(([, name = "model"]) => ({
     name,
     in: "path",
     required: true,

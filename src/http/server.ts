@@ -118,10 +118,18 @@ function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
 
 function notFound({ routes }: ServerDeps, request: Request): Response {
   const path = pathOf(request.url);
-  const methods = routes.filter((route) => route.path === path).map((route) => route.method);
+  const methods = routes.filter((route) => fits(route.path, path)).map((route) => route.method);
   if (methods.length === 0) return errorResponse("route_not_found", `there is nothing at ${path.slice(0, 200)}`);
   const allow = methods.join(", ");
   return errorResponse("method_not_allowed", `${path} takes ${allow}`, { headers: { allow } });
+}
+
+/** Whether `path` is one of `pattern`: `:name` stands for one segment, a last `*` for all that follows. */
+function fits(pattern: string, path: string): boolean {
+  const wanted = pattern.split("/");
+  const given = path.split("/");
+  if (wanted.at(-1) === "*" ? given.length < wanted.length : given.length !== wanted.length) return false;
+  return wanted.every((segment, i) => segment === "*" || segment.startsWith(":") || segment === given[i]);
 }
 
 function callOf(request: Request, params: Record<string, string>, server: Server<LinkSocket>): Call {
