@@ -10,14 +10,25 @@ export type HostRule = {
   publicUrl: string | null;
 };
 
+/** Spellings of good Host headers that are remembered. */
+const MAX_KEPT = 64;
+
 /** The test for one configuration. Ports, case and one trailing dot do not matter; a missing Host is refused. */
 export function hostRule({ allowedHosts, publicUrl }: HostRule): (hostHeader: string | null) => boolean {
   const names = new Set<string>();
   for (const host of allowedHosts) addName(names, `http://${host}`);
   if (publicUrl !== null) addName(names, publicUrl);
-  return (hostHeader) => {
+  const judge = (hostHeader: string | null): boolean => {
     const host = hostOf(hostHeader);
     return host !== null && (host === "localhost" || isAddress(host) || names.has(host));
+  };
+  // A server hears the same few spellings of its own name all day; strangers' spellings are not kept.
+  const fine = new Set<string>();
+  return (hostHeader) => {
+    if (hostHeader !== null && fine.has(hostHeader)) return true;
+    const allowed = judge(hostHeader);
+    if (allowed && hostHeader !== null && fine.size < MAX_KEPT) fine.add(hostHeader);
+    return allowed;
   };
 }
 

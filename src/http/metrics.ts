@@ -29,13 +29,28 @@ export function metrics(sources: () => MetricSources): Metrics {
     labelNames: ["kind", "state"] as const,
     registers,
   });
-  const tokens = new Counter({
+  const tokens = { input: 0, output: 0 };
+  new Counter({
     name: "infernet_tokens_total",
     help: "Tokens of completed jobs, by direction.",
     labelNames: ["direction"] as const,
     registers,
+    collect() {
+      this.reset();
+      this.inc({ direction: "input" }, tokens.input);
+      this.inc({ direction: "output" }, tokens.output);
+    },
   });
-  const attempts = new Counter({ name: "infernet_attempts_total", help: "Attempts made.", registers });
+  let attemptsMade = 0;
+  new Counter({
+    name: "infernet_attempts_total",
+    help: "Attempts made.",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(attemptsMade);
+    },
+  });
   const firstDelta = new Histogram({
     name: "infernet_time_to_first_token_seconds",
     help: "From the request to the first piece of its answer.",
@@ -92,12 +107,12 @@ export function metrics(sources: () => MetricSources): Metrics {
         countOf.set(key, count);
       }
       count();
-      attempts.inc(job.attempts.length);
+      attemptsMade += job.attempts.length;
       if (job.firstDeltaMs !== null) firstDelta.observe((job.firstDeltaMs - job.createdMs) / 1000);
       if (job.endedMs !== null) duration.observe((job.endedMs - job.createdMs) / 1000);
       if (job.state !== "completed" || !job.usage) return;
-      tokens.inc({ direction: "input" }, job.usage.prompt_tokens);
-      tokens.inc({ direction: "output" }, job.usage.completion_tokens);
+      tokens.input += job.usage.prompt_tokens;
+      tokens.output += job.usage.completion_tokens;
     },
     render: () => (prom as PromRegistry).metrics(),
     contentType: (prom as PromRegistry).contentType,

@@ -21,8 +21,8 @@ type Part = {
   content: string[];
   reasoning: string[];
   refusal: string[];
-  tools: Map<number, { id: string; name: string; arguments: string[] }>;
-  logprobs: Map<string, unknown[]>;
+  tools: Map<number, { id: string; name: string; arguments: string[] }> | null;
+  logprobs: Map<string, unknown[]> | null;
 };
 
 export type Answer = {
@@ -33,13 +33,13 @@ export type Answer = {
 };
 
 export function answer(): Answer {
-  const parts = new Map<number, Part>();
+  /** By choice index; most answers have one. */
+  let parts: (Part | undefined)[] = [];
   const partOf = (index: number): Part => {
-    let part = parts.get(index);
-    if (!part) {
-      part = { content: [], reasoning: [], refusal: [], tools: new Map(), logprobs: new Map() };
-      parts.set(index, part);
-    }
+    const known = parts[index];
+    if (known) return known;
+    const part: Part = { content: [], reasoning: [], refusal: [], tools: null, logprobs: null };
+    parts[index] = part;
     return part;
   };
   return {
@@ -48,13 +48,14 @@ export function answer(): Answer {
     },
     choices(finish) {
       for (const end of finish) partOf(end.index);
-      if (parts.size === 0) partOf(0);
-      const reasons = new Map(finish.map((end) => [end.index, end.reason]));
-      return [...parts]
-        .sort(([a], [b]) => a - b)
-        .map(([index, part]) => choice(index, part, reasons.get(index) ?? "stop"));
+      if (parts.length === 0) partOf(0);
+      return parts.flatMap((part, index) =>
+        part ? choice(index, part, finish.find((end) => end.index === index)?.reason ?? "stop") : [],
+      );
     },
-    clear: () => parts.clear(),
+    clear() {
+      parts = [];
+    },
   };
 }
 
@@ -63,6 +64,7 @@ function addTo(part: Part, delta: Delta): void {
   if (delta.reasoning_content !== undefined) part.reasoning.push(delta.reasoning_content);
   if (delta.refusal !== undefined) part.refusal.push(delta.refusal);
   for (const call of delta.tool_calls ?? []) {
+    part.tools ??= new Map();
     const tool = part.tools.get(call.index) ?? { id: "", name: "", arguments: [] };
     part.tools.set(call.index, tool);
     tool.id ||= call.id ?? "";
@@ -72,13 +74,14 @@ function addTo(part: Part, delta: Delta): void {
   // OpenAI's logprobs object holds lists ("content", "refusal"), one entry a token: they are strung together.
   if (typeof delta.logprobs === "object" && delta.logprobs !== null) {
     for (const [key, list] of Object.entries(delta.logprobs)) {
+      part.logprobs ??= new Map();
       if (Array.isArray(list)) part.logprobs.set(key, (part.logprobs.get(key) ?? []).concat(list));
     }
   }
 }
 
 function choice(index: number, part: Part, reason: FinishReason): Choice {
-  const tools = [...part.tools]
+  const tools = [...(part.tools ?? [])]
     .sort(([a], [b]) => a - b)
     .map(
       ([, tool]): ToolCall => ({
@@ -98,7 +101,7 @@ function choice(index: number, part: Part, reason: FinishReason): Choice {
       ...(reasoning ? { reasoning_content: reasoning } : {}),
       ...(tools.length > 0 ? { tool_calls: tools } : {}),
     },
-    logprobs: part.logprobs.size > 0 ? Object.fromEntries(part.logprobs) : null,
+    logprobs: part.logprobs && part.logprobs.size > 0 ? Object.fromEntries(part.logprobs) : null,
     finish_reason: reason,
   };
 }

@@ -107,7 +107,7 @@ function firstDelta(board: Board, job: Job, run: Run, nowMs: number): void {
   job.firstDeltaMs ??= nowMs;
   job.state = "running";
   job.displaceable = false;
-  job.started.resolve();
+  job.onStarted?.();
   board.records.touch(job);
 }
 

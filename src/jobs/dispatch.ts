@@ -124,7 +124,7 @@ function waitForStorage(board: Board, job: Job): void {
 function forget(board: Board, job: Job): void {
   endRun(board, job, "cancelled", null);
   board.live.delete(job.id);
-  job.over.resolve();
+  job.onOver?.();
 }
 
 function send(job: Job, offer: Offer): void {

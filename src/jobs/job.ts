@@ -128,10 +128,10 @@ export type Job = JobSpec &
     usage: Usage | null;
     /** UTF-8 bytes of answer relayed in the current attempt: the bound on what a node may claim. */
     relayedBytes: number;
-    /** Resolved at the first delta or the end, whichever is first. */
-    readonly started: PromiseWithResolvers<void>;
-    /** Resolves at the end, once it is stored where it must be. */
-    readonly over: PromiseWithResolvers<void>;
+    /** Called at the first delta or the end, whichever is first; set by whoever waits for it. */
+    onStarted: (() => void) | null;
+    /** Called at the end, once it is stored where it must be; set by whoever waits for it. */
+    onOver: (() => void) | null;
   };
 
 export function newJob(id: JobId, spec: JobSpec, output: Output, nowMs: number): Job {
@@ -153,7 +153,7 @@ export function newJob(id: JobId, spec: JobSpec, output: Output, nowMs: number):
     finish: [],
     usage: null,
     relayedBytes: 0,
-    started: Promise.withResolvers(),
-    over: Promise.withResolvers(),
+    onStarted: null,
+    onOver: null,
   };
 }

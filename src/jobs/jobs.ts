@@ -13,6 +13,7 @@ import { type AttemptRecord, type Job, type JobError, type JobSpec, newJob, type
 import type { JobRecords, NewAsyncJob } from "./records.ts";
 import type { JobRow } from "./schema.ts";
 import { endRun, finish } from "./settle.ts";
+import { isEnd } from "./states.ts";
 import { TICK_MS, tick } from "./timeouts.ts";
 
 export type JobsDeps = {
@@ -75,12 +76,19 @@ export function createJobs(deps: JobsDeps) {
       /** Called with the id before anything can happen to the job. */
       stored: (id: JobId) => void,
     ): Promise<Result<Job, SubmitError | { code: "idempotency_key_used"; row: JobRow }>> {
-      const refused = refusal(board, spec);
-      if (refused) return err(refused);
-      const queue = board.queues.get(spec.model);
-      if (queue && queue.length >= board.limits.queueLimit) return err(queueFull(board, spec.model));
+      const waiting = board.queues.get(spec.model)?.length ?? 0;
+      const refused =
+        refusal(board, spec) ?? (waiting >= board.limits.queueLimit ? queueFull(board, spec.model) : undefined);
+      if (refused) {
+        // A request that was taken on before is answered as before, however things stand now.
+        const key = extra.idempotencyKey;
+        const row = key === null ? undefined : await board.records.withKey(spec.accountId, key);
+        return err(row ? { code: "idempotency_key_used", row } : refused);
+      }
       const job = newJob(board.newId(), spec, output, board.clock.nowMs());
-      const created = await board.records.create(job, extra);
+      const created = await store(board, job, extra);
+      if (created === "storage_failed")
+        return err({ code: created, message: "the job cannot be stored now; try again" });
       if (!created.ok) return err({ code: "idempotency_key_used", row: created.error });
       stored(job.id);
       const full = enter(board, job);
@@ -113,8 +121,15 @@ export function createJobs(deps: JobsDeps) {
 
     /** Resolves when the cancellation is stored, or when the job had ended already. */
     async cancelAndWait(job: Job, error: JobError): Promise<void> {
-      finish(board, job, "cancelled", error);
-      await job.over.promise;
+      await new Promise<void>((resolve) => {
+        const earlier = job.onOver;
+        job.onOver = () => {
+          earlier?.();
+          resolve();
+        };
+        if (isEnd(job.state)) resolve();
+        else finish(board, job, "cancelled", error);
+      });
     },
 
     /** Takes no more jobs; resolves when those there are have ended, or after `limitMs`, when the rest is cancelled. */
@@ -139,6 +154,15 @@ export function createJobs(deps: JobsDeps) {
       stopTicking();
     },
   };
+}
+
+async function store(board: Board, job: Job, extra: NewAsyncJob): Promise<Result<void, JobRow> | "storage_failed"> {
+  try {
+    return await board.records.create(job, extra);
+  } catch (error) {
+    board.log.error("a job could not be stored", { err: error });
+    return "storage_failed";
+  }
 }
 
 /** Starts the job, or queues it; the error is the job's own refusal. Somebody else's goes to its own output. */

@@ -1,6 +1,6 @@
 // Records: what is kept of jobs in the database. Chats are written behind, in groups and once where they are short;
 // asynchronous jobs are created and ended durably, and leased by a conditional write.
-import { and, desc, eq, inArray, lt } from "drizzle-orm";
+import { and, desc, eq, inArray, lt, notInArray, or } from "drizzle-orm";
 import type { Drizzle, SqlValue } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -23,6 +23,8 @@ export type JobRecords = {
   touch(job: Job): void;
   /** Stores an asynchronous job and its request, durably. With a used idempotency key: the job that has it. */
   create(job: Job, extra: NewAsyncJob): Promise<Result<void, JobRow>>;
+  /** The job of the last 24 h that has this idempotency key. */
+  withKey(accountId: string, idempotencyKey: string): Promise<JobRow | undefined>;
   /** Claims a queued job for this attempt. False: somebody else has it, or it has ended. */
   lease(job: Job): Promise<boolean>;
   /** Stores the end of an asynchronous job with its answer, durably. False: it had ended already. */
@@ -41,7 +43,11 @@ export type RecordsDeps = {
   retainContentMs: number;
 };
 
-const WRITE_BEHIND_MS = 100;
+const WRITE_BEHIND_MS = 25;
+/** Rows written in one go; the event loop turns between two. */
+const ROWS_AT_ONCE = 64;
+/** After a fault of the database. */
+const RETRY_MS = 1_000;
 /** Chats whose record could not be written yet; beyond, the oldest are given up, and said so. */
 const MAX_NOTED = 20_000;
 /** Content stays at least this long after the end, whatever the configuration says. */
@@ -112,24 +118,28 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
   const write = async (): Promise<void> => {
     timer?.();
     timer = null;
-    if (noted.size === 0) return;
-    const group = noted;
+    const group = [...noted];
     noted = new Set();
+    let written = 0;
     try {
-      await db.writer.batch(UPSERT, [...group].map(rowOf), { durable: false });
+      for (; written < group.length; written += ROWS_AT_ONCE) {
+        if (written > 0) await new Promise<void>((resolve) => void setImmediate(resolve));
+        await db.writer.batch(UPSERT, group.slice(written, written + ROWS_AT_ONCE).map(rowOf), { durable: false });
+      }
     } catch (error) {
+      const left = new Set([...group.slice(written), ...noted]);
+      const lost = Math.max(0, left.size - MAX_NOTED);
       log.error("records of chats could not be written; they are kept in memory for now", {
         err: error,
-        records: group.size,
+        records: left.size - lost,
+        given_up: lost,
       });
-      for (const job of noted) group.add(job);
-      noted = new Set([...group].slice(-MAX_NOTED));
-      if (group.size > MAX_NOTED) log.error("records of chats were given up", { records: group.size - MAX_NOTED });
-      schedule();
+      noted = new Set([...left].slice(lost));
+      schedule(RETRY_MS);
     }
   };
-  const schedule = () => {
-    timer ??= clock.after(WRITE_BEHIND_MS, () => {
+  const schedule = (delayMs: number) => {
+    timer ??= clock.after(delayMs, () => {
       writing = writing.then(write);
     });
   };
@@ -137,9 +147,13 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
   return {
     touch(job) {
       noted.add(job);
-      schedule();
+      schedule(WRITE_BEHIND_MS);
     },
     create: (job, extra) => create(deps, job, extra),
+    async withKey(accountId, idempotencyKey) {
+      const [same] = await db.read.select().from(jobs).where(hasKey(accountId, idempotencyKey));
+      return same && isRemembered(same, clock) ? same : undefined;
+    },
     async lease(job) {
       // As it is now: when the write has its turn, the job may be at its next attempt, which has a lease of its own.
       const { attempt, dispatchedMs } = job;
@@ -181,14 +195,15 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
   };
 }
 
+const hasKey = (accountId: string, idempotencyKey: string) =>
+  and(eq(jobs.accountId, accountId), eq(jobs.idempotencyKey, idempotencyKey));
+const isRemembered = (row: JobRow, clock: Clock): boolean => row.createdMs > clock.nowMs() - IDEMPOTENCY_MS;
+
 async function create({ db, clock }: RecordsDeps, job: Job, extra: NewAsyncJob): Promise<Result<void, JobRow>> {
   return db.writer.transact(async (tx) => {
     if (extra.idempotencyKey !== null) {
-      const [same] = await tx
-        .select()
-        .from(jobs)
-        .where(and(eq(jobs.accountId, job.accountId), eq(jobs.idempotencyKey, extra.idempotencyKey)));
-      if (same && same.createdMs > clock.nowMs() - IDEMPOTENCY_MS) return err(same);
+      const [same] = await tx.select().from(jobs).where(hasKey(job.accountId, extra.idempotencyKey));
+      if (same && isRemembered(same, clock)) return err(same);
       if (same) await tx.update(jobs).set({ idempotencyKey: null }).where(eq(jobs.id, same.id));
     }
     await tx.insert(jobs).values({
@@ -236,27 +251,38 @@ async function storeEnd(deps: RecordsDeps, tx: Drizzle, job: Job, state: EndStat
   return true;
 }
 
-/** Chats that were under way when the last coordinator died can not be answered any more. How many there were. */
+/**
+ * Chats that were under way when the last coordinator died can not be answered any more, nor asynchronous jobs whose
+ * request is gone (backups leave content out). How many there were.
+ */
 export async function failInterruptedChats(db: Db, nowMs: number): Promise<number> {
   const error: JobError = { code: "coordinator_restarted", message: "the coordinator was restarted while it ran" };
   const failed = await db.writer.transact((tx) =>
     tx
       .update(jobs)
       .set({ state: "failed", errorCode: error.code, errorMessage: error.message, endedMs: nowMs })
-      .where(and(eq(jobs.kind, "chat"), whereLive))
+      .where(
+        and(
+          or(eq(jobs.kind, "chat"), notInArray(jobs.id, tx.select({ id: jobContent.jobId }).from(jobContent))),
+          whereLive,
+        ),
+      )
       .returning({ id: jobs.id }),
   );
   return failed.length;
 }
 
-/** Asynchronous jobs that still want something, oldest first, with their requests. */
+/**
+ * Asynchronous jobs that still want something, with their requests. Newest first: each is taken up at the head of its
+ * account's lane, so that the oldest is in front in the end.
+ */
 export function unfinishedJobs(db: Db): Promise<{ job: JobRow; content: JobContentRow }[]> {
   return db.read
     .select({ job: jobs, content: jobContent })
     .from(jobs)
     .innerJoin(jobContent, eq(jobContent.jobId, jobs.id))
     .where(and(eq(jobs.kind, "async"), whereLive))
-    .orderBy(jobs.id);
+    .orderBy(desc(jobs.id));
 }
 
 /** One of the account's jobs, with its content while that is retained. */

@@ -52,8 +52,8 @@ export function finish(board: Board, job: Job, state: EndState, error: JobError 
   job.endedMs = board.clock.nowMs();
   const tell = () => {
     job.state = state;
-    job.started.resolve();
-    job.over.resolve();
+    job.onStarted?.();
+    job.onOver?.();
     job.output.end(job);
     board.ended(job);
     then?.();

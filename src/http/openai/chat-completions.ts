@@ -57,7 +57,7 @@ async function streamed(deps: ChatDeps, call: ClientCall, request: ChatRequest, 
     return errorResponse(submitted.error.code, submitted.error.message, { param: paramOf(submitted.error.code) });
   const job = submitted.value;
   cancelWithClient(deps, call, job);
-  await Promise.race([job.started.promise, headersDue(clock, job)]);
+  await startedOrDue(clock, job);
   if (job.endedMs !== null && job.state !== "completed" && job.firstDeltaMs === null) return failure(job);
   // From here on the client sees an answer that has begun: the job may not be displaced from the queue any more.
   job.displaceable = false;
@@ -68,11 +68,15 @@ async function streamed(deps: ChatDeps, call: ClientCall, request: ChatRequest, 
   });
 }
 
-function headersDue(clock: Clock, job: Job): Promise<void> {
-  const due = Promise.withResolvers<void>();
-  const cancel = clock.after(HEADERS_WAIT_MS, due.resolve);
-  void job.started.promise.then(cancel);
-  return due.promise;
+/** Resolves at the job's first piece, at its end, or when the headers may wait no longer. */
+function startedOrDue(clock: Clock, job: Job): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(HEADERS_WAIT_MS, resolve);
+    job.onStarted = () => {
+      cancel();
+      resolve();
+    };
+  });
 }
 
 function cancelWithClient({ jobs }: ChatDeps, { request }: ClientCall, job: Job): void {
