@@ -1,6 +1,7 @@
 // Fault backend: a scripted stand-in for an OpenAI-compatible server, real HTTP, no model. It does what it is told (waits, holds,
 // dies in mid-stream, sends nonsense) and tells what it saw (requests, when they were left). Where a test needs an
 // engine, it uses the embedded one; this is for what no engine does on command.
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
@@ -186,7 +187,10 @@ async function pause({ seen, plan, released, gone }: Answer, index: number): Pro
 async function streamed(answer: Answer): Promise<void> {
   const { seen, plan, response } = answer;
   response.writeHead(200, { "content-type": "text/event-stream" });
-  const write = (text: string) => new Promise<void>((resolve) => response.write(text, () => resolve()));
+  const write = async (text: string) => {
+    // The callback of a write also comes when the client is gone; `drain` comes only when it has read.
+    if (!response.write(text)) await Promise.race([once(response, "drain"), answer.gone]);
+  };
   const chunk = (fields: object) => write(`data: ${JSON.stringify({ ...chunkHead(answer), ...fields })}\n\n`);
   for (const [index, content] of [...plan.tokens, null].entries()) {
     await pause(answer, index);
