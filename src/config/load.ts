@@ -2,9 +2,9 @@
 // at once, each with its key, its value, where it came from and what is allowed.
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import envPaths from "env-paths";
 import { parse as parseToml } from "smol-toml";
 import { err, ok, type Result } from "../lib/result.ts";
+import { defaultDataDir } from "./default-data-dir.ts";
 import { explain, inFileOrder } from "./explain.ts";
 import { CONFIG_KEYS, type ConfigKey, fromText } from "./keys.ts";
 import { type ConfigProblem, isTree, type Layers, type Source, type Tree } from "./layers.ts";
@@ -29,9 +29,6 @@ export type LoadInput = {
   cwd: string;
 };
 
-/** The platform's place for data: `$XDG_DATA_HOME/infernet`, `~/Library/Application Support/infernet`, … */
-const defaultDataDir = (): string => envPaths("infernet", { suffix: "" }).data;
-
 /** Reads, lays over, checks. Every problem found is in the error, in the order of the keys. */
 export function loadConfig(input: LoadInput): Result<LoadedConfig, ConfigProblem[]> {
   const layers: Layers = { tree: {}, sources: {}, problems: [], warnings: [] };
@@ -46,7 +43,9 @@ export function loadConfig(input: LoadInput): Result<LoadedConfig, ConfigProblem
     return err(inFileOrder([...layers.problems, ...issues]));
   }
   if (layers.problems.length > 0) return err(inFileOrder(layers.problems));
-  const dataDir = resolve(input.cwd, parsed.data.data_dir ?? defaultDataDir());
+  const chosen = parsed.data.data_dir ?? defaultDataDir(input);
+  if (chosen === null) return err([HOMELESS]);
+  const dataDir = resolve(input.cwd, chosen);
   const misplaced = found && !found.asked ? misplacedDataDir(found.path, dataDir, layers) : undefined;
   if (misplaced) return err([misplaced]);
   for (const key of CONFIG_KEYS) layers.sources[key.name] ??= { from: "default", where: "default" };
@@ -54,16 +53,23 @@ export function loadConfig(input: LoadInput): Result<LoadedConfig, ConfigProblem
   return ok({ config, sources: layers.sources, file: found?.path ?? null, warnings: layers.warnings });
 }
 
-/** The data directory alone, for what must work while the configuration is broken or not there yet. */
-function dataDirOf({ flags, env, cwd }: LoadInput): string {
-  return resolve(cwd, flags.data_dir || env.INFERNET_DATA_DIR || defaultDataDir());
+const HOMELESS: ConfigProblem = {
+  key: "data_dir",
+  message: "this user has no home directory to keep data in: name a directory with --data-dir or INFERNET_DATA_DIR",
+  source: { from: "default", where: "default" },
+};
+
+/** The data directory alone, before the file is found that may say more; null where there is none to look in. */
+function dataDirOf({ flags, env, cwd }: LoadInput): string | null {
+  const path = flags.data_dir || env.INFERNET_DATA_DIR || defaultDataDir({ env });
+  return path === null ? null : resolve(cwd, path);
 }
 
 function findFile(input: LoadInput): { path: string; asked: boolean } | null {
   const asked = input.configFile || input.env.INFERNET_CONFIG;
   if (asked) return { path: resolve(input.cwd, asked), asked: true };
-  const candidates = [join(dataDirOf(input), "config.toml"), join(input.cwd, "config.toml")];
-  const path = candidates.find((candidate) => existsSync(candidate));
+  const places = [dataDirOf(input), input.cwd].filter((place) => place !== null);
+  const path = places.map((place) => join(place, "config.toml")).find((candidate) => existsSync(candidate));
   return path ? { path, asked: false } : null;
 }
 

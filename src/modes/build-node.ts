@@ -1,4 +1,5 @@
 // Build the node side: backends, what they serve, and one link for each coordinator.
+import { join } from "node:path";
 import type { Backend } from "../backends/backend.ts";
 import { createBackend } from "../backends/create.ts";
 import type { EmbeddedOptions } from "../backends/embedded/embedded.ts";
@@ -106,6 +107,7 @@ async function openBackends(config: Config, log: Log): Promise<Backend[]> {
     models: config.engine.models,
     threads: config.engine.threads,
     slots: config.engine.slots,
+    fallbackCacheDir: join(config.data_dir, "cache"),
     ...(config.engine.context_length === null ? {} : { contextLength: config.engine.context_length }),
     onCrash: (message) => log.warn("the embedded engine crashed and is started again", { message }),
   };

@@ -20,8 +20,10 @@ export type EmbeddedOptions = {
   contextLength?: number;
   /** Generations side by side. */
   slots?: number;
-  /** Where the native libraries and the demo model are extracted to. */
+  /** Where the native libraries and the demo model are extracted to; left out: the platform's place. */
   cacheDir?: string;
+  /** Taken where the platform has no place for this user. */
+  fallbackCacheDir?: string;
   /** How to start the engine process. */
   command?: string[];
   clock?: Clock;
@@ -42,9 +44,15 @@ export function embeddedMissing(): string | null {
   return `this build has no llama.cpp library for ${natives.platform}: run a backend such as Ollama beside it`;
 }
 
+function cacheDirOf({ cacheDir, fallbackCacheDir }: EmbeddedOptions): string {
+  const folder = cacheDir ?? defaultCacheDir() ?? fallbackCacheDir;
+  if (folder !== undefined) return folder;
+  throw new Error("this user has no home directory to keep the engine in: set INFERNET_CACHE_DIR");
+}
+
 /** Nothing is started or read before its first use. */
 export function embedded(options: EmbeddedOptions = {}): EmbeddedBackend {
-  const { threads = 1, slots = DEFAULT_SLOTS, cacheDir = defaultCacheDir(), clock = systemClock } = options;
+  const { threads = 1, slots = DEFAULT_SLOTS, clock = systemClock } = options;
   const limit = options.contextLength ?? DEFAULT_CONTEXT_LENGTH;
   const paths = (options.models ?? []).map((file) => path.resolve(file));
   let engine: EngineProcess | null = null;
@@ -59,7 +67,7 @@ export function embedded(options: EmbeddedOptions = {}): EmbeddedBackend {
     });
     return new EngineProcess({
       command: options.command ?? engineCommand(),
-      config: { models: known, threads, slots, cacheDir },
+      config: { models: known, threads, slots, cacheDir: cacheDirOf(options) },
       clock,
       ...(options.onCrash === undefined ? {} : { onCrash: options.onCrash }),
     });

@@ -117,7 +117,7 @@ export class EngineProcess {
       stdin: "ignore",
       stdout: "ignore",
       stderr: "pipe",
-      env: engineEnvironment(process.env),
+      env: engineEnvironment(process.env, config.cacheDir),
       ipc: (message: FromEngine) => this.take(message),
     });
     child.unref();
@@ -151,9 +151,10 @@ export class EngineProcess {
 
 const ABORTED: Outcome = err({ code: "aborted", message: "aborted" });
 
-/** The engine needs no secret of this program. */
-function engineEnvironment(env: Record<string, string | undefined>): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("INFERNET_")));
+/** The engine needs no secret of this program; its library asks for a home, which not every user has. */
+function engineEnvironment(env: Record<string, string | undefined>, home: string): Record<string, string | undefined> {
+  const kept = Object.entries(env).filter(([name]) => !name.startsWith("INFERNET_"));
+  return { HOME: home, ...Object.fromEntries(kept) };
 }
 
 /** Reads a stream to its end and keeps the last of it. */

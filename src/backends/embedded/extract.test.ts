@@ -53,5 +53,13 @@ describe("extract", () => {
   test("the cache is where the platform keeps such files", () => {
     expect(defaultCacheDir({ XDG_CACHE_HOME: "/c" }, "linux")).toBe("/c/infernet");
     expect(defaultCacheDir({}, "darwin")).toEndWith("Library/Caches/infernet");
+    expect(defaultCacheDir({ INFERNET_CACHE_DIR: "/own", XDG_CACHE_HOME: "/c" }, "linux")).toBe("/own");
+  });
+  test("a user without a home has no such place", () => {
+    const homeless = () => {
+      throw new Error("ENOENT: no such file or directory, uv_os_homedir");
+    };
+    expect(defaultCacheDir({}, "linux", homeless)).toBeNull();
+    expect(defaultCacheDir({ XDG_CACHE_HOME: "/c" }, "linux", homeless)).toBe("/c/infernet");
   });
 });

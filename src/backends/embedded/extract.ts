@@ -14,15 +14,26 @@ export type EmbeddedFile = {
   sha256: string;
 };
 
-/** The platform's convention for files that can be made again. */
+/**
+ * `INFERNET_CACHE_DIR`, else the platform's convention for files that can be made again. Null for a user without a
+ * home, as in containers.
+ */
 export function defaultCacheDir(
   env: Record<string, string | undefined> = process.env,
   platform = process.platform,
-): string {
+  home: () => string = os.homedir,
+): string | null {
+  if (env.INFERNET_CACHE_DIR) return path.resolve(env.INFERNET_CACHE_DIR);
   if (env.XDG_CACHE_HOME) return path.join(env.XDG_CACHE_HOME, "infernet");
-  if (platform === "darwin") return path.join(os.homedir(), "Library/Caches/infernet");
   if (platform === "win32" && env.LOCALAPPDATA) return path.join(env.LOCALAPPDATA, "infernet", "cache");
-  return path.join(os.homedir(), ".cache", "infernet");
+  let own: string;
+  try {
+    own = home();
+  } catch (error) {
+    if (error instanceof Error) return null;
+    throw error;
+  }
+  return platform === "darwin" ? path.join(own, "Library/Caches/infernet") : path.join(own, ".cache", "infernet");
 }
 
 /**
