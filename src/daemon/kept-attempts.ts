@@ -72,7 +72,7 @@ export function keep(attempt: KeptAttempt, delta: Delta): Promise<void> | undefi
 }
 
 /** Sends what may be sent: deltas as far as credit goes, and the end once nothing is left before it. */
-export function sendKept(attempt: KeptAttempt, out: Outbox): void {
+export function sendKept(attempt: KeptAttempt, out: Pick<Outbox, "add">): void {
   const { deltas } = attempt;
   while (attempt.sent < deltas.length && attempt.credit > 0) {
     const from = attempt.sent;
@@ -90,16 +90,22 @@ export function sendKept(attempt: KeptAttempt, out: Outbox): void {
         ? `[${deltaJson(deltas[from] as Delta)}]`
         : `[${deltas.slice(from, to).map(deltaJson).join(",")}]`;
     if (to === deltas.length && attempt.end) return sendEnd(attempt, attempt.end, from, json, out);
-    out.push(`{"type":"delta","attempt":"${attempt.id}","offset":${from},"deltas":${json}}`);
+    out.add(`{"type":"delta","attempt":"${attempt.id}","offset":${from},"deltas":${json}}`);
   }
   if (attempt.end && !attempt.endSent && attempt.sent === deltas.length)
     sendEnd(attempt, attempt.end, attempt.sent, "[]", out);
 }
 
-function sendEnd(attempt: KeptAttempt, end: AttemptEnd, offset: number, deltasJson: string, out: Outbox): void {
+function sendEnd(
+  attempt: KeptAttempt,
+  end: AttemptEnd,
+  offset: number,
+  deltasJson: string,
+  out: Pick<Outbox, "add">,
+): void {
   attempt.endSent = true;
   const rest = JSON.stringify(end).slice(1);
-  out.push(`{"type":"end","attempt":"${attempt.id}","offset":${offset},"deltas":${deltasJson},${rest}`);
+  out.add(`{"type":"end","attempt":"${attempt.id}","offset":${offset},"deltas":${deltasJson},${rest}`);
 }
 
 const deltaJson = (delta: Delta): string =>

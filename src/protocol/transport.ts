@@ -53,9 +53,11 @@ export function memoryTransports(a: TransportEvents, b: TransportEvents): [Trans
 
 /** Collects the frames of one turn of the event loop and sends them as one message. */
 export type Outbox = {
-  /** Adds one frame, already serialised. */
+  /** Adds one frame, already serialised; it leaves at the end of this turn, or with the next flush. */
   push(frameJson: string): void;
-  /** Sends what is there now, without waiting for the end of the turn. */
+  /** Adds one frame for a flush that is sure to follow. */
+  add(frameJson: string): void;
+  /** Sends what is there now. */
   flush(): void;
 };
 
@@ -66,6 +68,7 @@ const MESSAGE_FRAMES = 1024;
 export function outbox(transport: Transport): Outbox {
   let frames: string[] = [];
   let chars = 0;
+  let due = false;
   const flush = () => {
     if (frames.length === 0) return;
     const message = frames.length === 1 ? `[${frames[0]}]` : `[${frames.join(",")}]`;
@@ -73,11 +76,22 @@ export function outbox(transport: Transport): Outbox {
     chars = 0;
     transport.send(message);
   };
+  const flushDue = () => {
+    due = false;
+    flush();
+  };
+  const add = (frameJson: string) => {
+    if (frames.length > 0 && (chars + frameJson.length > MESSAGE_CHARS || frames.length >= MESSAGE_FRAMES)) flush();
+    chars += frameJson.length;
+    frames.push(frameJson);
+  };
   return {
+    add,
     push(frameJson) {
-      if (frames.length > 0 && (chars + frameJson.length > MESSAGE_CHARS || frames.length >= MESSAGE_FRAMES)) flush();
-      chars += frameJson.length;
-      if (frames.push(frameJson) === 1) setImmediate(flush);
+      add(frameJson);
+      if (due) return;
+      due = true;
+      setImmediate(flushDue);
     },
     flush,
   };

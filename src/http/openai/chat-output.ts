@@ -13,10 +13,10 @@ export type ChatHead = {
   model: string;
 };
 
-/** What Bun gives to a direct stream; `flush(true)` resolves when the socket has room again. */
+/** What Bun gives to a direct stream. `write` gives a promise where the socket is full; it resolves when there is room. */
 type DirectController = {
-  write(text: string): number;
-  flush(wait: true): Promise<number> | number | undefined;
+  write(text: string): number | Promise<number>;
+  flush(): unknown;
   close(): void;
 };
 /** Bun's stream that writes straight to the socket; the types at hand know only the standard ones. */
@@ -55,9 +55,9 @@ export function chatStream(head: ChatHead, includeUsage: boolean, nowMs: () => n
       waiting += text;
       return opened.promise;
     }
-    controller.write(text);
-    const flushed = controller.flush(true);
-    return flushed instanceof Promise && Bun.peek.status(flushed) === "pending" ? flushed.then(() => {}) : undefined;
+    const wrote = controller.write(text);
+    controller.flush();
+    return typeof wrote === "number" ? undefined : wrote.then(() => undefined);
   };
   const choiceChunk = (index: number, deltaJson: string, finish: string, logprobs?: unknown): string => {
     const logprobsJson = logprobs === undefined ? "" : `,"logprobs":${JSON.stringify(logprobs)}`;
@@ -105,10 +105,10 @@ export function chatStream(head: ChatHead, includeUsage: boolean, nowMs: () => n
         type: "direct",
         async pull(direct: DirectController) {
           controller = direct;
-          if (waiting) direct.write(waiting);
+          if (waiting) void direct.write(waiting);
           waiting = "";
           // Bun sends the headers with the first flush.
-          await direct.flush(true);
+          direct.flush();
           opened.resolve();
           if (ended) direct.close();
           await done.promise;
@@ -122,8 +122,8 @@ export function chatStream(head: ChatHead, includeUsage: boolean, nowMs: () => n
     keepAlive(now, beforeMs) {
       if (ended || !controller || wroteMs > beforeMs) return;
       wroteMs = now;
-      controller.write(": keep-alive\n\n");
-      void controller.flush(true);
+      void controller.write(": keep-alive\n\n");
+      controller.flush();
     },
   };
 }
