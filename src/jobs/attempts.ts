@@ -8,6 +8,7 @@ import type { Board } from "./board.ts";
 import { pumpNode, retry } from "./dispatch.ts";
 import type { Job, JobError, JobErrorCode, Run } from "./job.ts";
 import { endRun, endStopping, finish } from "./settle.ts";
+import { moveTo } from "./states.ts";
 
 /** Credit is given back in portions of this size, not delta by delta. */
 const CREDIT_PORTION_BYTES = ATTEMPT_CREDIT_BYTES / 4;
@@ -105,7 +106,7 @@ function textBytes(delta: Delta): number {
 function firstDelta(board: Board, job: Job, run: Run, nowMs: number): void {
   run.record.first_delta_ms ??= nowMs;
   job.firstDeltaMs ??= nowMs;
-  job.state = "running";
+  moveTo(job, "running");
   job.displaceable = false;
   job.onStarted?.();
   board.records.touch(job);

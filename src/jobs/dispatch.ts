@@ -5,6 +5,7 @@ import { type Choice, choose } from "../scheduler/choose.ts";
 import { type Board, queueOf } from "./board.ts";
 import type { AttemptRecord, Job, JobError } from "./job.ts";
 import { endRun, finish } from "./settle.ts";
+import { moveTo } from "./states.ts";
 
 /** Gives out what waits for `model` for as long as a node can take something. */
 export function pump(board: Board, model: string): void {
@@ -65,7 +66,7 @@ export function dispatch(board: Board, job: Job, { candidate: offer, why }: Choi
     error: null,
   };
   job.attempts.push(record);
-  job.state = "dispatched";
+  moveTo(job, "dispatched");
   job.dispatchedMs ??= nowMs;
   job.relayedBytes = 0;
   job.run = {
@@ -115,7 +116,7 @@ const LEASE_RETRY_MS = 1_000;
 function waitForStorage(board: Board, job: Job): void {
   endRun(board, job, "refused", null);
   job.attempts.pop();
-  job.state = "queued";
+  moveTo(job, "queued");
   queueOf(board, job.model).putBack(job);
   board.clock.after(LEASE_RETRY_MS, () => pump(board, job.model));
 }
@@ -149,7 +150,7 @@ export function retry(
   endRun(board, job, outcome, error);
   if (job.attempts.length >= board.limits.maxAttempts) return finish(board, job, "failed", error);
   if (job.state === "running") job.output.restart();
-  job.state = "queued";
+  moveTo(job, "queued");
   const choice = pick(board, job);
   if (choice) return dispatch(board, job, choice);
   // The queue's time-out is for waiting, not for what came before.

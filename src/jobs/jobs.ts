@@ -13,7 +13,7 @@ import { type AttemptRecord, type Job, type JobError, type JobSpec, newJob, type
 import type { JobRecords, NewAsyncJob } from "./records.ts";
 import type { JobRow } from "./schema.ts";
 import { endRun, finish } from "./settle.ts";
-import { isEnd } from "./states.ts";
+import { isEnd, moveTo } from "./states.ts";
 import { TICK_MS, tick } from "./timeouts.ts";
 
 export type JobsDeps = {
@@ -193,7 +193,7 @@ const queueFull = (board: Board, model: string) => ({
 /** After a restart: the node may still be at it, and comes back to say so. */
 function awaitNode(board: Board, job: Job, record: AttemptRecord): void {
   const nowMs = board.clock.nowMs();
-  job.state = "dispatched";
+  moveTo(job, "dispatched");
   job.run = {
     id: attemptId(job.id, job.attempt),
     record,

@@ -2,7 +2,7 @@
 
 import { type Board, queueOf } from "./board.ts";
 import type { AttemptRecord, Job, JobError } from "./job.ts";
-import { isEnd, type JobState } from "./states.ts";
+import { isEnd, type JobState, moveTo } from "./states.ts";
 
 export type EndState = Extract<JobState, "completed" | "failed" | "cancelled" | "expired">;
 
@@ -51,7 +51,7 @@ export function finish(board: Board, job: Job, state: EndState, error: JobError 
   job.error = error;
   job.endedMs = board.clock.nowMs();
   const tell = () => {
-    job.state = state;
+    moveTo(job, state);
     job.onStarted?.();
     job.onOver?.();
     job.output.end(job);

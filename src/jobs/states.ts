@@ -1,4 +1,5 @@
-// States: the life of a job as a table, and nothing else. Every change of state in memory and in the database goes by it.
+// States: the life of a job as a table. Every change of state in memory goes through `moveTo`, and those in the database
+// follow it.
 
 export const JOB_STATES = ["queued", "dispatched", "running", "completed", "failed", "cancelled", "expired"] as const;
 export type JobState = (typeof JOB_STATES)[number];
@@ -18,6 +19,12 @@ export const JOB_TRANSITIONS: Readonly<Record<JobState, readonly JobState[]>> = 
 export const isEnd = (state: JobState): boolean => JOB_TRANSITIONS[state].length === 0;
 
 export const canMove = (from: JobState, to: JobState): boolean => JOB_TRANSITIONS[from].includes(to);
+
+/** The only way a job changes its state. A move that is not in the table is a fault of this program: it throws. */
+export function moveTo(job: { readonly id: string; state: JobState }, to: JobState): void {
+  if (!canMove(job.state, to)) throw new Error(`job ${job.id} cannot go from ${job.state} to ${to}`);
+  job.state = to;
+}
 
 /** States of jobs that still want something; the rows a start has to look at. */
 export const LIVE_STATES = ["queued", "dispatched", "running"] as const satisfies readonly JobState[];
