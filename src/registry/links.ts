@@ -70,6 +70,9 @@ const ACKNOWLEDGE_AT = 256;
 /** A node that reads less than it is sent is cut off at this many waiting bytes. */
 const MAX_BUFFERED_BYTES = 64 * 1024 * 1024;
 
+/** Anybody can send this: it is not parsed where it cannot be right. A right one has less than 200. */
+const MAX_HELLO_CHARS = 4096;
+
 type Open = { node: Node | null; close: (code: number, reason: string) => void };
 
 export type Links = ReturnType<typeof createLinks>;
@@ -122,6 +125,7 @@ function acceptLink(
     message(text) {
       // What was under way when the link was refused is not heard.
       if (step === "closed" || step === "refused") return;
+      if (step === "hello" && text.length > MAX_HELLO_CHARS) return refuse("bad_frame", "the hello is too long");
       const frames = parseNodeMessage(text);
       if (!frames.ok) return refuse("bad_frame", frames.error);
       for (const frame of frames.value) {
