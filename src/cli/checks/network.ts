@@ -1,11 +1,12 @@
 // Network checks: the running instance, the coordinators a node dials, and the clock against theirs.
 import type { Config } from "../../config.ts";
 import { checkCoordinatorUrl } from "../../identity/transport-rule.ts";
+import { decodeJoinToken } from "../../protocol/join-token.ts";
 import type { Context } from "../context.ts";
 import { runningOwner } from "../instance.ts";
 import { bad, type Check, good, skipped, warning } from "./check.ts";
 
-/** Signed requests are refused beyond this (SPEC §2). */
+/** Signed requests are refused beyond this. */
 const MAX_SKEW_S = 60;
 const NOTABLE_SKEW_S = 10;
 const TIMEOUT_MS = 5_000;
@@ -29,8 +30,16 @@ export async function checkInstance({ fetch }: Pick<Context, "fetch">, config: C
 
 /** Two for each coordinator that this node dials: reachable, and the clock. */
 export async function checkCoordinators(context: Pick<Context, "fetch" | "nowMs">, { node }: Config): Promise<Check[]> {
-  const all = await Promise.all(node.coordinators.map(({ url }) => checkCoordinator(context, url, node.insecure)));
+  const all = await Promise.all(coordinatorUrls(node).map((url) => checkCoordinator(context, url, node.insecure)));
   return all.flat();
+}
+
+/** The configured ones, and that of the join token where it is not among them, as a node dials them. */
+function coordinatorUrls({ coordinators, join_token: joinToken }: Config["node"]): string[] {
+  const token = joinToken === null ? null : decodeJoinToken(joinToken);
+  const urls = coordinators.map(({ url }) => url);
+  if (!token?.ok || coordinators.some(({ pubkey }) => pubkey === token.value.coordinator)) return urls;
+  return [...urls, token.value.url];
 }
 
 async function checkCoordinator(
