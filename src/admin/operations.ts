@@ -16,7 +16,7 @@ const lifetimeS = z
 const pubkeyOnly = z.strictObject({ pubkey: pubkeySchema });
 const nothing = z.strictObject({});
 
-/** Who a join token or an approval lets in (SPEC §3 `register`). */
+/** Who a join token or an approval lets in: the `role` of a registration. */
 export const NODE_ROLES = ["provider", "aggregator", "client"] as const;
 const roleSchema = z.enum(NODE_ROLES);
 

@@ -1,7 +1,7 @@
 // CliError: how a command ends early. main.ts turns it into the two lines a user reads and the exit code.
 import { harmlessText } from "./harmless.ts";
 
-/** Exit codes, as SPEC and `infernet help` name them. */
+/** Exit codes, as `infernet help` names them. */
 export const EXIT = { good: 0, failed: 1, usage: 2, unreachable: 3, notAllowed: 4 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 

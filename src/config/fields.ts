@@ -44,7 +44,7 @@ export const url = (...schemes: string[]) => {
 };
 export const httpUrl = () => url("http", "https");
 
-/** A coordinator a node dials, with the key it must prove (SPEC: never trusted on first use). */
+/** A coordinator a node dials, with the key it must prove: never trusted on first use. */
 export const coordinatorEntrySchema = z.strictObject({ url: httpUrl(), pubkey: pubkeySchema });
 
 /** One inference server the node fronts. */
