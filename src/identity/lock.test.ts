@@ -108,6 +108,39 @@ test("what a dead process said of itself is not taken for a running one", async 
   expect(checkLockFree(dir).ok).toBe(true);
 });
 
+/** A process that looks at the lock over and over until it is killed; says how many times it found it taken. */
+function looker() {
+  const program = `
+    import { checkLockFree } from ${JSON.stringify(join(import.meta.dir, "lock.ts"))};
+    const path = ${JSON.stringify(dir.path)};
+    const dir = { path, file: (name) => path + "/" + name };
+    checkLockFree(dir);
+    console.log("looking");
+    for (;;) checkLockFree(dir);`;
+  return Bun.spawn([process.execPath, "-e", program], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+}
+
+test("looking does not get in the way of a start, nor of another look", async () => {
+  const made = lockDataDirectory(dir, me);
+  if (!made.ok) throw new Error(made.error.message);
+  made.value.release();
+  const others = [looker(), looker()];
+  await Promise.all(others.map(firstLine));
+  try {
+    for (let round = 0; round < 300; round++) {
+      const free = checkLockFree(dir);
+      if (!free.ok) throw new Error(`look ${round}: ${free.error.message}`);
+      if (round % 10 !== 0) continue;
+      const locked = lockDataDirectory(dir, me);
+      if (!locked.ok) throw new Error(`start ${round}: ${locked.error.message}`);
+      locked.value.release();
+    }
+  } finally {
+    for (const other of others) other.kill("SIGKILL");
+    await Promise.all(others.map((other) => other.exited));
+  }
+});
+
 test("a lock that is no lock file is refused by name", () => {
   writeFileSync(dir.file("lock"), "not a database ".repeat(50));
   expect(lockDataDirectory(dir, me)).toMatchObject({ ok: false, error: { code: "lock_unusable" } });

@@ -34,14 +34,17 @@ export type DataLock = {
 /** Keeps held locks from being collected, which would close them: a caller may forget its handle, the process not. */
 const HELD = new Set<Database>();
 
-/** Takes the directory for this process, or says who has it. Never waits. */
+/** How long a start waits for a taken lock: a command that only looks has it for a moment, an instance for good. */
+const LOOKING_MS = 250;
+
+/** Takes the directory for this process, or says who has it. Waits (and blocks) no longer than `LOOKING_MS`. */
 export function lockDataDirectory(dir: DataDirectory, owner: Owner): Result<DataLock, LockRefusal> {
   const path = dir.file("lock");
   let database: Database | null = null;
   try {
     database = new Database(path, { create: true, readwrite: true });
     if (process.platform !== "win32") chmodSync(path, 0o600);
-    database.run("PRAGMA busy_timeout = 0");
+    database.run(`PRAGMA busy_timeout = ${LOOKING_MS}`);
     database.run("PRAGMA locking_mode = EXCLUSIVE");
     // Left open on purpose: the transaction is the lock.
     database.run("BEGIN EXCLUSIVE");
@@ -76,14 +79,17 @@ export function readOwner(dir: DataDirectory): Owner | null {
   }
 }
 
-/** Whether the lock is free now, without taking or making it; the refusal tells who has it. */
+/**
+ * Whether the lock is free now, without making it; the refusal tells who has it. Looks under a shared lock, so that
+ * any number may look at once and a start waits for them at most.
+ */
 export function checkLockFree(dir: DataDirectory): Result<void, LockRefusal> {
   const path = dir.file("lock");
   let database: Database | null = null;
   try {
     database = new Database(path, { readwrite: true });
     database.run("PRAGMA busy_timeout = 0");
-    database.run("BEGIN EXCLUSIVE");
+    database.query("SELECT count(*) FROM sqlite_schema").get();
     return ok(undefined);
   } catch (error) {
     if (systemCode(error) === "SQLITE_CANTOPEN") return ok(undefined);
