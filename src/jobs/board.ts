@@ -38,6 +38,8 @@ export type Board = {
   /** By attempt id: cancelled here, still taking up a slot until the node says it has stopped. */
   readonly stopping: Map<string, { node: Node; sinceMs: number }>;
   readonly queues: Map<string, FairQueue<Job>>;
+  /** Asynchronous jobs are not given out before: a lease could not be stored a moment ago. */
+  leaseFromMs: number;
   /** No new jobs are taken. */
   draining: boolean;
   /** Called when a node may have room. */

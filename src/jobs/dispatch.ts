@@ -10,7 +10,7 @@ import { moveTo } from "./states.ts";
 /** Gives out what waits for `model` for as long as a node can take something. */
 export function pump(board: Board, model: string): void {
   const queue = board.queues.get(model);
-  while (queue && queue.length > 0) {
+  while (queue && queue.length > 0 && hasRoom(board, model)) {
     let found: Choice<Offer> | undefined;
     let foundFor: Job | undefined;
     const job = queue.take((candidate) => {
@@ -29,6 +29,10 @@ export function pump(board: Board, model: string): void {
   if (queue?.length === 0) board.queues.delete(model);
 }
 
+/** Without it, nobody in the queue needs to be asked. */
+const hasRoom = (board: Board, model: string): boolean =>
+  board.registry.offersOf(model).some(({ node }) => node.accepting && node.running < node.slots);
+
 /** Room appeared on a node: the model whose longest-waiting job is oldest goes first. */
 export function pumpNode(board: Board, node: Node): void {
   if (board.queues.size === 0) return;
@@ -42,6 +46,7 @@ export function pumpNode(board: Board, node: Node): void {
 
 /** The node the job would go to now. */
 export function pick(board: Board, job: Job): Choice<Offer> | undefined {
+  if (job.kind === "async" && board.clock.nowMs() < board.leaseFromMs) return undefined;
   return choose(
     board.registry.offersOf(job.model),
     { strategy: job.strategy, minContext: job.minContext, tried: job.attempts.map((attempt) => attempt.node) },
@@ -109,11 +114,12 @@ async function lease(board: Board, job: Job, offer: Offer): Promise<void> {
   }
 }
 
-/** Wait before a job whose lease could not be stored is given out again. */
+/** Wait before asynchronous jobs are given out again after a lease could not be stored. */
 const LEASE_RETRY_MS = 1_000;
 
 /** The node has not heard of the job: this counts as no attempt, only its number is used up. */
 function waitForStorage(board: Board, job: Job): void {
+  board.leaseFromMs = board.clock.nowMs() + LEASE_RETRY_MS;
   endRun(board, job, "refused", null);
   job.attempts.pop();
   moveTo(job, "queued");

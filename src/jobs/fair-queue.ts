@@ -27,7 +27,7 @@ export type FairQueue<J extends Queued> = {
   putBack(job: J): void;
   /** Takes a job out, wherever it stands. */
   remove(job: J): boolean;
-  /** The next job by fair shares among those `fits` accepts; one job per account is asked. */
+  /** The next job by fair shares: of each account the first that `fits` accepts. */
   take(fits: (job: J) => boolean): J | undefined;
   /** The jobs as they stand, account by account. */
   all(): J[];
@@ -103,8 +103,9 @@ export function fairQueue<J extends Queued>(limit: number): FairQueue<J> {
     take(fits) {
       const fitting = new Map<Lane<J>, J>();
       for (const lane of turns) {
-        const head = lane.jobs[0];
-        if (head && fits(head)) fitting.set(lane, head);
+        // Not only the head: one that waits for a rare node must not hold up those that any node can take.
+        const job = lane.jobs.find(fits);
+        if (job) fitting.set(lane, job);
       }
       if (fitting.size === 0) return undefined;
       for (;;) {

@@ -42,6 +42,7 @@ export function createJobs(deps: JobsDeps) {
     runs: new Map(),
     stopping: new Map(),
     queues: new Map(),
+    leaseFromMs: 0,
     draining: false,
     freed: (node) => pumpNode(board, node),
     ended(job) {
@@ -76,16 +77,14 @@ export function createJobs(deps: JobsDeps) {
       /** Called with the id before anything can happen to the job. */
       stored: (id: JobId) => void,
     ): Promise<Result<Job, SubmitError | { code: "idempotency_key_used"; row: JobRow }>> {
-      const waiting = board.queues.get(spec.model)?.length ?? 0;
-      const refused =
-        refusal(board, spec) ?? (waiting >= board.limits.queueLimit ? queueFull(board, spec.model) : undefined);
+      const job = newJob(board.newId(), spec, output, board.clock.nowMs());
+      const refused = refusal(board, spec) ?? (hasRoomFor(board, job) ? undefined : queueFull(board, spec.model));
       if (refused) {
         // A request that was taken on before is answered as before, however things stand now.
         const key = extra.idempotencyKey;
         const row = key === null ? undefined : await board.records.withKey(spec.accountId, key);
         return err(row ? { code: "idempotency_key_used", row } : refused);
       }
-      const job = newJob(board.newId(), spec, output, board.clock.nowMs());
       const created = await store(board, job, extra);
       if (created === "storage_failed")
         return err({ code: created, message: "the job cannot be stored now; try again" });
@@ -155,6 +154,9 @@ export function createJobs(deps: JobsDeps) {
     },
   };
 }
+
+const hasRoomFor = (board: Board, job: Job): boolean =>
+  (board.queues.get(job.model)?.length ?? 0) < board.limits.queueLimit || pick(board, job) !== undefined;
 
 async function store(board: Board, job: Job, extra: NewAsyncJob): Promise<Result<void, JobRow> | "storage_failed"> {
   try {
