@@ -18,6 +18,7 @@ const KINDS = {
   job_not_found: invalid(404),
   route_not_found: invalid(404),
   method_not_allowed: invalid(405),
+  host_not_allowed: invalid(421),
   content_gone: invalid(410),
   job_ended: invalid(409),
   stream_restarted: invalid(409),
@@ -48,6 +49,8 @@ const KINDS = {
 } satisfies Record<string, Kind>;
 
 export type ErrorCode = keyof typeof KINDS;
+
+export const statusOf = (code: ErrorCode): number => KINDS[code].status;
 
 export function openAiError(code: ErrorCode, message: string, param: string | null = null): OpenAiError {
   return { error: { message, type: KINDS[code].type, param, code } };

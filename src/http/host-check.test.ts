@@ -75,7 +75,7 @@ test("with nothing configured only addresses and localhost are answered", () => 
 });
 
 test("the refusal is 421 with a code and the mend", async () => {
-  const response = misdirected();
+  const response = misdirected("/api/v1/node/heartbeat");
   expect(response.status).toBe(421);
   expect(await response.json()).toEqual({ code: "host_not_allowed", error: expect.stringContaining("allowed_hosts") });
 });

@@ -2,6 +2,7 @@
 // point a name of its own at this machine (DNS rebinding) and read what is here. IP addresses and `localhost` cannot be
 // pointed anywhere, so they are always fine.
 import { isIPv4, isIPv6 } from "node:net";
+import { refuse } from "./refusals.ts";
 
 export type HostRule = {
   /** Names from the configuration; a port in one is ignored. */
@@ -33,10 +34,12 @@ export function hostRule({ allowedHosts, publicUrl }: HostRule): (hostHeader: st
 }
 
 /** 421 Misdirected Request (RFC 9110 §15.5.20). */
-export function misdirected(): Response {
-  const error = "this instance does not answer to that Host; add the name to [server] allowed_hosts";
-  return Response.json({ error, code: "host_not_allowed" }, { status: 421 });
-}
+export const misdirected = (path: string): Response =>
+  refuse(
+    path,
+    "host_not_allowed",
+    "this instance does not answer to that Host; add the name to [server] allowed_hosts",
+  );
 
 function addName(names: Set<string>, url: string): void {
   if (!URL.canParse(url)) return;

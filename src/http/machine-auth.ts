@@ -1,6 +1,4 @@
 // Machine authentication: from a web request to a verified caller and the bytes it signed, or the answer that refuses.
-
-import type { AuthRefusal } from "../identity/auth-refusal.ts";
 import {
   type BodyError,
   type MachineRoute,
@@ -10,6 +8,7 @@ import {
 } from "../identity/verify-request.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { AUTH_HEADER } from "../protocol/auth-envelope.ts";
+import { pathOf, refuseSigned } from "./refusals.ts";
 
 /** Largest body on machine routes. */
 export const MAX_MACHINE_BODY_BYTES = 1024 * 1024;
@@ -33,13 +32,7 @@ export async function authenticateMachine(
     },
     route,
   );
-  return verified.ok ? verified : err(refusalResponse(verified.error));
-}
-
-/** `{"error": "message", "code": "…"}`, as every refusal of a machine route looks. */
-export function refusalResponse({ code, message, status }: AuthRefusal): Response {
-  const headers: Record<string, string> = status === 401 ? { "www-authenticate": "X-Infernet-Auth" } : {};
-  return Response.json({ error: message, code }, { status, headers });
+  return verified.ok ? verified : err(refuseSigned(pathOf(request.url), verified.error));
 }
 
 /** The path and query of a request's address, as the server gives them: not parsed again, so nothing is normalised. */

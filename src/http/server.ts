@@ -10,6 +10,7 @@ import { errorResponse } from "./errors.ts";
 import { type HostRule, hostRule, misdirected } from "./host-check.ts";
 import { authenticateMachine } from "./machine-auth.ts";
 import { type LinkSocket, linkSockets, upgradeLink } from "./node-link.ts";
+import { pathOf, refuse } from "./refusals.ts";
 import type { Call, HttpRoute } from "./routes.ts";
 
 export type ServerDeps = {
@@ -42,7 +43,7 @@ export function startServer(deps: ServerDeps): HttpServer {
     request: Request,
     server: Server<LinkSocket>,
   ): Response | undefined | Promise<Response | undefined> => {
-    if (!hostIsOurs(request.headers.get("host"))) return misdirected();
+    if (!hostIsOurs(request.headers.get("host"))) return misdirected(pathOf(request.url));
     if (deps.links && isLinkUpgrade(request)) return link(deps, request, server);
     const origin = request.headers.get("origin");
     if (origin !== null && cors.has(origin)) return withCors(request, origin, answer);
@@ -88,12 +89,6 @@ async function link(deps: ServerDeps, request: Request, server: Server<LinkSocke
   });
 }
 
-const pathOf = (url: string): string => {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  const query = url.indexOf("?", start);
-  return start < 0 ? "/" : url.slice(start, query < 0 ? undefined : query);
-};
-
 /** One Elysia route for each of ours; the tier decides what stands before the handler. */
 function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
   const app = new Elysia({ normalize: false });
@@ -111,7 +106,7 @@ function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
       err: error instanceof Error ? error : String(error),
       path: pathOf(request.url),
     });
-    return errorResponse("internal_error", "something went wrong here; the log has more");
+    return refuse(pathOf(request.url), "internal_error", "something went wrong here; the log has more");
   });
   return app.compile();
 }
@@ -119,9 +114,9 @@ function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
 function notFound({ routes }: ServerDeps, request: Request): Response {
   const path = pathOf(request.url);
   const methods = routes.filter((route) => fits(route.path, path)).map((route) => route.method);
-  if (methods.length === 0) return errorResponse("route_not_found", `there is nothing at ${path.slice(0, 200)}`);
+  if (methods.length === 0) return refuse(path, "route_not_found", `there is nothing at ${path.slice(0, 200)}`);
   const allow = methods.join(", ");
-  return errorResponse("method_not_allowed", `${path} takes ${allow}`, { headers: { allow } });
+  return refuse(path, "method_not_allowed", `${path} takes ${allow}`, { headers: { allow } });
 }
 
 /** Whether `path` is one of `pattern`: `:name` stands for one segment, a last `*` for all that follows. */
@@ -149,7 +144,7 @@ function callOf(request: Request, params: Record<string, string>, server: Server
 
 function guard(deps: ServerDeps, route: HttpRoute, call: Call): Response | Promise<Response> {
   if (route.method === "POST" && Number(call.request.headers.get("content-length") ?? 0) > deps.maxBodyBytes) {
-    return errorResponse("body_too_large", `the body may have ${deps.maxBodyBytes} bytes`);
+    return refuse(pathOf(call.request.url), "body_too_large", `the body may have ${deps.maxBodyBytes} bytes`);
   }
   switch (route.tier) {
     case "public":
