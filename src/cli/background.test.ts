@@ -8,13 +8,30 @@ import type { Context } from "./context.ts";
 import { runCli } from "./program.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "infernet-background-"));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+/** Process ids of every stand-in, a line each. */
+const PIDS = join(directory, "pids");
+afterAll(() => {
+  for (const pid of readFileSync(PIDS, "utf8").trim().split("\n").map(Number)) killIfThere(pid);
+  rmSync(directory, { recursive: true, force: true });
+});
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
 
-/** Locks the directory, says its flags and address, and stops at SIGTERM; with log level `error` it dies at once. */
+/**
+ * Locks the directory, says its flags and address, and stops at SIGTERM; with log level `error` it dies at once. It is
+ * detached, as an instance is, so it looks for itself whether the tests are still there.
+ */
 const STAND_IN = join(directory, "stand-in.ts");
 writeFileSync(
   STAND_IN,
-  `import { lockDataDirectory } from ${JSON.stringify(join(import.meta.dirname, "../identity/lock.ts"))};
+  `import { appendFileSync } from "node:fs";
+  import { lockDataDirectory } from ${JSON.stringify(join(import.meta.dirname, "../identity/lock.ts"))};
+  appendFileSync(${JSON.stringify(PIDS)}, process.pid + "\\n");
   const dataDir = process.env.INFERNET_DATA_DIR;
   const args = process.argv.slice(2);
   console.error(JSON.stringify({ args, token: process.env.INFERNET_NODE_JOIN_TOKEN ?? null }));
@@ -27,7 +44,14 @@ writeFileSync(
   const lock = lockDataDirectory(dir, owner);
   lock.value.describe({ ...owner, url: "http://127.0.0.1:9" });
   process.on("SIGTERM", () => process.exit(0));
-  setInterval(() => undefined, 60_000);
+  const gone = () => {
+    try {
+      return !process.kill(${process.pid}, 0);
+    } catch {
+      return true;
+    }
+  };
+  setInterval(() => gone() && process.exit(1), 100);
   `,
 );
 
