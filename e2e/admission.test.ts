@@ -371,10 +371,13 @@ test("through a storm of bad links every right request is answered, and the coor
     }
   };
   const storms = [0, 2, 4].map(storm);
-  for (let count = 0; count < 100 || links < 60; count++) {
-    expect(await here.api.readChat({ model: backend.model })).toMatchObject({ text: PLAIN_TEXT, done: true });
+  try {
+    for (let count = 0; count < 100 || links < 60; count++) {
+      expect(await here.api.readChat({ model: backend.model })).toMatchObject({ text: PLAIN_TEXT, done: true });
+    }
+  } finally {
+    storming = false;
   }
-  storming = false;
   await Promise.all(storms);
   const after = mib(residentBytes(here.coordinator.pid));
   console.log(`${links} bad links; resident MiB: ${before} before, ${after} after`);
