@@ -47,7 +47,7 @@ function candidatesOf(count: number): Candidate[] {
       contextLength: random() < 0.2 ? null : 4096 * (1 + Math.floor(random() * 8)),
       ...prices,
       tokensPerS,
-      quality: rate({ ...prices, tokensPerS }),
+      ...rate({ ...prices, tokensPerS }),
     };
   });
 }

@@ -3,7 +3,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { BackendInfo, Device, HeartbeatFrame, ModelOffer, ReadyFrame } from "../protocol/frames.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
-import { type Candidate, type CandidateNode, type Quality, rate } from "../scheduler/choose.ts";
+import { type Candidate, type CandidateNode, rate } from "../scheduler/choose.ts";
 
 /** One model on one node, as the scheduler sees it. */
 export type Offer = Candidate & {
@@ -13,7 +13,6 @@ export type Offer = Candidate & {
   /** The backend behind it can continue an unfinished answer. */
   readonly continues: boolean;
   tokensPerS: number;
-  quality: Quality;
 };
 
 /** The node's end of a link, as the rest of the coordinator uses it. */
@@ -146,7 +145,7 @@ export function createRegistry({ clock }: { clock: Clock }) {
       if (completionTokens < 8 || generatingMs < 1) return;
       const speed = (completionTokens * 1000) / generatingMs;
       offer.tokensPerS = offer.tokensPerS === 0 ? speed : offer.tokensPerS + SPEED_WEIGHT * (speed - offer.tokensPerS);
-      offer.quality = rate(offer);
+      Object.assign(offer, rate(offer));
     },
 
     forget(pubkey: Pubkey): void {
@@ -188,6 +187,6 @@ function newOffer(node: Node, info: ModelOffer, serves: Serves, backend: Backend
     continues: backend.continues,
     contextLength: info.context_length,
     ...priced,
-    quality: rate(priced),
+    ...rate(priced),
   };
 }

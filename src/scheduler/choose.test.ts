@@ -20,7 +20,7 @@ const candidate = (n: number, spec: Spec = {}): Candidate => {
     priceOutput: spec.priceOutput ?? 0,
     tokensPerS: spec.tokensPerS ?? 50,
   };
-  return { ...offer, quality: rate(offer), ...placed(n, spec) };
+  return { ...offer, ...rate(offer), ...placed(n, spec) };
 };
 const placed = (n: number, spec: Spec) => ({
   node: {

@@ -30,11 +30,12 @@ export type Candidate = {
   readonly priceOutput: number;
   /** Measured output speed of this model on this node; 0 while unknown. */
   readonly tokensPerS: number;
-  /** `rate()` of the three above, computed when one of them changes and not at every choice. */
-  readonly quality: Quality;
-};
+} & Quality;
 
-/** How good a candidate is for each strategy; lower is better. */
+/**
+ * How good a candidate is for each strategy; lower is better. `rate()` of price and speed, computed when one of them
+ * changes and not at every choice.
+ */
 export type Quality = Readonly<Record<Strategy, number>>;
 
 export type Wishes = {
@@ -130,7 +131,7 @@ function draw<C extends Candidate>(
     if (!canStart(candidate, wishes)) continue;
     const node = candidate.node;
     if (!lastResort && (node.suspectUntilMs > nowMs || (isRetry && tried.includes(node.pubkey)))) continue;
-    const q = candidate.quality[strategy];
+    const q = candidate[strategy];
     if (q < bestQuality) bestQuality = q;
     eligibleIndex[eligible] = i;
     eligibleQuality[eligible++] = q;

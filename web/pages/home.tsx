@@ -17,8 +17,8 @@ const STYLE = `
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 14px/1.5 system-ui, sans-serif; }
 main { max-width: 46rem; margin: 0 auto; padding: 2rem 1rem 4rem; display: grid; gap: 1rem; }
-h1 { font-size: 22px; margin: 0; } h2 { font-size: 15px; margin: 0 0 .5rem; } p { margin: 0; } .soft { color: var(--soft); }
-section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; }
+h1 { font-size: 22px; margin: 0; } h2 { font-size: 15px; margin: 0; } p { margin: 0; } .soft { color: var(--soft); }
+section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; display: grid; gap: .5rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; }
 th, td { text-align: left; padding: .35rem .5rem; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
