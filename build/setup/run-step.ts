@@ -1,6 +1,7 @@
 // Run step: one command of `verify`, with its output in a file and a limit on its time.
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { BROWSER_ENV } from "./browser.ts";
 import { ROOT, toolEnv } from "./tools.ts";
 
 export type Step = {
@@ -15,7 +16,9 @@ const LOGS = join(ROOT, "dist/verify");
 
 /** What tests must not inherit from a developer's shell: settings of an own instance, and colour. */
 function stepEnv(): Record<string, string | undefined> {
-  const own = Object.entries(toolEnv()).filter(([name]) => !name.startsWith("INFERNET_") && name !== "FORCE_COLOR");
+  const own = Object.entries(toolEnv()).filter(
+    ([name]) => (!name.startsWith("INFERNET_") || name === BROWSER_ENV) && name !== "FORCE_COLOR",
+  );
   return { ...Object.fromEntries(own), CI: "1", NO_COLOR: "1" };
 }
 
