@@ -9,7 +9,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import type { AttemptRecord, Job, JobError } from "./job.ts";
 import { type JobContentRow, type JobRow, jobContent, jobs, whereLive } from "./schema.ts";
 import type { EndState } from "./settle.ts";
-import { LIVE_STATES } from "./states.ts";
+import { isEnd, LIVE_STATES } from "./states.ts";
 
 export type NewAsyncJob = {
   webhook: string | null;
@@ -84,6 +84,8 @@ const UPSERT = `insert into jobs (${COLUMNS.join(", ")}) values (${COLUMNS.map((
   where jobs.state in (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
 
 function rowOf(job: Job): SqlValue[] {
+  // An asynchronous job knows how it ended a moment before the database does; until then it has not.
+  const ended = isEnd(job.state);
   return [
     job.id,
     job.accountId,
@@ -96,15 +98,15 @@ function rowOf(job: Job): SqlValue[] {
     job.attempt,
     nodeOf(job.attempts),
     JSON.stringify(job.attempts),
-    job.error?.code ?? null,
-    job.error?.message ?? null,
+    ended ? (job.error?.code ?? null) : null,
+    ended ? (job.error?.message ?? null) : null,
     job.finish[0]?.reason ?? null,
     job.usage?.prompt_tokens ?? null,
     job.usage?.completion_tokens ?? null,
     job.createdMs,
     job.dispatchedMs,
     job.firstDeltaMs,
-    job.endedMs,
+    ended ? job.endedMs : null,
   ];
 }
 const nodeOf = (attempts: readonly AttemptRecord[]): string | null => attempts[attempts.length - 1]?.node ?? null;
