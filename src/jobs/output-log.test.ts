@@ -39,13 +39,13 @@ test("several readers get everything, each at its own pace, early and late", asy
   const log = outputLog();
   const early = log.read(null);
   const first = early.next();
-  log.deltas(1, 0, words("a", "b"));
+  void log.deltas(1, 0, words("a", "b"));
   expect(await first).toEqual([
     { attempt: 1, offset: 0, text: "a" },
     { attempt: 1, offset: 1, text: "b" },
   ]);
   const middle = log.read(null);
-  log.deltas(1, 2, words("c"));
+  void log.deltas(1, 2, words("c"));
   log.end(ended());
   expect(text(await rest(early))).toBe("c");
   expect(text(await rest(middle))).toBe("abc");
@@ -54,7 +54,7 @@ test("several readers get everything, each at its own pace, early and late", asy
 
 test("what holds no text of the first choice takes up an offset and makes no piece", async () => {
   const log = outputLog();
-  log.deltas(1, 0, [
+  void log.deltas(1, 0, [
     { content: "a" },
     { index: 1, content: "x" },
     { reasoning_content: "hm" },
@@ -71,10 +71,10 @@ test("what holds no text of the first choice takes up an offset and makes no pie
 test("it may start over until somebody was shown something, and what was before is gone", async () => {
   const log = outputLog();
   const reader = log.read(null);
-  log.deltas(1, 0, words("old"));
+  void log.deltas(1, 0, words("old"));
   expect(log.canRestart()).toBe(true);
   log.restart();
-  log.deltas(2, 0, words("new"));
+  void log.deltas(2, 0, words("new"));
   expect(await reader.next()).toEqual([{ attempt: 2, offset: 0, text: "new" }]);
   expect(log.canRestart()).toBe(false);
   log.end(ended());
@@ -84,7 +84,7 @@ test("it may start over until somebody was shown something, and what was before 
 test("a reader that saw an attempt which was thrown away is told, instead of getting two texts in one", async () => {
   const log = outputLog();
   const reader = log.read({ attempt: 1, offset: 3 });
-  log.deltas(2, 0, words("new"));
+  void log.deltas(2, 0, words("new"));
   expect(await reader.next()).toBe("restarted");
 });
 
@@ -107,10 +107,10 @@ test("property: wherever a reader left off, it gets what it missed and nothing t
       const log = outputLog();
       let at = 0;
       for (const stop of stops.toSorted((a, b) => a - b)) {
-        log.deltas(1, at, words(...texts.slice(at, stop)));
+        void log.deltas(1, at, words(...texts.slice(at, stop)));
         at = Math.max(at, Math.min(stop, texts.length));
       }
-      log.deltas(1, at, words(...texts.slice(at)));
+      void log.deltas(1, at, words(...texts.slice(at)));
       log.end(ended());
       const all = await rest(log.read(null));
       expect(text(all)).toBe(texts.join(""));
