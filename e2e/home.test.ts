@@ -29,11 +29,17 @@ const LIGHTNESS = `(() => {
   const { backgroundColor, color } = getComputedStyle(document.body);
   return { paper: mean(backgroundColor), ink: mean(color) };
 })()`;
+/** Runs in the page: on how many lines the text of a cell is at most. */
+const LINES = `Math.max(...[...document.querySelectorAll("td.n, th.n")].map((cell) => {
+  const range = document.createRange();
+  range.selectNodeContents(cell);
+  return new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size;
+}))`;
 
 let stage: Stage;
 let browser: Browser;
 let coordinator: Instance;
-let hostile: HostileNode;
+let hostile: HostileNode | undefined;
 let screenshots: string;
 
 beforeAll(async () => {
@@ -59,7 +65,7 @@ beforeAll(async () => {
   screenshots = process.env.INFERNET_SCREENSHOTS ?? stage.directory("screenshots");
 }, 120_000);
 afterAll(async () => {
-  hostile.close();
+  hostile?.close();
   await stage.close();
 });
 
@@ -76,6 +82,8 @@ describe.each(["light", "dark"] as const)("in the %s theme", (colorScheme) => {
     }
     // Nothing hangs out of the page.
     expect(await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")).toBe(true);
+    // However long a name, it does not squeeze the figures beside it.
+    expect(await page.evaluate(LINES)).toBe(1);
     const lightness = await page.evaluate<{ paper: number; ink: number }>(LIGHTNESS);
     const [lighter, darker] =
       colorScheme === "light" ? [lightness.paper, lightness.ink] : [lightness.ink, lightness.paper];
