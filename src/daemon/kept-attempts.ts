@@ -9,6 +9,8 @@ export type AttemptEnd = Omit<EndFrame, "type" | "attempt" | "offset" | "deltas"
 
 /** An answer larger than this is none. */
 export const MAX_KEPT_BYTES = 32 * 1024 * 1024;
+/** A delta that costs more than this (whole lists of logprobs, say) would break the link again at every reconnect. */
+const MAX_DELTA_BYTES = 1024 * 1024;
 /** Deltas in one frame. */
 const MAX_FRAME_DELTAS = 1024;
 
@@ -62,6 +64,11 @@ export function keep(attempt: KeptAttempt, delta: Delta): Promise<void> | undefi
     attempt.backlog += delta.content.length;
   } else {
     const cost = deltaCost(delta);
+    if (cost > MAX_DELTA_BYTES) {
+      // No frame could carry it: the attempt ends as one whose answer grew too large.
+      attempt.bytes = MAX_KEPT_BYTES + 1;
+      return undefined;
+    }
     attempt.deltas.push(delta);
     attempt.bytes += cost;
     attempt.backlog += cost;
