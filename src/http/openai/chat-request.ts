@@ -11,7 +11,7 @@ const MAX_TOKENS = 10_000_000;
 const messageSchema = z.object({
   role: z.enum(["system", "developer", "user", "assistant", "tool", "function"]),
   content: z
-    .union([z.string(), z.array(z.object({ type: z.string().max(64), text: z.unknown() })).max(1024)])
+    .union([z.string(), z.array(z.object({ type: z.string().max(64), text: z.unknown().optional() })).max(1024)])
     .nullish(),
 });
 const tokens = z.int().min(1).max(MAX_TOKENS).nullish();
