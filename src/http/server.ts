@@ -8,10 +8,10 @@ import type { Links } from "../registry/links.ts";
 import { authenticateClient, type ClientAuthDeps } from "./client-auth.ts";
 import { errorResponse } from "./errors.ts";
 import { type HostRule, hostRule, misdirected } from "./host-check.ts";
-import { authenticateMachine } from "./machine-auth.ts";
+import { authenticateMachine, readBounded } from "./machine-auth.ts";
 import { type LinkSocket, linkSockets, upgradeLink } from "./node-link.ts";
 import { pathOf, refuse } from "./refusals.ts";
-import type { Call, HttpRoute } from "./routes.ts";
+import type { Call, ClientCall, HttpRoute } from "./routes.ts";
 
 export type ServerDeps = {
   log: Log;
@@ -53,8 +53,8 @@ export function startServer(deps: ServerDeps): HttpServer {
     hostname: deps.host,
     port: deps.port,
     idleTimeout: deps.idleTimeoutS,
-    // Bodies over the limit are refused by us, with a proper error; this is the wall behind.
-    maxRequestBodySize: deps.maxBodyBytes + 1024,
+    // Bodies over the limit are refused by us, with a proper error; this is the wall behind, where Bun's is an empty 413.
+    maxRequestBodySize: deps.maxBodyBytes * 8,
     ...(deps.tls ? { tls: deps.tls } : {}),
     fetch: handle,
     websocket: deps.links ? linkSockets(deps.links) : { message: () => undefined },
@@ -96,7 +96,8 @@ function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
     app.route(
       route.method,
       route.path,
-      ({ request, params }) => guard(deps, route, callOf(request, params as Record<string, string>, server())),
+      ({ request, params }) =>
+        guard(deps, route, callOf(request, decoded(params as Record<string, string> | undefined), server())),
       { parse: "none" },
     );
   }
@@ -127,6 +128,21 @@ function fits(pattern: string, path: string): boolean {
   return wanted.every((segment, i) => segment === "*" || segment.startsWith(":") || segment === given[i]);
 }
 
+/** Of most routes: Elysia gives none at all then. */
+const NO_PARAMS: Record<string, string> = {};
+
+/** The router decodes named parameters; what stands for `*` it leaves as it came. */
+function decoded(params: Record<string, string> = NO_PARAMS): Record<string, string> {
+  const rest = params["*"];
+  if (rest === undefined || !rest.includes("%")) return params;
+  try {
+    return { ...params, "*": decodeURIComponent(rest) };
+  } catch {
+    // Not UTF-8: it names nothing that is here.
+    return params;
+  }
+}
+
 function callOf(request: Request, params: Record<string, string>, server: Server<LinkSocket>): Call {
   return {
     request,
@@ -143,9 +159,7 @@ function callOf(request: Request, params: Record<string, string>, server: Server
 }
 
 function guard(deps: ServerDeps, route: HttpRoute, call: Call): Response | Promise<Response> {
-  if (route.method === "POST" && Number(call.request.headers.get("content-length") ?? 0) > deps.maxBodyBytes) {
-    return refuse(pathOf(call.request.url), "body_too_large", `the body may have ${deps.maxBodyBytes} bytes`);
-  }
+  if (Number(call.request.headers.get("content-length") ?? 0) > deps.maxBodyBytes) return tooLarge(deps, call);
   switch (route.tier) {
     case "public":
       return route.handle(call);
@@ -156,6 +170,9 @@ function guard(deps: ServerDeps, route: HttpRoute, call: Call): Response | Promi
   }
 }
 
+const tooLarge = ({ maxBodyBytes }: ServerDeps, { request }: Call): Response =>
+  refuse(pathOf(request.url), "body_too_large", `the body may have ${maxBodyBytes} bytes`);
+
 function guardClient(
   deps: ServerDeps,
   route: Extract<HttpRoute, { tier: "client" }>,
@@ -164,13 +181,28 @@ function guardClient(
   if (!deps.clientAuth) return errorResponse("route_not_found", "this is a node: ask its coordinator");
   const caller = authenticateClient(deps.clientAuth, call.request, call);
   if (!(caller instanceof Promise)) {
-    return caller.ok ? route.handle(Object.assign(call, { caller: caller.value })) : caller.error;
+    if (!caller.ok) return caller.error;
+    const known = Object.assign(call, { caller: caller.value });
+    return call.request.headers.has("transfer-encoding") ? handleUndeclared(deps, route, known) : route.handle(known);
   }
   return caller.then((known) => {
     if (!known.ok) return known.error;
     const { body = "", ...who } = known.value;
     return route.handle(Object.assign(call, { caller: who, body: () => body }));
   });
+}
+
+/** A body whose length nobody declared is read here, as far as the limit goes. */
+async function handleUndeclared(
+  deps: ServerDeps,
+  route: Extract<HttpRoute, { tier: "client" }>,
+  call: ClientCall,
+): Promise<Response> {
+  if (route.method === "GET") return route.handle(call);
+  const body = await readBounded(call.request, deps.maxBodyBytes);
+  if (!body.ok) return tooLarge(deps, call);
+  const text = new TextDecoder().decode(body.value);
+  return route.handle(Object.assign(call, { body: () => text }));
 }
 
 async function guardMachine(
