@@ -4,6 +4,9 @@ import { LINK_SUBPROTOCOL, MAX_NODE_MESSAGE_BYTES } from "../protocol/frames.ts"
 import { CLOSE_PROTOCOL, type Transport, type TransportEvents } from "../protocol/transport.ts";
 import type { LinkCaller, Links } from "../registry/links.ts";
 
+/** More than `links.ts` lets wait for a node, so that this end is met only by what one turn adds to it. */
+const MAX_WAITING_BYTES = 128 * 1024 * 1024;
+
 /** What a socket carries: who upgraded it, and where its events go once it is open. */
 export type LinkSocket = { caller: LinkCaller; events: TransportEvents | null };
 
@@ -22,10 +25,16 @@ export function upgradeLink(request: Request, server: Server<LinkSocket>, caller
 }
 
 /** Handlers for Bun's server: each socket becomes one link. */
-export function linkSockets(links: Links): WebSocketHandler<LinkSocket> {
+export function linkSockets(
+  links: Pick<Links, "accept">,
+  maxWaitingBytes = MAX_WAITING_BYTES,
+): WebSocketHandler<LinkSocket> {
   return {
     perMessageDeflate: false,
     maxPayloadLength: MAX_NODE_MESSAGE_BYTES,
+    // Bun would drop single messages beyond 16 MiB and say nothing: a node that misses one has to dial again instead.
+    backpressureLimit: maxWaitingBytes,
+    closeOnBackpressureLimit: true,
     // Nodes send a heartbeat every 30 s.
     idleTimeout: 120,
     sendPings: true,
