@@ -1,6 +1,6 @@
 // Instance: how a command reaches what it acts on. Where an instance runs on the data directory, its local routes;
 // where none does, the data itself, under the directory's lock.
-import { existsSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Admin, AdminError } from "../admin/operations.ts";
@@ -9,6 +9,7 @@ import { type DataDirectory, openDataDirectory } from "../identity/data-dir.ts";
 import { loadIdentity } from "../identity/keys.ts";
 import { checkLockFree, type DataLock, lockDataDirectory, type Owner } from "../identity/lock.ts";
 import { signedFetch } from "../identity/signed-fetch.ts";
+import { systemCode } from "../identity/start-refusal.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Result } from "../lib/result.ts";
 import { StartError, startValue } from "../modes/start-error.ts";
@@ -24,11 +25,29 @@ export type OpenAdmin = {
 };
 
 /** The data directory, made where it is missing. */
-export const dataDirectory = (config: Config): DataDirectory => startValue(openDataDirectory(config.data_dir));
+export function dataDirectory(config: Config): DataDirectory {
+  isThere(config.data_dir);
+  return startValue(openDataDirectory(config.data_dir));
+}
+
+/** Whether there is such a directory. One that is closed to this user ends the command. */
+function isThere(dataDir: string): boolean {
+  try {
+    accessSync(dataDir, constants.R_OK | constants.X_OK);
+    return true;
+  } catch (error) {
+    if (systemCode(error) !== "EACCES") return false;
+    throw new CliError(`the data directory ${dataDir} is closed to this user`, {
+      exitCode: EXIT.notAllowed,
+      hint: "run it as the user that runs infernet, or name another directory with --data-dir",
+      cause: error,
+    });
+  }
+}
 
 /** Who runs on the data directory now; null where nobody does. Looks without making anything. */
 export function runningOwner(config: Config): Owner | null {
-  if (!existsSync(config.data_dir)) return null;
+  if (!isThere(config.data_dir)) return null;
   const { data_dir: path } = config;
   const free = checkLockFree({ path, file: (name) => join(path, name) });
   if (free.ok) return null;

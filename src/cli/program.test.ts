@@ -109,6 +109,13 @@ describe("usage", () => {
   });
 });
 
+test("models list where nothing runs ends with 3, and makes no data", async () => {
+  const { code, out, err } = await cli(["models", "list", "--json"]);
+  expect({ code, out }).toEqual({ code: 3, out: "" });
+  expect(err).toContain("infernet is not running here");
+  expect(existsSync(join(dataDir, "coordinator.key"))).toBe(false);
+});
+
 describe("configuration", () => {
   test("all that is wrong is said at once", async () => {
     writeFileSync(join(dataDir, "config.toml"), "[server]\nport = 70000\nprot = 1\n");

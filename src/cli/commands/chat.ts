@@ -26,7 +26,10 @@ export async function chat(
   const { terminal } = context;
   const settings = settingsOf(flags);
   const prompt = flags.prompt ?? (terminal.stdinIsTty ? undefined : (await terminal.readStdin()).trim());
-  if (prompt === "") throw new CliError("there is nothing to ask: the prompt is empty", { exitCode: EXIT.usage });
+  if (prompt === "") {
+    const hint = "pipe it in, or give it with --prompt; a word after `chat` names a model";
+    throw new CliError("there is nothing to ask: the prompt is empty", { exitCode: EXIT.usage, hint });
+  }
   const target = await findTarget(context, options, flags.url);
   const model = wanted ?? (await firstModel(context, target));
   const { url, apiKey } = target;
@@ -86,7 +89,8 @@ async function firstModel({ fetch }: Context, { url, apiKey }: Target): Promise<
   });
   if (response.status === 401 || response.status === 403) {
     const hint = "put a key into INFERNET_API_KEY; `infernet keys create` makes one";
-    throw new CliError(`${url} asks for an API key`, { exitCode: EXIT.notAllowed, hint });
+    const what = apiKey === null ? "asks for an API key" : "does not take this API key";
+    throw new CliError(`${url} ${what}`, { exitCode: EXIT.notAllowed, hint });
   }
   const list = modelList.safeParse(await response.json().catch(() => undefined));
   if (!response.ok || !list.success)

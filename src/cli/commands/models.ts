@@ -1,18 +1,24 @@
 // infernet models list
 import type { ModelRow } from "../../admin/operations.ts";
-import { EXIT, type ExitCode } from "../cli-error.ts";
+import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, type GlobalOptions, printJson, requireConfig } from "../context.ts";
-import { answerOrThrow, withAdmin } from "../instance.ts";
+import { answerOrThrow, runningOwner, withAdmin } from "../instance.ts";
 import { table } from "../table.ts";
 
 export async function list(context: Context, options: GlobalOptions, flags: { json?: boolean }): Promise<ExitCode> {
   const { config } = await requireConfig(context, options);
-  await withAdmin(context, config, "models list", async (admin, running) => {
+  // Models are served by what runs: there is nothing to look up in the data.
+  if (!runningOwner(config)) {
+    throw new CliError("infernet is not running here, so no model is served", {
+      exitCode: EXIT.unreachable,
+      hint: "start it with `infernet start`",
+    });
+  }
+  await withAdmin(context, config, "models list", async (admin) => {
     const { models } = answerOrThrow(await admin.listModels({}));
     if (flags.json) printJson(context, { models });
     else if (models.length > 0) context.terminal.out(modelTable(models, context.terminal.colors));
-    else if (running) context.terminal.err("No model is served now; `infernet doctor` looks for inference servers.\n");
-    else context.terminal.err("infernet is not running here, so no model is served; `infernet start` starts it.\n");
+    else context.terminal.err("No model is served now; `infernet doctor` looks for inference servers.\n");
   });
   return EXIT.good;
 }
