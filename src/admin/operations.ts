@@ -84,7 +84,7 @@ const statusSchema = z.object({
     z.object({
       url: z.string(),
       state: z.enum(["connected", "pending", "connecting", "refused"]),
-      /** Why it is not connected, where that is known. */
+      /** Why it is not connected, in the coordinator's words where it said so; or what is wrong although it is. */
       error: z.string().nullable(),
     }),
   ),

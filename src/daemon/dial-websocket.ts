@@ -1,7 +1,7 @@
 // Dial a coordinator over a WebSocket. The upgrade request is signed (X-Infernet-Auth v2) at every dial.
 import { z } from "zod";
 import { LINK_SUBPROTOCOL } from "../protocol/frames.ts";
-import { CLOSE_GOING_AWAY, type Dial } from "../protocol/transport.ts";
+import { CLOSE_GOING_AWAY, CLOSE_REFUSED, type Dial } from "../protocol/transport.ts";
 
 /** Bun's WebSocket takes headers; the types at hand know only the standard one. */
 const SocketWithHeaders = WebSocket as unknown as new (
@@ -42,7 +42,11 @@ export function dialWebSocket(coordinatorUrl: string, authHeader: (path: string)
     };
     socket.onclose = (event) => {
       if (opened || closing) events.closed(event.code, event.reason || "no connection");
-      else void whyRefused(url, authHeader(url.pathname)).then((reason) => events.closed(event.code, reason));
+      else {
+        void whyRefused(url, authHeader(url.pathname)).then((refusal) =>
+          events.closed(refusal.refused ? CLOSE_REFUSED : event.code, refusal.reason),
+        );
+      }
     };
     return {
       send(text) {
@@ -63,7 +67,7 @@ export function dialWebSocket(coordinatorUrl: string, authHeader: (path: string)
  * Why an upgrade was refused. A WebSocket does not tell, so the upgrade is signed and asked for once more as plain HTTP:
  * a wrong clock, a wrong key or an ejection is then said in the coordinator's own words. Never throws.
  */
-async function whyRefused(linkUrl: URL, authHeader: string): Promise<string> {
+async function whyRefused(linkUrl: URL, authHeader: string): Promise<{ refused: boolean; reason: string }> {
   const url = new URL(linkUrl.href);
   url.protocol = linkUrl.protocol === "wss:" ? "https:" : "http:";
   try {
@@ -75,9 +79,12 @@ async function whyRefused(linkUrl: URL, authHeader: string): Promise<string> {
     });
     const refusal = refusalSchema.safeParse(await response.json());
     // The signature is good: what stood in the way has gone meanwhile.
-    if (response.status !== 401 && response.status !== 403) return `no connection (status ${response.status})`;
-    return refusal.success ? `${refusal.data.code}: ${refusal.data.error}` : `refused with status ${response.status}`;
+    if (response.status !== 401 && response.status !== 403) {
+      return { refused: false, reason: `no connection (status ${response.status})` };
+    }
+    if (refusal.success) return { refused: true, reason: `${refusal.data.code}: ${refusal.data.error}` };
+    return { refused: true, reason: `refused with status ${response.status}` };
   } catch {
-    return "no connection";
+    return { refused: false, reason: "no connection" };
   }
 }

@@ -21,6 +21,7 @@ import type { Pubkey } from "../protocol/primitives.ts";
 import {
   CLOSE_NORMAL,
   CLOSE_PROTOCOL,
+  CLOSE_REFUSED,
   type Dial,
   type Outbox,
   outbox,
@@ -54,9 +55,11 @@ export type LinkClientDeps = {
   slots: Slots;
   /** Sent with `ready` until the node is known there. */
   joinToken?: string;
-  /** Called when the coordinator has let this node in, or holds it as pending. */
-  onStatus?: (status: "approved" | "pending" | "offline", detail: string) => void;
+  /** Called when the link's state changes; the detail says why it is not `approved`, or what is wrong all the same. */
+  onStatus?: (status: LinkStatus, detail: string | null) => void;
 };
+/** `refused`: the coordinator said why it does not take this node. It is dialled again all the same. */
+export type LinkStatus = "approved" | "pending" | "refused" | "offline";
 
 export type LinkClient = {
   /** Tells the coordinator that what this node serves, or its status, has changed. */
@@ -149,7 +152,8 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
         addCredit(attempt, frame.bytes);
         changed(attempt);
       });
-    } else if (frame.type !== "alive") return `${frame.type} is not expected here`;
+    } else if (frame.type === "alive") notice(frame.notice ?? null);
+    else return `${frame.type} is not expected here`;
     return undefined;
   };
   const withAttempt = (id: string, act: (attempt: KeptAttempt) => void) => {
@@ -171,7 +175,8 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     admittedMs = clock.nowMs();
     cancelOrphans?.();
     cancelOrphans = null;
-    if (frame.status === "approved") deps.onStatus?.("approved", deps.coordinator.label);
+    noticed = frame.notice ?? null;
+    if (frame.status === "approved") deps.onStatus?.("approved", noticed);
     else deps.onStatus?.("pending", "an admin of the coordinator has to approve this node");
     const resumed = new Map(frame.resume.map((entry) => [entry.attempt, entry.offset]));
     for (const attempt of [...attempts.values()]) {
@@ -183,6 +188,13 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
       }
     }
     wasAdmitted = frame.status === "approved";
+  };
+  /** What the coordinator wants this node's operator to know. */
+  let noticed: string | null = null;
+  const notice = (said: string | null) => {
+    if (said === noticed) return;
+    noticed = said;
+    if (wasAdmitted) deps.onStatus?.("approved", said);
   };
   let wasAdmitted = false;
   /** When the present link was let in; null before. */
@@ -196,9 +208,9 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
       kept: () => [...attempts.values()].map(({ id, deltas }) => ({ attempt: id, offset: deltas.length })),
       admitted,
       obey,
-      closed(code, reason) {
+      closed(code, reason, wasRefused) {
         if (link === opened) link = null;
-        deps.onStatus?.("offline", reason);
+        deps.onStatus?.(wasRefused ? "refused" : "offline", reason);
         if (stopping) return;
         if (admittedMs !== null && clock.nowMs() - admittedMs > STABLE_MS) retryMs = FIRST_RETRY_MS;
         const waitMs = Math.round(retryMs * (0.5 + deps.random()));
@@ -253,7 +265,7 @@ type LinkEvents = {
   kept: () => { attempt: string; offset: number }[];
   admitted(frame: AdmittedFrame): void;
   obey(frame: CoordinatorFrame): string | undefined;
-  closed(code: number, reason: string): void;
+  closed(code: number, reason: string, refused: boolean): void;
 };
 
 /** One connection, from the dial to its end. */
@@ -280,19 +292,21 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
       step = "closed";
       cancelTimeout();
       cancelBeat();
-      on.closed(code, refusedBecause ?? reason);
+      on.closed(code, because ?? reason, turnedAway || code === CLOSE_REFUSED);
     },
   };
-  let refusedBecause: string | undefined;
+  let because: string | undefined;
+  let turnedAway = false;
   const hangUp = (reason: string) => {
-    refusedBecause = reason;
+    because = reason;
     transport.close(CLOSE_PROTOCOL, reason.slice(0, 120));
     // A peer that is out of reach would never answer the close: this end does not wait for it.
     events.closed(CLOSE_PROTOCOL, reason);
   };
   const take = (frame: CoordinatorFrame): string | undefined => {
     if (frame.type === "error") {
-      refusedBecause = `${frame.code}: ${frame.message}`;
+      turnedAway = true;
+      because = `${frame.code}: ${frame.message}`;
       return undefined;
     }
     if (step === "open") return on.obey(frame);

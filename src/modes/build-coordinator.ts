@@ -18,6 +18,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { JobId, Pubkey } from "../protocol/primitives.ts";
 import { createLinks, type Links } from "../registry/links.ts";
+import type { PriceBounds } from "../registry/price-bounds.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import { versionText } from "../version.ts";
 import { joinUrl } from "./addresses.ts";
@@ -65,7 +66,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   if (data.migrated.backup) log.info("database migrated", { backup: data.migrated.backup });
   const { db, ring, identity } = data;
   const { keys, rows } = await loadKeys(db);
-  const registry = createRegistry({ clock });
+  const registry = createRegistry({ clock, prices: priceBounds(config) });
   for (const row of rows) for (const model of modelsOf(row.specs)) registry.expect(model);
 
   const outputs = new Map<JobId, OutputLog>();
@@ -214,6 +215,11 @@ function limitsOf({ coordinator: c }: Config) {
     resumeGraceMs: c.resume_grace_s * 1000,
   };
 }
+
+const priceBounds = ({ coordinator: c }: Config): PriceBounds => ({
+  input: { min: c.price_input_min, max: c.price_input_max },
+  output: { min: c.price_output_min, max: c.price_output_max },
+});
 
 const modelsOf = (specs: Record<string, unknown>): string[] =>
   Array.isArray(specs.models) ? specs.models.filter((model) => typeof model === "string") : [];

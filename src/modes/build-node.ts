@@ -6,7 +6,7 @@ import type { EmbeddedOptions } from "../backends/embedded/embedded.ts";
 import { probeBackends } from "../backends/probe.ts";
 import type { Config } from "../config.ts";
 import { device } from "../daemon/device.ts";
-import { type LinkClient, linkClient } from "../daemon/link-client.ts";
+import { type LinkClient, type LinkStatus, linkClient } from "../daemon/link-client.ts";
 import { type Serves, serving } from "../daemon/serving.ts";
 import { slots } from "../daemon/slots.ts";
 import type { Identity } from "../identity/keys.ts";
@@ -18,7 +18,12 @@ import { versionText } from "../version.ts";
 import { StartError } from "./start-error.ts";
 
 export type Target = { pubkey: Pubkey; label: string; dial: Dial; joinToken?: string };
-export type TargetState = { label: string; state: "connected" | "pending" | "connecting"; error: string | null };
+export type TargetState = {
+  label: string;
+  state: "connected" | "pending" | "connecting" | "refused";
+  /** Why it is not connected, or what the coordinator says is wrong all the same. */
+  error: string | null;
+};
 
 export type NodeSide = {
   serves(): Serves;
@@ -74,7 +79,10 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
         slots: taken,
         ...(target.joinToken === undefined ? {} : { joinToken: target.joinToken }),
         onStatus(status, detail) {
-          if (status === "approved") log.info("linked to a coordinator", { coordinator: target.label });
+          if (status === "approved") {
+            if (detail === null) log.info("linked to a coordinator", { coordinator: target.label });
+            else log.warn("linked to a coordinator that has something to say", { coordinator: target.label, detail });
+          }
           if (status === "pending") log.warn("held as pending", { coordinator: target.label, detail });
           states.set(target, stateOf(target, status, detail));
           answered.resolve();
@@ -96,10 +104,12 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   };
 }
 
-function stateOf({ label }: Target, status: "approved" | "pending" | "offline", detail: string): TargetState {
-  if (status === "approved") return { label, state: "connected", error: null };
-  return { label, state: status === "pending" ? "pending" : "connecting", error: detail };
-}
+const STATES = { approved: "connected", pending: "pending", refused: "refused", offline: "connecting" } as const;
+const stateOf = ({ label }: Target, status: LinkStatus, error: string | null): TargetState => ({
+  label,
+  state: STATES[status],
+  error,
+});
 
 /** The configured backends; else those found on this machine; else the embedded engine. */
 async function openBackends(config: Config, log: Log): Promise<Backend[]> {

@@ -136,6 +136,8 @@ export type DeltaFrame = z.infer<typeof deltaFrame>;
 export type EndFrame = z.infer<typeof endFrame>;
 
 export const welcomeFrame = z.object({ type: z.literal("welcome"), nonce: hex32Schema, sig: hex128Schema });
+/** What the node's operator should know, such as why its models are not offered. */
+const noticeSchema = shortText(1024).optional();
 /** Answer to `ready`. Attempts that are not to go on are simply not in `resume`. */
 export const admittedFrame = z.object({
   type: z.literal("admitted"),
@@ -143,6 +145,7 @@ export const admittedFrame = z.object({
   status: z.enum(["approved", "pending"]),
   /** Send again from this offset on. */
   resume: z.array(z.object({ attempt: attemptIdSchema, offset: z.int().min(0) })).max(8192),
+  notice: noticeSchema,
 });
 export const dispatchFrame = z.object({
   type: z.literal("dispatch"),
@@ -158,7 +161,7 @@ export const cancelFrame = z.object({ type: z.literal("cancel"), attempt: attemp
 /** The end of these attempts is kept by the coordinator: the node may forget them. */
 export const ackFrame = z.object({ type: z.literal("ack"), attempts: z.array(attemptIdSchema).min(1).max(8192) });
 /** Answer to a heartbeat: a link over which none comes is dead, whatever the socket says. */
-export const aliveFrame = z.object({ type: z.literal("alive") });
+export const aliveFrame = z.object({ type: z.literal("alive"), notice: noticeSchema });
 /** The coordinator closes the link after this. */
 export const errorFrame = z.object({ type: z.literal("error"), code: shortText(64), message: shortText(1024) });
 export type WelcomeFrame = z.infer<typeof welcomeFrame>;

@@ -23,6 +23,8 @@ export type Dial = (events: TransportEvents) => Transport;
 export const CLOSE_PROTOCOL = 1008;
 export const CLOSE_NORMAL = 1000;
 export const CLOSE_GOING_AWAY = 1001;
+/** Never sent: what a dial reports where the coordinator refused the upgrade and said why. */
+export const CLOSE_REFUSED = 4403;
 /** The other side sent more than it may, or reads less than it should. */
 export const CLOSE_TOO_BIG = 1009;
 

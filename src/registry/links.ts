@@ -210,6 +210,13 @@ function acceptLink(
     return `${frame.type} is not expected here`;
   };
 
+  const noticeOf = ({ notice }: Node) => (notice === null ? {} : { notice });
+  let noticed: string | null = null;
+  const logNotice = ({ name, notice }: Node) => {
+    if (notice !== noticed && notice !== null) log.warn("a node is not used", { node: pubkey, name, reason: notice });
+    noticed = notice;
+  };
+
   const work = (node: Node, frame: NodeFrame): string | undefined => {
     node.lastSeenMs = clock.nowMs();
     switch (frame.type) {
@@ -222,7 +229,8 @@ function acceptLink(
         return undefined;
       case "heartbeat":
         registry.heartbeat(node, frame);
-        say({ type: "alive" });
+        logNotice(node);
+        say({ type: "alive", ...noticeOf(node) });
         listener.capacity(node);
         return undefined;
       default:
@@ -249,7 +257,8 @@ function acceptLink(
       self.node = node;
       // Attempts that are lost are given out again at once, but nothing may go out here ahead of `admitted`.
       node.accepting = false;
-      say({ type: "admitted", status: "approved", resume: listener.ready(node, ready.attempts) });
+      const resume = listener.ready(node, ready.attempts);
+      say({ type: "admitted", status: "approved", resume, ...noticeOf(node) });
       node.accepting = true;
       log.info("node joined", {
         node: pubkey,
@@ -258,6 +267,7 @@ function acceptLink(
         models: node.offers.length,
         slots: node.slots,
       });
+      logNotice(node);
       listener.capacity(node);
     }
     older?.close(CLOSE_NORMAL, "replaced by a newer link");

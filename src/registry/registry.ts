@@ -4,6 +4,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { BackendInfo, Device, HeartbeatFrame, ModelOffer, ReadyFrame } from "../protocol/frames.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import { type Candidate, type CandidateNode, rate } from "../scheduler/choose.ts";
+import { ANY_PRICE, type PriceBounds, priceRefusal } from "./price-bounds.ts";
 
 /** One model on one node, as the scheduler sees it. */
 export type Offer = Candidate & {
@@ -38,6 +39,8 @@ export type Node = CandidateNode & {
   failures: number;
   status: HeartbeatFrame["status"];
   channel: NodeChannel | null;
+  /** What keeps its models from being offered, for its operator; null where nothing does. */
+  notice: string | null;
   connectedMs: number;
   lastSeenMs: number;
 };
@@ -52,7 +55,8 @@ const SPEED_WEIGHT = 0.3;
 
 export type Registry = ReturnType<typeof createRegistry>;
 
-export function createRegistry({ clock }: { clock: Clock }) {
+/** `prices`: what nodes may ask for; a node outside is linked, and told so, but none of its models is on offer. */
+export function createRegistry({ clock, prices = ANY_PRICE }: { clock: Clock; prices?: PriceBounds }) {
   const nodes = new Map<Pubkey, Node>();
   const byModel = new Map<string, Offer[]>();
   /** When each model was last on offer, for the grace a vanished node gets. */
@@ -73,7 +77,8 @@ export function createRegistry({ clock }: { clock: Clock }) {
     node.backends = serves.backends;
     node.slots = serves.slots;
     const offers = new Map<string, Offer>();
-    for (const info of serves.models) {
+    node.notice = priceRefusal(prices, serves.prices);
+    for (const info of node.notice === null ? serves.models : []) {
       const backend = serves.backends[info.backend];
       if (!backend?.healthy || offers.has(info.name)) continue;
       offers.set(info.name, newOffer(node, info, serves, backend, before.get(info.name)?.tokensPerS ?? 0));
@@ -173,6 +178,7 @@ function newNode(pubkey: Pubkey): Node {
     failures: 0,
     status: "available",
     channel: null,
+    notice: null,
     connectedMs: 0,
     lastSeenMs: 0,
   };
