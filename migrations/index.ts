@@ -1,5 +1,9 @@
 // Written by build/migrations.ts: the migrations, in order, as they are embedded in the executable.
 import type { Migration } from "../src/db/migrate.ts";
 import sql0 from "./0000_start.sql" with { type: "text" };
+import sql1 from "./0001_changes.sql" with { type: "text" };
 
-export const migrations: readonly Migration[] = [{ n: 0, name: "0000_start", sql: sql0 }];
+export const migrations: readonly Migration[] = [
+  { n: 0, name: "0000_start", sql: sql0 },
+  { n: 1, name: "0001_changes", sql: sql1 },
+];

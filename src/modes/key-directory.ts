@@ -10,12 +10,17 @@ export type LiveKeys = KeyDirectory & {
   set(row: NodeRow): void;
   /** Reads one key again: somebody decided about it. */
   reload(pubkey: Pubkey): Promise<void>;
+  /** Reads all again: another coordinator may have decided. Those that stand otherwise than before. */
+  reloadAll(): Promise<Pubkey[]>;
 };
 
 export function liveKeys(db: Db, rows: readonly NodeRow[]): LiveKeys {
-  const keys = new Map<string, KnownKey>();
-  const set = (row: NodeRow) =>
-    void keys.set(row.pubkey, { status: row.status, role: row.role, authV2Seen: row.authV2Seen });
+  let keys = new Map<string, KnownKey>();
+  let decisions = 0;
+  const set = (row: NodeRow) => {
+    decisions += 1;
+    keys.set(row.pubkey, knownKey(row));
+  };
   for (const row of rows) set(row);
   return {
     lookup: (pubkey) => keys.get(pubkey),
@@ -31,8 +36,31 @@ export function liveKeys(db: Db, rows: readonly NodeRow[]): LiveKeys {
       if (row) set(row);
       else keys.delete(pubkey);
     },
+    async reloadAll() {
+      for (;;) {
+        const before = decisions;
+        const rows = await listNodes({ db });
+        // Read again where something was decided here meanwhile: the rows may be from before that.
+        if (before !== decisions) continue;
+        // That a key used v2 may be known here before it is stored.
+        const now = new Map(
+          rows.map((row) => [
+            row.pubkey as string,
+            { ...knownKey(row), authV2Seen: row.authV2Seen || keys.get(row.pubkey)?.authV2Seen === true },
+          ]),
+        );
+        const other = [...keys].filter(([pubkey, known]) => {
+          const { status, role } = now.get(pubkey) ?? {};
+          return status !== known.status || role !== known.role;
+        });
+        keys = now;
+        return other.map(([pubkey]) => pubkey as Pubkey);
+      }
+    },
   };
 }
+
+const knownKey = ({ status, role, authV2Seen }: NodeRow): KnownKey => ({ status, role, authV2Seen });
 
 export const loadKeys = async (db: Db): Promise<{ keys: LiveKeys; rows: NodeRow[] }> => {
   const rows = await listNodes({ db });
