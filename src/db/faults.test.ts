@@ -43,6 +43,27 @@ test("a full database refuses clearly, keeps what it had, and works again when t
   expect(await db.query("PRAGMA integrity_check")).toEqual([["ok"]]);
 });
 
+test("a storage that refused a write is in trouble until a write that needs room is kept again", async () => {
+  await using made = await testDatabase();
+  const { db } = made;
+  const script = "CREATE TABLE blobs (id INTEGER PRIMARY KEY, body TEXT NOT NULL)";
+  await db.writer.exclusive((connection) => connection.script(script));
+  await expect(db.writer.batch("INSERT INTO blobs VALUES (1, NULL)", [[]])).rejects.toThrow("NOT NULL");
+  expect(db.writer.trouble()).toBeNull();
+  await withLimit(db, 5);
+  await expect(db.writer.batch(insert, [[1, "x".repeat(100_000)]])).rejects.toThrow("full");
+  expect(db.writer.trouble()).toBe("storage_full");
+  expect(await db.writer.probe()).toBe(false);
+  // What fits into the room that is left says nothing about the rest.
+  await db.writer.batch(insert, [[2, "small"]]);
+  expect(db.writer.trouble()).toBe("storage_full");
+  await withLimit(db, null);
+  expect(await db.writer.probe()).toBe(true);
+  expect(db.writer.trouble()).toBeNull();
+  expect(await db.query("SELECT id FROM blobs")).toEqual([[2]]);
+  expect(await db.query("SELECT name FROM sqlite_schema WHERE name = 'room_probe'")).toEqual([]);
+});
+
 test("in a group that meets the limit nobody is told a write was kept that was not", async () => {
   await using made = await testDatabase();
   const { db } = made;

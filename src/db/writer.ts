@@ -2,9 +2,15 @@
 // (group commit): one wait for the disk serves them all. Nobody is told "done" before the commit.
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { WriteConnection } from "./connection.ts";
-import { driverFault, rootCause, StorageError, toStorageError } from "./errors.ts";
+import { driverFault, rootCause, StorageError, type StorageErrorCode, toStorageError } from "./errors.ts";
 import { type Drizzle, drizzleOver, type Execute, type SqlValue } from "./executor.ts";
 
+/** Needs some pages of the file and of the log, and gives them back. */
+const PROBE = [
+  "CREATE TABLE room_probe (bytes BLOB)",
+  "INSERT INTO room_probe VALUES (zeroblob(65536))",
+  "DROP TABLE room_probe",
+];
 /** Writes that may wait; the next is refused with `storage_busy`. */
 const MAX_QUEUED = 20_000;
 /** A group is closed after so many writes or so much time, so that neither its first write nor the event loop waits long. */
@@ -32,6 +38,10 @@ export type Writer = {
   /** Refuses new writes from now on and drains. */
   close(): Promise<void>;
   stats(): WriterStats;
+  /** Why the storage refused a write, for as long as `probe` has not found it mended; null where writes work. */
+  trouble(): StorageErrorCode | null;
+  /** Tries a write that needs room and leaves nothing behind. True where it was kept: then there is no trouble. */
+  probe(): Promise<boolean>;
 };
 export type WriterStats = { queued: number; groups: number; writes: number };
 
@@ -66,6 +76,12 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
   let durableQueued = 0;
   let running = false;
   let closed = false;
+  let trouble: StorageErrorCode | null = null;
+
+  /** A busy storage is a matter of moments; the rest lasts until somebody mends it. */
+  function note(fault: unknown): void {
+    if (fault instanceof StorageError && fault.code !== "storage_busy") trouble = fault.code;
+  }
 
   function enqueue<T>(durable: boolean, alone: boolean, perform: (group: Group) => Promise<T> | T): Promise<T> {
     if (closed) return Promise.reject(new StorageError("storage_failed", "the database is closed; start it again"));
@@ -122,9 +138,11 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
     try {
       await connection.begin(durable);
     } catch (error) {
+      const fault = toStorageError(error);
+      note(fault);
       for (const entry of queue.splice(0, maxGroup)) {
         if (entry.durable) durableQueued -= 1;
-        entry.failed(toStorageError(error));
+        entry.failed(fault);
       }
       return;
     }
@@ -150,6 +168,7 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
       return { entry, value };
     } catch (error) {
       await undo(group, error);
+      note(group.lost ?? driverFault(rootCause(error)));
       entry.failed(group.lost ?? rootCause(error));
       return null;
     }
@@ -188,6 +207,7 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
       }
     }
     if (group.lost !== null) {
+      note(group.lost);
       for (const { entry } of kept) entry.failed(group.lost);
       await quietly(() => connection.rollback());
     }
@@ -232,6 +252,20 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
       await this.drain();
     },
     stats: () => ({ queued: queue.length, ...stats }),
+    trouble: () => trouble,
+    async probe() {
+      const before = trouble;
+      try {
+        await enqueue(true, false, async () => {
+          for (const sql of PROBE) await connection.execute(sql, []);
+        });
+      } catch (error) {
+        note(driverFault(error));
+        return false;
+      }
+      if (trouble === before) trouble = null;
+      return true;
+    },
   };
 }
 

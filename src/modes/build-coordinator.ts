@@ -24,6 +24,7 @@ import { versionText } from "../version.ts";
 import { joinUrl } from "./addresses.ts";
 import { admitNode } from "./admission.ts";
 import { type CoordinatorData, localApiKey, openCoordinatorData } from "./coordinator-data.ts";
+import { followChanges } from "./follow-changes.ts";
 import { keepHouse } from "./housekeeping.ts";
 import { type LiveKeys, loadKeys } from "./key-directory.ts";
 import { type Instance, randomBytes } from "./open-instance.ts";
@@ -117,6 +118,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
 
   const streams = new Set<ChatStream>();
   const keepAliveMs = config.server.keep_alive_s * 1000;
+  const stopFollowing = db.path === null ? followChanges({ db, clock, log, ring, keys, links }) : () => {};
   const stopHousekeeping = keepHouse({ clock, log, db, registry, streams, keepAliveMs });
   let draining = false;
   const verify: VerifyDeps = {
@@ -137,7 +139,11 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     chat: { clock, jobs, defaults, streams },
     jobs: { db, jobs, defaults, outputs, keepAliveMs },
     metrics: measured,
-    unready: () => (draining ? "draining" : null),
+    unready() {
+      if (draining) return "draining";
+      const trouble = db.writer.trouble();
+      return trouble === null ? null : `the database cannot be written (${trouble})`;
+    },
     local: localRoutes(
       directAdmin({
         db,
@@ -194,6 +200,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     async stop() {
       await drain(config.coordinator.drain_timeout_s * 1000);
       stopHousekeeping();
+      stopFollowing();
       links.close();
       await server.stop();
       await records.close();

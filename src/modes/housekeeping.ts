@@ -20,6 +20,8 @@ const SEEN_EVERY_MS = 60_000;
 const CONTENT_EVERY_MS = 60_000;
 const PENDING_EVERY_MS = 3_600_000;
 const KEEP_ALIVE_EVERY_MS = 1_000;
+/** How often a storage that refused a write is tried again. */
+const PROBE_EVERY_MS = 2_000;
 
 /** Starts it all; the result stops it. */
 export function keepHouse({ clock, log, db, registry, streams, keepAliveMs }: HouseDeps): () => void {
@@ -33,6 +35,13 @@ export function keepHouse({ clock, log, db, registry, streams, keepAliveMs }: Ho
       const nowMs = clock.nowMs();
       for (const stream of streams) stream.keepAlive(nowMs, nowMs - keepAliveMs + KEEP_ALIVE_EVERY_MS);
     }),
+    clock.every(
+      PROBE_EVERY_MS,
+      quietly("storage", async () => {
+        const { writer } = db;
+        if (writer.trouble() !== null && (await writer.probe())) log.info("the database takes writes again");
+      }),
+    ),
     clock.every(
       SEEN_EVERY_MS,
       quietly("last seen", () =>
