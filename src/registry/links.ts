@@ -125,12 +125,12 @@ function acceptLink(
     message(text) {
       // What was under way when the link was refused is not heard.
       if (step === "closed" || step === "refused") return;
-      if (step === "hello" && text.length > MAX_HELLO_CHARS) return refuse("bad_frame", "the hello is too long");
-      const frames = parseNodeMessage(text);
-      if (!frames.ok) return refuse("bad_frame", frames.error);
-      for (const frame of frames.value) {
-        const wrong = take(frame);
-        if (wrong) return refuse("bad_frame", wrong);
+      try {
+        hear(text);
+      } catch (error) {
+        // JSON too deep to be written again, say. What it left half done is over with the link.
+        log.error("a message of a node could not be handled", { node: pubkey, err: error });
+        refuse("internal_error", "the coordinator could not handle this message");
       }
     },
     closed(code, reason) {
@@ -180,6 +180,16 @@ function acceptLink(
   const cancelTimeout = clock.after(HANDSHAKE_TIMEOUT_MS, () => {
     if (step !== "open" && step !== "pending") refuse("handshake_timeout", "the handshake took too long");
   });
+
+  const hear = (text: string): void => {
+    if (step === "hello" && text.length > MAX_HELLO_CHARS) return refuse("bad_frame", "the hello is too long");
+    const frames = parseNodeMessage(text);
+    if (!frames.ok) return refuse("bad_frame", frames.error);
+    for (const frame of frames.value) {
+      const wrong = take(frame);
+      if (wrong) return refuse("bad_frame", wrong);
+    }
+  };
 
   const take = (frame: NodeFrame): string | undefined => {
     if (step === "open" && self.node) return work(self.node, frame);
