@@ -62,7 +62,11 @@ async function expectChats(): Promise<void> {
   }
   const health = await fetch(`${coordinator.url}/healthz`);
   expect(health.status).toBe(200);
+  // A balancer that has another coordinator sends new work there.
+  const ready = await fetch(`${coordinator.url}/readyz`);
+  expect([ready.status, await ready.text()]).toEqual([503, "the database cannot be written (storage_full)\n"]);
 }
+const isReady = async () => (await fetch(`${coordinator.url}/readyz`)).status === 200;
 
 async function expectAllComplete(ids: readonly string[]): Promise<void> {
   for (const id of ids) {
@@ -138,6 +142,7 @@ test.skipIf(!mountable)(
     const doctor = await stage.run(coordinator, ["doctor"]);
     expect(doctor.stdout).toMatch(/disk|space/i);
     expect(mount("-o", "remount,size=256m", dataDirectory)).toBe(true);
+    await waitFor("it to be ready again by itself", isReady);
     await waitFor("jobs to be taken again", async () => (await api.submit(LARGE)).status === 202);
     await expectAllComplete(taken);
     // The chats of the meantime are recorded after all.
