@@ -1,17 +1,19 @@
 // What `infernet status` tells a node's operator when the node is not working: the coordinator's own words.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Output } from "../src/admin/operations.ts";
-import { command, commandJson, createJoinToken, type Instance } from "./harness/instance.ts";
+import { client } from "./harness/client.ts";
+import { command, commandJson, createJoinToken, type Instance, waitForModel } from "./harness/instance.ts";
 import { backendsToml, openStage, type Stage } from "./harness/stage.ts";
 import { waitFor } from "./harness/wait-for.ts";
 
 let stage: Stage;
 let coordinator: Instance;
+let key: string;
 let backendUrl: string;
 beforeAll(async () => {
   stage = await openStage();
   backendUrl = stage.backend().url;
-  ({ coordinator } = await stage.coordinator("[coordinator]\nprice_input_min = 10\nprice_input_max = 20\n"));
+  ({ coordinator, key } = await stage.coordinator("[coordinator]\nprice_input_min = 10\nprice_input_max = 20\n"));
 }, 120_000);
 afterAll(() => stage.close());
 
@@ -63,4 +65,20 @@ test("prices out of the coordinator's bounds: not offered, and said at both ends
   ]);
   expect(nodes.find(({ name }) => name === "dear")).toMatchObject({ online: true, models: [] });
   expect(coordinator.output().split(reason)).toHaveLength(2);
+});
+
+test("a node's own metrics tell of its jobs, its backends and its link", async () => {
+  const token = await createJoinToken(stage.executable, coordinator);
+  const node = await startNode(`[node]\nprice_input = 10\njoin_token = "${token}"\n`);
+  await coordinatorOf(node, "connected");
+  const api = client(() => coordinator.url, key, await waitForModel(stage.executable, coordinator));
+  const metrics = async () => (await fetch(`${node.url}/metrics`)).text();
+  await waitFor("an answer by this node", async () => {
+    await api.readChat();
+    return /attempts_total\{outcome="completed"\} [1-9]/.test(await metrics());
+  });
+  const text = await metrics();
+  expect(text).toMatch(/infernet_node_tokens_total\{direction="output"\} [1-9]/);
+  expect(text).toContain(`infernet_node_backend_up{backend="0",kind="openai",url="${backendUrl}"} 1`);
+  expect(text).toContain(`infernet_node_link_state{coordinator="${coordinator.url}",state="connected"} 1`);
 });

@@ -57,6 +57,8 @@ export type LinkClientDeps = {
   joinToken?: string;
   /** Called when the link's state changes; the detail says why it is not `approved`, or what is wrong all the same. */
   onStatus?: (status: LinkStatus, detail: string | null) => void;
+  /** Called when an attempt has ended here, however it ended. */
+  onEnd?: (end: AttemptEnd) => void;
 };
 /** `refused`: the coordinator said why it does not take this node. It is dialled again all the same. */
 export type LinkStatus = "approved" | "pending" | "refused" | "offline";
@@ -120,6 +122,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     attempts.set(attempt.id, attempt);
     const finish = (end: AttemptEnd) => {
       attempt.end = end;
+      deps.onEnd?.(end);
       changed(attempt);
     };
     const backend = deps.serving.backendOf(frame.model);

@@ -4,21 +4,19 @@ import { type HomeDeps, home } from "./home.ts";
 import { cancelJob, type JobsHttpDeps, listJobsOf, newJobSchema, showJob, streamJob, submitJob } from "./jobs.ts";
 import type { Route as LocalRoute } from "./local.ts";
 import { localHttpRoutes } from "./local-http.ts";
-import type { Metrics } from "./metrics.ts";
 import { type ChatDeps, chatCompletions } from "./openai/chat-completions.ts";
 import { chatRequestSchema } from "./openai/chat-request.ts";
 import { modelList, oneModel } from "./openai/models.ts";
 import { openApi } from "./openapi.ts";
+import { type OpsDeps, opsRoutes } from "./ops-routes.ts";
 import type { HttpRoute } from "./routes.ts";
 
-export type CoordinatorRoutesDeps = HomeDeps & {
-  chat: ChatDeps;
-  jobs: JobsHttpDeps;
-  metrics: Metrics;
-  /** What keeps this instance from working; null when it works. */
-  unready: () => string | null;
-  local: readonly LocalRoute[];
-};
+export type CoordinatorRoutesDeps = HomeDeps &
+  OpsDeps & {
+    chat: ChatDeps;
+    jobs: JobsHttpDeps;
+    local: readonly LocalRoute[];
+  };
 
 export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
   const client: HttpRoute[] = ["/v1", "/api/v1"].flatMap((base): HttpRoute[] => [
@@ -106,37 +104,4 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
     ...localHttpRoutes(deps.local),
   ];
   return routes;
-}
-
-/** Health for orchestrators and figures for Prometheus; the same in every mode. */
-export function opsRoutes({ metrics, unready }: Pick<CoordinatorRoutesDeps, "metrics" | "unready">): HttpRoute[] {
-  return [
-    {
-      method: "GET",
-      path: "/healthz",
-      tier: "public",
-      summary: "Alive.",
-      answers: "text/plain",
-      handle: () => new Response("ok\n"),
-    },
-    {
-      method: "GET",
-      path: "/readyz",
-      tier: "public",
-      summary: "Ready for work; 503 and why otherwise.",
-      answers: "text/plain",
-      handle() {
-        const why = unready();
-        return why === null ? new Response("ready\n") : new Response(`${why}\n`, { status: 503 });
-      },
-    },
-    {
-      method: "GET",
-      path: "/metrics",
-      tier: "public",
-      summary: "Figures in Prometheus' text format.",
-      answers: "text/plain",
-      handle: async () => new Response(await metrics.render(), { headers: { "content-type": metrics.contentType } }),
-    },
-  ];
 }

@@ -6,6 +6,7 @@ import type { EmbeddedOptions } from "../backends/embedded/embedded.ts";
 import { probeBackends } from "../backends/probe.ts";
 import type { Config } from "../config.ts";
 import { device } from "../daemon/device.ts";
+import type { AttemptEnd } from "../daemon/kept-attempts.ts";
 import { type LinkClient, type LinkStatus, linkClient } from "../daemon/link-client.ts";
 import { type Serves, serving } from "../daemon/serving.ts";
 import { slots } from "../daemon/slots.ts";
@@ -25,10 +26,20 @@ export type TargetState = {
   error: string | null;
 };
 
+export type NodeTotals = {
+  /** Attempts that ended, by outcome. */
+  ended: ReadonlyMap<string, number>;
+  promptTokens: number;
+  completionTokens: number;
+};
+
 export type NodeSide = {
   serves(): Serves;
   running(): number;
   states(): TargetState[];
+  /** Since the start. */
+  totals(): NodeTotals;
+  backends(): { kind: string; url: string | null; healthy: boolean }[];
   /** Resolves when every coordinator has answered once, well or badly. */
   settled: Promise<void>;
   stop(limitMs: number): Promise<void>;
@@ -60,6 +71,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   );
   await serve.refresh();
   const taken = slots(() => serve.now().slots);
+  const totals = counting();
   const states = new Map<Target, TargetState>();
   const settling = deps.targets.map((target) => {
     const answered = Promise.withResolvers<void>();
@@ -77,6 +89,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
         device: device(),
         serving: serve,
         slots: taken,
+        onEnd: totals.count,
         ...(target.joinToken === undefined ? {} : { joinToken: target.joinToken }),
         onStatus(status, detail) {
           if (status === "approved") {
@@ -95,11 +108,27 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
     serves: () => serve.now(),
     running: () => taken.taken,
     states: () => [...states.values()],
+    totals: () => totals.now,
+    backends: () =>
+      serve.now().backends.map(({ kind, healthy }, i) => ({ kind, url: backends[i]?.url ?? null, healthy })),
     settled: Promise.all(settling).then(() => {}),
     async stop(limitMs) {
       serve.stop();
       await Promise.all(links.map((link) => link.stop(limitMs)));
       await Promise.all(backends.map((backend) => backend.close()));
+    },
+  };
+}
+
+function counting(): { now: NodeTotals; count(end: AttemptEnd): void } {
+  const ended = new Map<string, number>();
+  const now = { ended, promptTokens: 0, completionTokens: 0 };
+  return {
+    now,
+    count({ outcome, usage }) {
+      ended.set(outcome, (ended.get(outcome) ?? 0) + 1);
+      now.promptTokens += usage?.prompt_tokens ?? 0;
+      now.completionTokens += usage?.completion_tokens ?? 0;
     },
   };
 }

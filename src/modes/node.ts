@@ -7,7 +7,8 @@ import { dialWebSocket } from "../daemon/dial-websocket.ts";
 import type { Serves } from "../daemon/serving.ts";
 import { localRoutes } from "../http/local.ts";
 import { localHttpRoutes } from "../http/local-http.ts";
-import type { HttpRoute } from "../http/routes.ts";
+import { nodeMetrics } from "../http/node-metrics.ts";
+import { opsRoutes } from "../http/ops-routes.ts";
 import { type HttpServer, startServer } from "../http/server.ts";
 import { type Identity, loadIdentity } from "../identity/keys.ts";
 import { MemoryNonces } from "../identity/nonces.ts";
@@ -86,22 +87,19 @@ function listen(
   status: () => Status,
 ): HttpServer {
   const unready = () => (node.states().some(({ state }) => state === "connected") ? null : "no link to a coordinator");
-  const health = (path: string, summary: string, why: () => string | null): HttpRoute => ({
-    method: "GET",
-    path,
-    tier: "public",
-    summary,
-    answers: "text/plain",
-    handle() {
-      const wrong = why();
-      return new Response(`${wrong ?? "ok"}\n`, { status: wrong === null ? 200 : 503 });
-    },
+  const metrics = nodeMetrics(() => {
+    const { slots, models } = node.serves();
+    return {
+      ...node.totals(),
+      running: node.running(),
+      slots,
+      models: models.length,
+      backends: node.backends(),
+      coordinators: node.states(),
+      version: versionText,
+    };
   });
-  const routes = [
-    health("/healthz", "Alive.", () => null),
-    health("/readyz", "Linked to a coordinator; 503 otherwise.", unready),
-    ...localHttpRoutes(localRoutes(nodeOnlyAdmin({ status }))),
-  ];
+  const routes = [...opsRoutes({ metrics, unready }), ...localHttpRoutes(localRoutes(nodeOnlyAdmin({ status })))];
   const verify = {
     clock,
     recipient: identity.pubkey,
