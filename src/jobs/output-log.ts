@@ -41,6 +41,19 @@ export function piecePosition(lastEventId: string | null): PiecePosition | null 
 const isAfter = (piece: Piece, position: PiecePosition): boolean =>
   piece.attempt > position.attempt || (piece.attempt === position.attempt && piece.offset > position.offset);
 
+/** Index of the first piece after `position`. Pieces are in order, and there may be very many. */
+function firstAfter(pieces: readonly Piece[], position: PiecePosition): number {
+  let from = 0;
+  let to = pieces.length;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    const piece = pieces[middle];
+    if (piece && !isAfter(piece, position)) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
 /** The text of a delta as readers of a job's stream see it: the first choice's content. */
 const textOf = (delta: Delta): string => ((delta.index ?? 0) === 0 ? (delta.content ?? "") : "");
 
@@ -88,13 +101,13 @@ export function outputLog(): OutputLog {
           for (;;) {
             if (closed) return null;
             const from = position;
-            const found = from === null ? pieces : pieces.filter((piece) => isAfter(piece, from));
+            const found = from === null ? pieces.slice() : pieces.slice(firstAfter(pieces, from));
             const last = found.at(-1);
             if (from !== null && last && last.attempt > from.attempt) return "restarted";
             if (last) {
               position = { attempt: last.attempt, offset: last.offset };
               shown = true;
-              return [...found];
+              return found;
             }
             if (ended) return null;
             await wake.promise;
