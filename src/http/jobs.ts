@@ -147,8 +147,8 @@ export async function streamJob(deps: JobsHttpDeps, call: ClientCall): Promise<R
   const after = piecePosition(call.request.headers.get("last-event-id"));
   const output = deps.outputs.get(row.job.id as JobId);
   if (output) {
-    call.mayBeSilent();
-    return eventStream(liveEvents(output, after, call.request.signal, deps.keepAliveMs));
+    const silenceOver = call.mayBeSilent();
+    return eventStream(liveEvents(output, after, call.request.signal, deps.keepAliveMs, silenceOver));
   }
   if (row.job.kind === "chat") return errorResponse("content_gone", "the content of a chat is not kept");
   if (!row.content?.output) {
@@ -181,6 +181,7 @@ async function* liveEvents(
   after: ReturnType<typeof piecePosition>,
   signal: AbortSignal,
   keepAliveMs: number,
+  beforeEnd: () => void,
 ): AsyncGenerator<string> {
   const reader = output.read(after);
   signal.addEventListener("abort", () => reader.close(), { once: true });
@@ -203,6 +204,7 @@ async function* liveEvents(
     yield output.failure === null ? DONE : errorEvent(output.failure);
   } finally {
     reader.close();
+    beforeEnd();
   }
 }
 

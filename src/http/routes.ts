@@ -19,8 +19,11 @@ export type Call = {
   address: string;
   /** The body, read once. A promise only where it was not read before. */
   body: () => string | Promise<string>;
-  /** Lifts the server's limit on silence for this request: it has its own. */
-  mayBeSilent: () => void;
+  /**
+   * Lifts the server's limit on silence for this request: it has its own. Returns how to set it again, to be called
+   * before the answer's end: a connection that is kept for more requests is not to be kept for good.
+   */
+  mayBeSilent: () => () => void;
 };
 export type ClientCall = Call & { caller: Caller };
 

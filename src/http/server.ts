@@ -97,7 +97,11 @@ function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
       route.method,
       route.path,
       ({ request, params }) =>
-        guard(deps, route, callOf(request, decoded(params as Record<string, string> | undefined), server())),
+        guard(
+          deps,
+          route,
+          callOf(request, decoded(params as Record<string, string> | undefined), server(), deps.idleTimeoutS),
+        ),
       { parse: "none" },
     );
   }
@@ -143,7 +147,12 @@ function decoded(params: Record<string, string> = NO_PARAMS): Record<string, str
   }
 }
 
-function callOf(request: Request, params: Record<string, string>, server: Server<LinkSocket>): Call {
+function callOf(
+  request: Request,
+  params: Record<string, string>,
+  server: Server<LinkSocket>,
+  idleTimeoutS: number,
+): Call {
   return {
     request,
     params,
@@ -154,7 +163,10 @@ function callOf(request: Request, params: Record<string, string>, server: Server
       return server.requestIP(request)?.address ?? "unknown";
     },
     body: () => request.text(),
-    mayBeSilent: () => server.timeout(request, 0),
+    mayBeSilent() {
+      server.timeout(request, 0);
+      return () => server.timeout(request, idleTimeoutS);
+    },
   };
 }
 

@@ -26,10 +26,11 @@ export async function chatCompletions(deps: ChatDeps, call: ClientCall): Promise
   if (!json.ok) return errorResponse(json.error.code, json.error.message, json.error);
   const request = check(chatRequestSchema, json.value);
   if (!request.ok) return errorResponse(request.error.code, request.error.message, request.error);
-  call.mayBeSilent();
-  return request.value.stream === true
-    ? streamed(deps, call, request.value, bodyJson)
-    : whole(deps, call, request.value, bodyJson);
+  const silenceOver = call.mayBeSilent();
+  if (request.value.stream === true) return streamed(deps, call, request.value, bodyJson, silenceOver);
+  const response = await whole(deps, call, request.value, bodyJson);
+  silenceOver();
+  return response;
 }
 
 async function whole(deps: ChatDeps, call: ClientCall, request: ChatRequest, bodyJson: string): Promise<Response> {
@@ -46,15 +47,23 @@ async function whole(deps: ChatDeps, call: ClientCall, request: ChatRequest, bod
   return Response.json(output.completion(job), { headers: jobHeaders(job) });
 }
 
-async function streamed(deps: ChatDeps, call: ClientCall, request: ChatRequest, bodyJson: string): Promise<Response> {
+async function streamed(
+  deps: ChatDeps,
+  call: ClientCall,
+  request: ChatRequest,
+  bodyJson: string,
+  silenceOver: () => void,
+): Promise<Response> {
   const { clock, jobs, streams } = deps;
   // The output wants the job's id and the job wants the output: ids are made first.
   const id = jobs.newId();
   const head = { id: `chatcmpl-${id}`, created: nowS(deps), model: request.model };
-  const output = chatStream(head, request.stream_options?.include_usage === true, clock.nowMs);
+  const output = chatStream(head, request.stream_options?.include_usage === true, clock.nowMs, silenceOver);
   const submitted = jobs.submit(jobSpec("chat", request, bodyJson, call.caller, deps.defaults), output, id);
-  if (!submitted.ok)
+  if (!submitted.ok) {
+    silenceOver();
     return errorResponse(submitted.error.code, submitted.error.message, { param: paramOf(submitted.error.code) });
+  }
   const job = submitted.value;
   cancelWithClient(deps, call, job);
   await startedOrDue(clock, job);

@@ -37,8 +37,13 @@ export type ChatStream = Output & {
 
 const EVENT_END = "\n\n";
 
-/** Streams chunks (OpenAI: `chat.completion.chunk`) as server-sent events. */
-export function chatStream(head: ChatHead, includeUsage: boolean, nowMs: () => number): ChatStream {
+/** Streams chunks (OpenAI: `chat.completion.chunk`) as server-sent events. `beforeEnd` is called ahead of the last. */
+export function chatStream(
+  head: ChatHead,
+  includeUsage: boolean,
+  nowMs: () => number,
+  beforeEnd: () => void = () => undefined,
+): ChatStream {
   const start = `data: ${JSON.stringify({ id: head.id, object: "chat.completion.chunk", created: head.created, model: head.model }).slice(0, -1)},"choices":[`;
   const end = `]${includeUsage ? ',"usage":null' : ""}}${EVENT_END}`;
   const opened = Promise.withResolvers<void>();
@@ -73,6 +78,7 @@ export function chatStream(head: ChatHead, includeUsage: boolean, nowMs: () => n
   };
   const close = (text: string) => {
     ended = true;
+    beforeEnd();
     void write(text);
     controller?.close();
     done.resolve();
