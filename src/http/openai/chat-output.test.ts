@@ -30,7 +30,7 @@ test("the server's limit on silence is set again before a stream's end, complete
       () => void restored++,
     );
     const job = newJob(jobIdSchema.parse("01a1fdce-c253-748b-98d4-ee89d4ef96ea"), SPEC, stream, 0);
-    stream.deltas(1, 0, [{ content: "text" }]);
+    void stream.deltas(1, 0, [{ content: "text" }]);
     expect(restored).toBe(0);
     stream.end({ ...job, state });
     expect(restored).toBe(1);
