@@ -111,9 +111,9 @@ export function chatStream(
         type: "direct",
         async pull(direct: DirectController) {
           controller = direct;
-          if (waiting) void direct.write(waiting);
+          // Bun sends the headers with the first bytes: where there is nothing to say yet, that is a comment.
+          void direct.write(waiting || ": waiting\n\n");
           waiting = "";
-          // Bun sends the headers with the first flush.
           direct.flush();
           opened.resolve();
           if (ended) direct.close();
