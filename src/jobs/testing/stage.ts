@@ -44,6 +44,7 @@ export type StageOptions = {
   limits?: Partial<JobLimits>;
   clock?: ManualClock;
   answerOf?: (job: Job) => string | null;
+  onEnd?: (job: Job) => void;
 };
 
 export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
@@ -79,7 +80,10 @@ export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
     limits: { ...LIMITS, ...options.limits },
     registry,
     records,
-    onEnd: (job) => ended.push(job),
+    onEnd(job) {
+      ended.push(job);
+      options.onEnd?.(job);
+    },
   });
   return {
     clock,

@@ -1,0 +1,297 @@
+// Every route of a coordinator, on the real server: each tier refuses what it must.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { HttpRoute } from "./routes.ts";
+import {
+  CLIENT,
+  COORDINATOR,
+  type CoordinatorStage,
+  coordinatorStage,
+  PROVIDER,
+  STRANGER,
+  until,
+} from "./testing/coordinator-stage.ts";
+
+let on: CoordinatorStage;
+beforeAll(async () => {
+  on = await coordinatorStage();
+});
+afterAll(() => on[Symbol.asyncDispose]());
+
+const pathOf = (route: HttpRoute) => route.path.replaceAll(/:\w+|\*/g, "x");
+const bodyOf = (route: HttpRoute) => (route.method === "POST" ? "{}" : "");
+async function ask(
+  route: HttpRoute,
+  headers: Record<string, string>,
+): Promise<{ status: number; code: string | null; json: unknown }> {
+  const response = await fetch(on.server.url + pathOf(route), {
+    method: route.method,
+    headers,
+    ...(route.method === "POST" ? { body: bodyOf(route) } : {}),
+  });
+  const text = await response.text();
+  const json = text.startsWith("{") ? JSON.parse(text) : null;
+  const error = json?.error;
+  return { status: response.status, code: json?.code ?? error?.code ?? null, json };
+}
+const signed = (as: typeof CLIENT, route: HttpRoute) => on.sign(as, route.method, pathOf(route), bodyOf(route));
+const inTier = (tier: HttpRoute["tier"]) => on.routes.filter((route) => route.tier === tier);
+
+test("the list is what it is meant to be: a route that is added is put into its tier here too", () => {
+  const listed = on.routes
+    .filter(({ tier }) => tier !== "local")
+    .map(({ method, path, tier }) => `${tier} ${method} ${path}`);
+  expect(listed).toEqual([
+    "public GET /",
+    "public GET /healthz",
+    "public GET /readyz",
+    "public GET /metrics",
+    "public GET /openapi.json",
+    "client POST /v1/chat/completions",
+    "client GET /v1/models",
+    "client GET /v1/models/*",
+    "client POST /api/v1/chat/completions",
+    "client GET /api/v1/models",
+    "client GET /api/v1/models/*",
+    "client POST /api/v1/jobs",
+    "client GET /api/v1/jobs",
+    "client GET /api/v1/jobs/:id",
+    "client GET /api/v1/jobs/:id/stream",
+    "client POST /api/v1/jobs/:id/cancel",
+  ]);
+  const keys = on.routes.map(({ method, path }) => `${method} ${path}`);
+  expect(new Set(keys).size).toBe(keys.length);
+});
+
+test("local routes, and only they, are below /api/v1/local/", () => {
+  expect(inTier("local").length).toBeGreaterThan(10);
+  for (const { path, tier } of on.routes) expect(path.startsWith("/api/v1/local/")).toBe(tier === "local");
+});
+
+test("public routes answer everybody", async () => {
+  for (const route of inTier("public")) expect((await ask(route, {})).status).toBe(200);
+});
+
+describe("client routes refuse", () => {
+  const credentials: [string, (route: HttpRoute) => Record<string, string>, number, string][] = [
+    ["no credentials", () => ({}), 401, "api_key_missing"],
+    ["a key nobody made", () => ({ authorization: `Bearer inf_${"x".repeat(43)}` }), 401, "api_key_invalid"],
+    ["another scheme", () => ({ authorization: "Basic aW5mOg==" }), 401, "api_key_invalid"],
+    ["an unknown machine", (route) => signed(STRANGER, route), 401, "key_unknown"],
+    ["a machine that is no client", (route) => signed(PROVIDER, route), 403, "role_not_allowed"],
+    ["this instance's own key", (route) => signed(COORDINATOR, route), 401, "key_unknown"],
+    ["a signature for another path", () => on.sign(CLIENT, "GET", "/v1/other"), 401, "bad_signature"],
+    ["a malformed signature", () => ({ "x-infernet-auth": "x" }), 401, "header_malformed"],
+  ];
+  for (const [name, headersFor, status, code] of credentials) {
+    test(name, async () => {
+      for (const route of inTier("client")) {
+        const answer = await ask(route, headersFor(route));
+        expect([route.path, answer.status, answer.code]).toEqual([route.path, status, code]);
+        expect(answer.json).toEqual({
+          error: { message: expect.any(String), type: expect.any(String), param: null, code },
+        });
+      }
+    });
+  }
+
+  test("nobody with a key, in any spelling of Bearer, or a registered client's signature", async () => {
+    for (const route of inTier("client")) {
+      for (const headers of [
+        { authorization: `Bearer ${on.key}` },
+        { authorization: `bearer  ${on.key}` },
+        signed(CLIENT, route),
+      ]) {
+        const { status } = await ask(route, headers);
+        expect([route.path, status === 401 || status === 403]).toEqual([route.path, false]);
+      }
+    }
+  });
+
+  test("the same signature a second time", async () => {
+    const [route] = inTier("client").filter(({ path }) => path === "/v1/models");
+    if (!route) throw new Error("no such route");
+    const headers = signed(CLIENT, route);
+    expect((await ask(route, headers)).status).toBe(200);
+    expect(await ask(route, headers)).toMatchObject({ status: 401, code: "nonce_replayed" });
+  });
+});
+
+describe("local routes refuse", () => {
+  const credentials: [string, (route: HttpRoute) => Record<string, string>, string][] = [
+    ["no credentials", () => ({}), "header_missing"],
+    ["an API key", () => ({ authorization: `Bearer ${on.key}` }), "header_missing"],
+    ["a registered client", (route) => signed(CLIENT, route), "key_unknown"],
+    ["an approved node", (route) => signed(PROVIDER, route), "key_unknown"],
+    ["a stranger", (route) => signed(STRANGER, route), "key_unknown"],
+    [
+      "its own key's signature of another body",
+      (route) => on.sign(COORDINATOR, route.method, pathOf(route), "other"),
+      "bad_signature",
+    ],
+  ];
+  for (const [name, headersFor, code] of credentials) {
+    test(name, async () => {
+      for (const route of inTier("local")) {
+        const answer = await ask(route, headersFor(route));
+        expect([route.path, answer.status, answer.code]).toEqual([route.path, 401, code]);
+        expect(answer.json).toEqual({ error: expect.any(String), code });
+      }
+    });
+  }
+
+  test("nothing of this instance's own key", async () => {
+    for (const route of inTier("local")) {
+      const { status, code } = await ask(route, signed(COORDINATOR, route));
+      expect([route.path, status === 401 || status === 403, code === "bad_signature"]).toEqual([
+        route.path,
+        false,
+        false,
+      ]);
+    }
+  });
+});
+
+test("without require_api_key clients need none, a wrong key is refused all the same, local routes stay closed", async () => {
+  await using open = await coordinatorStage({ requireApiKey: false });
+  const status = async (path: string, headers: Record<string, string>) =>
+    (await fetch(open.server.url + path, { headers })).status;
+  expect(await status("/v1/models", {})).toBe(200);
+  expect(await status("/v1/models", { authorization: "Bearer sk-anything" })).toBe(200);
+  expect(await status("/v1/models", { authorization: `Bearer inf_${"x".repeat(43)}` })).toBe(401);
+  expect(await status("/api/v1/local/status", {})).toBe(401);
+});
+
+describe("what is not there", () => {
+  test("is 404 in the caller's shape", async () => {
+    const answer = await on.call("/v1/nowhere");
+    expect([answer.status, await answer.json()]).toEqual([
+      404,
+      {
+        error: {
+          message: "there is nothing at /v1/nowhere",
+          type: "invalid_request_error",
+          param: null,
+          code: "route_not_found",
+        },
+      },
+    ]);
+    expect(await (await on.call("/api/v1/local/nowhere")).json()).toMatchObject({ code: "route_not_found" });
+  });
+
+  test("a method that a path does not take is 405, with those it takes", async () => {
+    for (const [path, method, allow] of [
+      ["/v1/chat/completions", "GET", "POST"],
+      ["/v1/models", "DELETE", "GET"],
+      ["/v1/models/a/b", "POST", "GET"],
+      ["/api/v1/jobs", "PUT", "POST, GET"],
+      ["/api/v1/jobs/x", "PATCH", "GET"],
+      ["/api/v1/jobs/x/cancel", "GET", "POST"],
+    ] as const) {
+      const answer = await on.call(path, { method });
+      expect([path, answer.status, answer.headers.get("allow")]).toEqual([path, 405, allow]);
+      expect(await answer.json()).toMatchObject({ error: { code: "method_not_allowed", param: null } });
+    }
+  });
+});
+
+test("a Host that nobody configured is 421, on every tier", async () => {
+  for (const route of on.routes) {
+    const answer = await ask(route, { host: "evil.example" });
+    expect([route.path, answer.status, answer.code]).toEqual([route.path, 421, "host_not_allowed"]);
+  }
+});
+
+describe("CORS", () => {
+  const origin = "https://app.example";
+
+  test("a configured origin may ask and read, before and after authentication", async () => {
+    const preflight = await on.call("/v1/chat/completions", { method: "OPTIONS", headers: { origin } });
+    expect([preflight.status, preflight.headers.get("access-control-allow-origin")]).toEqual([204, origin]);
+    expect(preflight.headers.get("access-control-allow-headers")).toContain("authorization");
+    for (const headers of [{ origin }, { origin, authorization: "Bearer x" }]) {
+      const answer = await on.call("/v1/models", { headers });
+      expect([answer.headers.get("access-control-allow-origin"), answer.headers.get("vary")]).toEqual([
+        origin,
+        "Origin",
+      ]);
+      expect(answer.headers.get("access-control-allow-credentials")).toBeNull();
+    }
+  });
+
+  test("no other origin does", async () => {
+    for (const other of ["https://evil.example", "https://app.example.evil", "http://app.example", "null"]) {
+      for (const method of ["GET", "OPTIONS"]) {
+        const answer = await on.call("/v1/models", { method, headers: { origin: other } });
+        expect(answer.headers.get("access-control-allow-origin")).toBeNull();
+      }
+    }
+  });
+});
+
+test("openapi.json describes every route but the local ones, with its tier's security", async () => {
+  const { paths } = (await (await fetch(`${on.server.url}/openapi.json`)).json()) as {
+    paths: Record<
+      string,
+      Record<string, { security: object[]; parameters?: { name: string }[]; requestBody?: object }>
+    >;
+  };
+  const described = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  const listed = on.routes
+    .filter(({ tier }) => tier !== "local")
+    .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}").replace("*", "{model}")}`);
+  expect(described.toSorted()).toEqual(listed.toSorted());
+  expect(JSON.stringify(paths)).not.toContain("/local/");
+  for (const [path, methods] of Object.entries(paths)) {
+    const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+    for (const { parameters = [] } of Object.values(methods))
+      expect(parameters.map(({ name }) => name)).toEqual(named as string[]);
+  }
+  expect(paths["/healthz"]?.get?.security).toEqual([]);
+  expect(paths["/api/v1/jobs"]?.post).toMatchObject({
+    security: [{ apiKey: [] }, { signature: [] }],
+    requestBody: { required: true },
+  });
+});
+
+test("the home page shows hostile names as text", async () => {
+  const evil = `<img src=x onerror=alert(1)>"'&`;
+  const node = on.node(9, { models: [evil] });
+  if (node.node) node.node.name = `</td><script>alert(2)</script>`;
+  const answer = await fetch(`${on.server.url}/`);
+  const page = await answer.text();
+  node.lose();
+  expect(page).toContain("&lt;img src=x onerror=alert(1)&gt;");
+  expect(page).toContain("&lt;/td&gt;&lt;script&gt;");
+  expect(page).not.toContain("<img");
+  expect(page).not.toContain("<script");
+  const csp = answer.headers.get("content-security-policy") ?? "";
+  expect(csp).toContain("default-src 'none'");
+  expect(csp).not.toContain("unsafe");
+});
+
+test("readyz says why an instance is not ready", async () => {
+  on.unready.why = "draining";
+  const answer = await fetch(`${on.server.url}/readyz`);
+  expect([answer.status, await answer.text()]).toEqual([503, "draining\n"]);
+  on.unready.why = null;
+});
+
+test("metrics count jobs, tokens, slots and attempts", async () => {
+  const node = on.node(8, { models: ["metered"], slots: 5 });
+  const answer = on.call("/v1/chat/completions", {
+    body: { model: "metered", messages: [{ role: "user", content: "hi" }] },
+  });
+  await until(() => node.attempts.size > 0);
+  node.stream(node.last, 2);
+  node.end(node.last);
+  expect((await answer).status).toBe(200);
+  const text = await (await fetch(`${on.server.url}/metrics`)).text();
+  node.lose();
+  expect(text).toContain("infernet_slots 5");
+  expect(text).toMatch(/infernet_jobs_live \d/);
+  for (const name of ["nodes_online", "models", "jobs_queued", "db_writes", "build_info", "attempts_total"]) {
+    expect(text).toContain(`infernet_${name}`);
+  }
+});
