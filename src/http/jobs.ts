@@ -8,8 +8,10 @@ import { type OutputLog, outputLog, piecePosition, type StoredOutput } from "../
 import { findJob, listJobs } from "../jobs/records.ts";
 import type { JobContentRow, JobRow } from "../jobs/schema.ts";
 import { isEnd, JOB_STATES, type JobState } from "../jobs/states.ts";
+import { MAX_COORDINATOR_MESSAGE_BYTES } from "../protocol/frames.ts";
 import type { JobId } from "../protocol/primitives.ts";
 import { type ErrorCode, errorResponse, openAiError } from "./errors.ts";
+import { paramOf } from "./openai/chat-completions.ts";
 import { chatRequestSchema, check, parseJson } from "./openai/chat-request.ts";
 import { jobSpec, type SpecDefaults } from "./openai/job-spec.ts";
 import type { ClientCall } from "./routes.ts";
@@ -28,6 +30,8 @@ export const newJobSchema = z.looseObject({
   prompt: z.string().min(1).max(4_000_000).optional(),
   webhook: z.undefined({ error: "webhooks are not available yet" }).optional(),
 });
+/** The largest request that a node can be sent. */
+const MAX_REQUEST_CHARS = MAX_COORDINATOR_MESSAGE_BYTES - 64 * 1024;
 const idempotencyKeySchema = z.string().min(1).max(255);
 
 export async function submitJob(deps: JobsHttpDeps, call: ClientCall): Promise<Response> {
@@ -49,12 +53,15 @@ export async function submitJob(deps: JobsHttpDeps, call: ClientCall): Promise<R
   }
   const requestHash = createHash("sha256").update(text).digest("hex");
   const output = outputLog();
-  const spec = jobSpec("async", request.value, JSON.stringify(chat), call.caller, deps.defaults);
+  // As it came where it can be: numbers written anew may be many times as long, and no link carries more than this.
+  const bodyJson = prompt === undefined ? text : JSON.stringify(chat);
+  if (bodyJson.length > MAX_REQUEST_CHARS) return errorResponse("body_too_large", "the request is too large");
+  const spec = jobSpec("async", request.value, bodyJson, call.caller, deps.defaults);
   const extra = { webhook: null, idempotencyKey: key, requestHash: key === null ? null : requestHash };
   const submitted = await deps.jobs.submitAsync(spec, output, extra, (id) => deps.outputs.set(id, output));
   if (submitted.ok) return accepted(submitted.value.id, submitted.value.state);
   if (submitted.error.code !== "idempotency_key_used")
-    return errorResponse(submitted.error.code, submitted.error.message);
+    return errorResponse(submitted.error.code, submitted.error.message, { param: paramOf(submitted.error.code) });
   const { row } = submitted.error;
   if (row.requestHash === requestHash) return accepted(row.id, row.state);
   const message = "this Idempotency-Key was used with another request in the last 24 hours";
@@ -136,7 +143,11 @@ export async function cancelJob(deps: JobsHttpDeps, call: ClientCall): Promise<R
   const row = await found(deps, call);
   if (row instanceof Response) return row;
   const live = deps.jobs.live.get(row.job.id as JobId);
-  if (!live) return errorResponse("job_ended", `the job has ended already: ${row.job.state}`);
+  if (!live) {
+    // Not live, and the row does not say so yet: its end is being stored.
+    const state = isEnd(row.job.state) ? `the job has ended already: ${row.job.state}` : "the job is ending already";
+    return errorResponse("job_ended", state);
+  }
   await deps.jobs.cancelAndWait(live, byClient);
   return Response.json({ id: live.id, status: live.state });
 }

@@ -95,7 +95,8 @@ function cancelWithClient({ jobs }: ChatDeps, { request }: ClientCall, job: Job)
 }
 
 const nowS = ({ clock }: ChatDeps): number => Math.floor(clock.nowMs() / 1000);
-const paramOf = (code: string): string | null =>
+/** The field of the request that such an error is about. */
+export const paramOf = (code: string): string | null =>
   code === "model_not_found" ? "model" : code === "context_length_exceeded" ? "messages" : null;
 
 function failure(job: Job): Response {
