@@ -47,7 +47,7 @@ const server = z.strictObject({
   cors_origins: key(z.array(httpUrl()).max(256).default([]), "Origins of web pages that may call the client API.", {
     example: '["https://chat.example.org"]',
   }),
-  max_body_mib: key(int(1, 1024).default(32), "Largest request body of a client, in MiB. Images in messages count."),
+  max_body_mib: key(int(1, 47).default(32), "Largest request body of a client, in MiB. Images in messages count."),
   idle_timeout_s: key(int(20, 255).default(120), "Seconds a connection may be silent before it is closed."),
   keep_alive_s: key(
     int(1, 15).default(15),
