@@ -295,6 +295,16 @@ describe("drain", () => {
   });
 });
 
+describe("drain of what has not begun", () => {
+  test("a queued asynchronous job is stored already and holds nothing up", async () => {
+    new SimNode(on, 1, { slots: 1 }).join().lose();
+    const patient = await later();
+    await on.jobs.drain(30_000);
+    expect(on.jobs.live.size).toBe(0);
+    expect((await rowOf(patient.id))?.state).toBe("queued");
+  });
+});
+
 describe("Idempotency-Key", () => {
   const keyed = (key: string, requestHash = "hash") => ({ webhook: null, idempotencyKey: key, requestHash });
   const again = (key: string, over = {}) =>

@@ -134,6 +134,12 @@ export function createJobs(deps: JobsDeps) {
     /** Takes no more jobs; resolves when those there are have ended, or after `limitMs`, when the rest is cancelled. */
     async drain(limitMs: number): Promise<void> {
       board.draining = true;
+      // Asynchronous jobs that have not begun are stored as they are: the next process takes them up.
+      for (const job of [...board.live.values()]) {
+        if (job.kind !== "async" || job.state !== "queued") continue;
+        queueOf(board, job.model).remove(job);
+        board.live.delete(job.id);
+      }
       if (board.live.size > 0) {
         const { promise, resolve } = Promise.withResolvers<void>();
         drained.push(resolve);
@@ -142,7 +148,7 @@ export function createJobs(deps: JobsDeps) {
         cancelTimer();
       }
       const error: JobError = { code: "draining", message: "the coordinator is shutting down; try again" };
-      // Asynchronous jobs are left as they are: the next process goes on with them.
+      // Asynchronous jobs that run still are left as they are too.
       for (const job of [...board.live.values()]) {
         if (job.kind !== "chat") continue;
         endRun(board, job, "cancelled", error);
