@@ -56,18 +56,30 @@ const SPEED_WEIGHT = 0.3;
 export type Registry = ReturnType<typeof createRegistry>;
 
 /** `prices`: what nodes may ask for; a node outside is linked, and told so, but none of its models is on offer. */
+/** Models that are gone and still known: a node may name new ones in every heartbeat. */
+const MAX_REMEMBERED = 10_000;
+
 export function createRegistry({ clock, prices = ANY_PRICE }: { clock: Clock; prices?: PriceBounds }) {
   const nodes = new Map<Pubkey, Node>();
   const byModel = new Map<string, Offer[]>();
   /** When each model was last on offer, for the grace a vanished node gets. */
   const lastServedMs = new Map<string, number>();
 
+  const remember = (model: string) => {
+    lastServedMs.delete(model);
+    lastServedMs.set(model, clock.nowMs());
+    if (lastServedMs.size <= MAX_REMEMBERED) return;
+    for (const oldest of lastServedMs.keys()) {
+      lastServedMs.delete(oldest);
+      return;
+    }
+  };
   const unlist = (node: Node) => {
     for (const offer of node.offers) {
       const left = byModel.get(offer.model)?.filter((other) => other !== offer) ?? [];
       if (left.length > 0) byModel.set(offer.model, left);
       else byModel.delete(offer.model);
-      lastServedMs.set(offer.model, clock.nowMs());
+      remember(offer.model);
     }
     node.offers = [];
   };
@@ -103,12 +115,9 @@ export function createRegistry({ clock, prices = ANY_PRICE }: { clock: Clock; pr
     /** When the model was last on offer; undefined where it never was. */
     lastServedMs: (model: string): number | undefined => (byModel.has(model) ? clock.nowMs() : lastServedMs.get(model)),
 
-    /** Models nobody serves at the moment. */
-    offlineModels: (): string[] => [...lastServedMs.keys()].filter((model) => !byModel.has(model)),
-
     /** Remembers a model from before the start, so that its absence reads as "offline" and not as "unknown". */
     expect(model: string): void {
-      if (!lastServedMs.has(model)) lastServedMs.set(model, clock.nowMs());
+      if (!lastServedMs.has(model)) remember(model);
     },
 
     /** A node finished its handshake. What it serves counts from now on, whatever an older link said. */
@@ -128,7 +137,7 @@ export function createRegistry({ clock, prices = ANY_PRICE }: { clock: Clock; pr
       if (frame.serves) list(node, frame.serves);
     },
 
-    /** The link is gone: nothing is on offer there, and on its return the node starts under suspicion. */
+    /** The link is gone: nothing is on offer there. */
     detach(node: Node): void {
       unlist(node);
       node.channel = null;
