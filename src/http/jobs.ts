@@ -153,13 +153,18 @@ export async function cancelJob(deps: JobsHttpDeps, call: ClientCall): Promise<R
 }
 
 export async function streamJob(deps: JobsHttpDeps, call: ClientCall): Promise<Response> {
-  const row = await found(deps, call);
+  let row = await found(deps, call);
   if (row instanceof Response) return row;
   const after = piecePosition(call.request.headers.get("last-event-id"));
   const output = deps.outputs.get(row.job.id as JobId);
   if (output) {
     const silenceOver = call.mayBeSilent();
     return eventStream(liveEvents(output, after, call.request.signal, deps.keepAliveMs, silenceOver));
+  }
+  if (!isEnd(row.job.state)) {
+    // It may have ended between the two looks: then the row has it now.
+    row = await found(deps, call);
+    if (row instanceof Response) return row;
   }
   if (row.job.kind === "chat") return errorResponse("content_gone", "the content of a chat is not kept");
   if (!row.content?.output) {

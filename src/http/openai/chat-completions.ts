@@ -79,6 +79,8 @@ async function streamed(
 
 /** Resolves at the job's first piece, at its end, or when the headers may wait no longer. */
 function startedOrDue(clock: Clock, job: Job): Promise<void> {
+  // A client that had left already has ended its job by now.
+  if (job.endedMs !== null) return Promise.resolve();
   return new Promise((resolve) => {
     const cancel = clock.after(HEADERS_WAIT_MS, resolve);
     job.onStarted = () => {
