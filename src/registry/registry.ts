@@ -38,6 +38,8 @@ export type Node = CandidateNode & {
   /** Failures since the last success; each doubles the time under suspicion. */
   failures: number;
   status: HeartbeatFrame["status"];
+  /** It is behind with reading what it was sent. */
+  congested: boolean;
   channel: NodeChannel | null;
   /** What keeps its models from being offered, for its operator; null where nothing does. */
   notice: string | null;
@@ -55,10 +57,10 @@ const SPEED_WEIGHT = 0.3;
 
 export type Registry = ReturnType<typeof createRegistry>;
 
-/** `prices`: what nodes may ask for; a node outside is linked, and told so, but none of its models is on offer. */
 /** Models that are gone and still known: a node may name new ones in every heartbeat. */
 const MAX_REMEMBERED = 10_000;
 
+/** `prices`: what nodes may ask for; a node outside is linked, and told so, but none of its models is on offer. */
 export function createRegistry({ clock, prices = ANY_PRICE }: { clock: Clock; prices?: PriceBounds }) {
   const nodes = new Map<Pubkey, Node>();
   const byModel = new Map<string, Offer[]>();
@@ -124,7 +126,8 @@ export function createRegistry({ clock, prices = ANY_PRICE }: { clock: Clock; pr
     attach(pubkey: Pubkey, channel: NodeChannel, ready: ReadyFrame): Node {
       const node = nodes.get(pubkey) ?? newNode(pubkey);
       nodes.set(pubkey, node);
-      Object.assign(node, { name: ready.name, device: ready.device, channel, status: "available", accepting: true });
+      Object.assign(node, { name: ready.name, device: ready.device, channel, status: "available", congested: false });
+      node.accepting = true;
       node.connectedMs = node.lastSeenMs = clock.nowMs();
       list(node, ready);
       return node;
@@ -133,8 +136,14 @@ export function createRegistry({ clock, prices = ANY_PRICE }: { clock: Clock; pr
     heartbeat(node: Node, frame: HeartbeatFrame): void {
       node.lastSeenMs = clock.nowMs();
       node.status = frame.status;
-      node.accepting = frame.status === "available";
+      node.accepting = node.status === "available" && !node.congested;
       if (frame.serves) list(node, frame.serves);
+    },
+
+    /** Gives it no work, or work again. */
+    congest(node: Node, congested: boolean): void {
+      node.congested = congested;
+      node.accepting = node.channel !== null && node.status === "available" && !congested;
     },
 
     /** The link is gone: nothing is on offer there. */
@@ -154,7 +163,8 @@ export function createRegistry({ clock, prices = ANY_PRICE }: { clock: Clock; pr
 
     /** A job went well there. */
     praise(offer: Offer, completionTokens: number, generatingMs: number): void {
-      offer.node.failures = 0;
+      // Trust comes back by halves: a node that flaps is soon under suspicion for long again.
+      offer.node.failures = Math.floor(offer.node.failures / 2);
       offer.node.suspectUntilMs = 0;
       if (completionTokens < 8 || generatingMs < 1) return;
       const speed = (completionTokens * 1000) / generatingMs;
@@ -183,6 +193,7 @@ function newNode(pubkey: Pubkey): Node {
     slots: 0,
     running: 0,
     accepting: false,
+    congested: false,
     suspectUntilMs: 0,
     failures: 0,
     status: "available",
