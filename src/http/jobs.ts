@@ -28,7 +28,7 @@ export type JobsHttpDeps = {
 /** `{model, messages | prompt, max_tokens?, …}`: a chat request, or a prompt as its only message. */
 export const newJobSchema = z.looseObject({
   prompt: z.string().min(1).max(4_000_000).optional(),
-  webhook: z.undefined({ error: "webhooks are not available yet" }).optional(),
+  webhook: z.null({ error: "webhooks are not available yet" }).optional(),
 });
 /** The largest request that a node can be sent. */
 const MAX_REQUEST_CHARS = MAX_COORDINATOR_MESSAGE_BYTES - 64 * 1024;

@@ -116,9 +116,17 @@ function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
   return app.compile();
 }
 
-function notFound({ routes }: ServerDeps, request: Request): Response {
+function notFound(deps: ServerDeps, request: Request): Response {
   const path = pathOf(request.url);
-  const methods = routes.filter((route) => fits(route.path, path)).map((route) => route.method);
+  const methods = deps.routes.filter((route) => fits(route.path, path)).map((route) => route.method);
+  // Asked for without `Upgrade`: by a browser, or by a node behind a proxy that takes the header away.
+  if (deps.links && path === LINK_ROUTE) {
+    const message = "this is the address of the link, a WebSocket; a proxy in between has to pass Upgrade on";
+    return Response.json(
+      { error: message, code: "upgrade_required" },
+      { status: 426, headers: { upgrade: "websocket" } },
+    );
+  }
   if (methods.length === 0) return refuse(path, "route_not_found", `there is nothing at ${path.slice(0, 200)}`);
   const allow = methods.join(", ");
   return refuse(path, "method_not_allowed", `${path} takes ${allow}`, { headers: { allow } });

@@ -6,7 +6,7 @@ import type { LinkListener } from "../registry/links.ts";
 import type { Node } from "../registry/registry.ts";
 import type { Board } from "./board.ts";
 import { pumpNode, retry } from "./dispatch.ts";
-import type { Job, JobError, JobErrorCode, Run } from "./job.ts";
+import { type Job, type JobError, type JobErrorCode, NODE_ERRORS, type Run } from "./job.ts";
 import { endRun, endStopping, finish } from "./settle.ts";
 import { moveTo } from "./states.ts";
 
@@ -67,6 +67,14 @@ function takeDeltas(board: Board, job: Job, run: Run, offset: number, given: rea
   const known = run.offset - offset;
   if (known >= given.length) return undefined;
   const deltas = known === 0 ? given : given.slice(known);
+  if (deltas.some((delta) => (delta.index ?? 0) >= job.choices)) {
+    endRun(board, job, "cancelled", null);
+    finish(board, job, "failed", {
+      code: "backend_failed",
+      message: "the node answered a choice that was not asked for",
+    });
+    return undefined;
+  }
   const first = run.offset;
   run.offset += deltas.length;
   const nowMs = board.clock.nowMs();
@@ -131,20 +139,11 @@ function waitForReader(board: Board, job: Job, run: Run, behind: Promise<void>, 
 
 /** Errors that no other node would answer differently. */
 const FINAL: readonly JobErrorCode[] = ["invalid_request", "output_too_large"];
-const KNOWN: readonly JobErrorCode[] = [
-  "backend_unreachable",
-  "backend_busy",
-  "backend_failed",
-  "model_not_found",
-  "context_length_exceeded",
-  "invalid_request",
-  "output_too_large",
-];
 
 function takeEnd(board: Board, job: Job, run: Run, node: Node, frame: EndFrame): void {
   if (frame.outcome === "completed") {
     const nowMs = board.clock.nowMs();
-    job.finish = frame.finish;
+    job.finish = finishOf(job, frame);
     job.usage = metered(job, frame);
     if (run.offer)
       board.registry.praise(run.offer, job.usage.completion_tokens, nowMs - (run.record.first_delta_ms ?? nowMs));
@@ -152,12 +151,18 @@ function takeEnd(board: Board, job: Job, run: Run, node: Node, frame: EndFrame):
     finish(board, job, "completed", null, () => acknowledge(node, frame.attempt));
     return;
   }
-  const code = KNOWN.find((known) => known === frame.error?.code) ?? "backend_failed";
+  const code = NODE_ERRORS.find((known) => known === frame.error?.code) ?? "backend_failed";
   const error: JobError = { code, message: frame.error?.message ?? `the node ${frame.outcome} the job` };
   acknowledge(node, frame.attempt);
   if (frame.outcome === "failed" && code !== "context_length_exceeded" && !FINAL.includes(code))
     board.registry.blame(node);
   attemptFailed(board, job, frame.outcome === "refused" ? "refused" : "failed", error);
+}
+
+/** One finish reason for each choice that was asked for. */
+function finishOf({ choices }: Job, { finish }: EndFrame): Job["finish"] {
+  if (finish.length === 1 && finish[0]?.index === 0) return finish;
+  return finish.filter(({ index }, i) => index < choices && finish.findIndex((other) => other.index === index) === i);
 }
 
 /** What an attempt's prompt may cost beyond the bytes of the request: chat templates, images. */
@@ -208,17 +213,15 @@ const lostError: JobError = {
 function nodeLost(board: Board, node: Node): void {
   for (const [attempt, stopping] of [...board.stopping]) if (stopping.node === node) endStopping(board, attempt);
   const returnByMs = board.clock.nowMs() + board.limits.resumeGraceMs;
-  let any = false;
+  board.registry.blame(node);
   for (const job of [...board.runs.values()]) {
     const run = job.run;
     if (run?.pubkey !== node.pubkey || run.settling) continue;
-    any = true;
     const elsewhere = board.registry.offersOf(job.model).length > 0;
     if (job.state === "dispatched" || (elsewhere && job.output.canRestart()))
       attemptFailed(board, job, "lost", lostError);
     else run.returnByMs = returnByMs;
   }
-  if (any) board.registry.blame(node);
 }
 
 /** A node did not come back in time, or came back without the attempt. */

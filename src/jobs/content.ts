@@ -2,7 +2,7 @@
 import { inArray, lte } from "drizzle-orm";
 import { type Deletion, deleteForGood } from "../db/delete-for-good.ts";
 import type { Db } from "../db/open.ts";
-import { jobContent } from "./schema.ts";
+import { jobContent, jobs } from "./schema.ts";
 
 /** Whether anything has expired by `nowMs`. */
 export async function hasExpiredContent(db: Db, nowMs: number): Promise<boolean> {
@@ -22,6 +22,8 @@ export function deleteExpiredContent(db: Db, nowMs: number): Promise<Deletion> {
       .from(jobContent)
       .where(lte(jobContent.expiresMs, nowMs))
       .limit(limit);
+    // An error's words may quote the request.
+    await tx.update(jobs).set({ errorMessage: null }).where(inArray(jobs.id, expired));
     const deleted = await tx
       .delete(jobContent)
       .where(inArray(jobContent.jobId, expired))

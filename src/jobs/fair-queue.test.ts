@@ -41,6 +41,22 @@ describe("fair queue", () => {
     expect(queue.all()).not.toContain(arrival);
   });
 
+  test("an asynchronous arrival takes the place of a newer chat, also of its own account", () => {
+    const queue = fairQueue<Job>(2);
+    const [older, newer] = [job("loud"), job("loud")];
+    queue.add(older);
+    queue.add(newer);
+    const quiet = job("quiet", 100, false);
+    expect(queue.refuses(quiet)).toBe(false);
+    expect(queue.add(quiet)).toBe(newer);
+    const own = job("loud", 100, false);
+    expect(queue.refuses(own)).toBe(false);
+    expect(queue.add(own)).toBe(older);
+    const last = job("third", 100, false);
+    expect(queue.refuses(last)).toBe(true);
+    expect(queue.add(last)).toBe(last);
+  });
+
   test("a job answered 202 is never displaced: then the arrival is", () => {
     const queue = fairQueue<Job>(2);
     queue.add(job("loud", 1, false));

@@ -23,6 +23,8 @@ export type FairQueue<J extends Queued> = {
    * waiting, or, where that account has none to give, the arrival itself. Returns who it was.
    */
   add(job: J): J | undefined;
+  /** Whether `add` would refuse the job itself. */
+  refuses(job: J): boolean;
   /** Puts a job that was dispatched in vain back at the head of its account's lane. Never displaces. */
   putBack(job: J): void;
   /** Takes a job out, wherever it stands. */
@@ -60,7 +62,7 @@ export function fairQueue<J extends Queued>(limit: number): FairQueue<J> {
       const most = longest ? longest.jobs.length + (longest.key === arrival.fairKey ? 1 : 0) : 0;
       if (size > most) longest = lane;
     }
-    if (!longest || longest.key === arrival.fairKey) return arrival;
+    if (!longest || (longest.key === arrival.fairKey && arrival.displaceable)) return arrival;
     return longest.jobs.findLast((job) => job.displaceable) ?? arrival;
   };
   const remove = (job: J): boolean => {
@@ -95,6 +97,7 @@ export function fairQueue<J extends Queued>(limit: number): FairQueue<J> {
       length++;
       return displaced;
     },
+    refuses: (job) => length >= limit && victimOf(job) === job,
     putBack(job) {
       laneOf(job.fairKey).jobs.unshift(job);
       length++;

@@ -27,6 +27,17 @@ export type JobErrorCode =
   | "draining"
   | "storage_failed";
 
+/** Errors whose message is a node's or a backend's own, and may quote the request. */
+export const NODE_ERRORS: readonly JobErrorCode[] = [
+  "backend_unreachable",
+  "backend_busy",
+  "backend_failed",
+  "model_not_found",
+  "context_length_exceeded",
+  "invalid_request",
+  "output_too_large",
+];
+
 /** Longest message of an error, in UTF-16 units. */
 export const maxErrorMessage = 4096;
 

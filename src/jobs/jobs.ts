@@ -161,8 +161,11 @@ export function createJobs(deps: JobsDeps) {
   };
 }
 
-const hasRoomFor = (board: Board, job: Job): boolean =>
-  (board.queues.get(job.model)?.length ?? 0) < board.limits.queueLimit || pick(board, job) !== undefined;
+function hasRoomFor(board: Board, job: Job): boolean {
+  const queue = board.queues.get(job.model);
+  const room = queue ? !queue.refuses(job) : board.limits.queueLimit > 0;
+  return room || pick(board, job) !== undefined;
+}
 
 async function store(board: Board, job: Job, extra: NewAsyncJob): Promise<Result<void, JobRow> | "storage_failed"> {
   try {

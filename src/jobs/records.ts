@@ -6,7 +6,7 @@ import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { AttemptRecord, Job, JobError } from "./job.ts";
+import { type AttemptRecord, type Job, type JobError, NODE_ERRORS } from "./job.ts";
 import { type JobContentRow, type JobRow, jobContent, jobs, whereLive } from "./schema.ts";
 import type { EndState } from "./settle.ts";
 import { isEnd, LIVE_STATES } from "./states.ts";
@@ -97,9 +97,9 @@ function rowOf(job: Job): SqlValue[] {
     job.maxTokens,
     job.attempt,
     nodeOf(job.attempts),
-    JSON.stringify(job.attempts),
+    JSON.stringify(keptAttempts(job.attempts)),
     ended ? (job.error?.code ?? null) : null,
-    ended ? (job.error?.message ?? null) : null,
+    ended ? keptMessage(job.error) : null,
     job.finish[0]?.reason ?? null,
     job.usage?.prompt_tokens ?? null,
     job.usage?.completion_tokens ?? null,
@@ -109,6 +109,19 @@ function rowOf(job: Job): SqlValue[] {
     ended ? job.endedMs : null,
   ];
 }
+/** A backend may quote the prompt in its complaints, and a chat's content is not kept. */
+const keptMessage = (error: JobError | null): string | null =>
+  error === null || NODE_ERRORS.includes(error.code) ? null : error.message;
+
+/** Attempts as they are stored: of what went wrong the code, without a backend's words. */
+const keptAttempts = (attempts: readonly AttemptRecord[]): readonly AttemptRecord[] =>
+  attempts.some(({ error }) => error !== null)
+    ? attempts.map((attempt) => ({
+        ...attempt,
+        error: attempt.error && { code: attempt.error.code, message: keptMessage(attempt.error) ?? "" },
+      }))
+    : attempts;
+
 const nodeOf = (attempts: readonly AttemptRecord[]): string | null => attempts[attempts.length - 1]?.node ?? null;
 
 export function jobRecords(deps: RecordsDeps): JobRecords {
@@ -159,7 +172,7 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
     async lease(job) {
       // As it is now: when the write has its turn, the job may be at its next attempt, which has a lease of its own.
       const { attempt, dispatchedMs } = job;
-      const attempts = [...job.attempts];
+      const attempts = [...keptAttempts(job.attempts)];
       const node = nodeOf(attempts);
       // What was noted of it is older than this; the fence below must not meet it afterwards.
       noted.delete(job);
@@ -232,7 +245,7 @@ async function storeEnd(deps: RecordsDeps, tx: Drizzle, job: Job, state: EndStat
       state,
       attempt: job.attempt,
       nodePubkey: nodeOf(job.attempts),
-      attempts: job.attempts,
+      attempts: [...keptAttempts(job.attempts)],
       errorCode: job.error?.code ?? null,
       errorMessage: job.error?.message ?? null,
       finishReason: job.finish[0]?.reason ?? null,

@@ -67,8 +67,17 @@ export type LinkDeps = {
 /** Acknowledgements wait for company so long, or until there are so many. */
 const ACKNOWLEDGE_MS = 100;
 const ACKNOWLEDGE_AT = 256;
-/** A node that reads less than it is sent is cut off at this many waiting bytes. */
+/** A node that has not read this much of what it was sent gets no more work for now … */
+const CONGESTED_BYTES = 4 * 1024 * 1024;
+/** … until it has; looked at this often. */
+const CONGESTED_LOOK_MS = 200;
+/** One that is cut off: a largest request on top of what is waiting, and as much again. */
 const MAX_BUFFERED_BYTES = 64 * 1024 * 1024;
+/** A frame of this size leaves at once, so that what waits is known before the next is sent. */
+const LARGE_FRAME_CHARS = 256 * 1024;
+/** When more nodes than this share fall silent together, it is the coordinator's own network that is in doubt. */
+const MASS_SILENCE = 0.5;
+const MASS_SILENCE_NODES = 3;
 
 /** Anybody can send this: it is not parsed where it cannot be right. A right one has less than 200. */
 const MAX_HELLO_CHARS = 4096;
@@ -80,11 +89,16 @@ export type Links = ReturnType<typeof createLinks>;
 export function createLinks(deps: LinkDeps) {
   const links = new Map<Pubkey, Open>();
   const stopSweep = deps.clock.every(HANDSHAKE_TIMEOUT_MS, () => {
-    for (const node of deps.registry.nodes.values()) {
-      if (node.channel && deps.clock.nowMs() - node.lastSeenMs > SILENCE_MS) {
-        node.channel.close(CLOSE_PROTOCOL, "no heartbeat for 90 s");
-      }
+    const linked = [...deps.registry.nodes.values()].filter((node) => node.channel !== null);
+    const silent = linked.filter((node) => deps.clock.nowMs() - node.lastSeenMs > SILENCE_MS);
+    if (silent.length >= MASS_SILENCE_NODES && silent.length > linked.length * MASS_SILENCE) {
+      deps.log.warn("most nodes are silent at once: this machine's own network is suspected, and none is cut off", {
+        silent: silent.length,
+        linked: linked.length,
+      });
+      return;
     }
+    for (const node of silent) node.channel?.close(CLOSE_PROTOCOL, "no heartbeat for 90 s");
   });
 
   return {
@@ -164,9 +178,26 @@ function acceptLink(
     send(frameJson: string) {
       if (ended.length > 0) sendAcknowledgements();
       out.push(frameJson);
-      if (transport.bufferedBytes() > MAX_BUFFERED_BYTES) transport.close(CLOSE_TOO_BIG, "node reads too slowly");
+      if (frameJson.length > LARGE_FRAME_CHARS) out.flush();
+      const waiting = transport.bufferedBytes();
+      if (waiting > MAX_BUFFERED_BYTES) transport.close(CLOSE_TOO_BIG, "node reads too slowly");
+      else if (waiting > CONGESTED_BYTES && self.node && !self.node.congested) congested(self.node);
     },
     close: self.close,
+  };
+  /** The node is slow to take what it was sent: others come first until it has caught up. */
+  const congested = (node: Node) => {
+    registry.congest(node, true);
+    const look = () => {
+      if (node.channel !== channel) return;
+      if (transport.bufferedBytes() > CONGESTED_BYTES / 2) {
+        clock.after(CONGESTED_LOOK_MS, look);
+        return;
+      }
+      registry.congest(node, false);
+      listener.capacity(node);
+    };
+    clock.after(CONGESTED_LOOK_MS, look);
   };
   const say = (frame: CoordinatorFrame) => channel.send(JSON.stringify(frame));
   const refuse = (code: string, message: string) => {

@@ -57,18 +57,18 @@ export function parseJson(text: string): Result<unknown, RequestError> {
   return ok(value);
 }
 
+const OPENING = /[[{]/g;
+function nextOpening(text: string, from: number): number {
+  OPENING.lastIndex = from;
+  return OPENING.exec(text)?.index ?? -1;
+}
+
 /** Counts brackets outside of strings; `text` is known to be JSON. */
 function tooDeep(text: string): boolean {
   // Most requests cannot be deep: there are not that many opening brackets in them.
-  let from = -1;
   let opened = 0;
-  while (opened <= MAX_DEPTH) {
-    const bracket = text.indexOf("[", from + 1);
-    const brace = text.indexOf("{", from + 1);
-    from = bracket < 0 ? brace : brace < 0 ? bracket : Math.min(bracket, brace);
-    if (from < 0) return false;
-    opened++;
-  }
+  for (let i = nextOpening(text, 0); i >= 0 && opened <= MAX_DEPTH; i = nextOpening(text, i + 1)) opened++;
+  if (opened <= MAX_DEPTH) return false;
   let depth = 0;
   let inString = false;
   for (let i = 0; i < text.length; i++) {
