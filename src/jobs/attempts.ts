@@ -244,7 +244,6 @@ function takeBack(board: Board, node: Node, kept: ReadyFrame["attempts"]): { att
     run.accepted = true;
     run.returnByMs = null;
     run.owed = 0;
-    run.lastProgressMs = board.clock.nowMs();
     goesOn.add(attempt);
     resume.push({ attempt, offset: run.offset });
   }

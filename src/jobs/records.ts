@@ -287,6 +287,17 @@ export async function failInterruptedChats(db: Db, nowMs: number): Promise<numbe
   return failed.length;
 }
 
+/** An unfinished job whose stored request this version cannot read: it fails, and the rest goes on. */
+export async function failUnreadable(db: Db, id: string, nowMs: number): Promise<void> {
+  const message = "the stored request cannot be read by this version of infernet; send it again";
+  await db.writer.transact((tx) =>
+    tx
+      .update(jobs)
+      .set({ state: "failed", errorCode: "invalid_request", errorMessage: message, endedMs: nowMs })
+      .where(and(eq(jobs.id, id), whereLive)),
+  );
+}
+
 /**
  * Asynchronous jobs that still want something, with their requests. Newest first: each is taken up at the head of its
  * account's lane, so that the oldest is in front in the end.

@@ -5,7 +5,7 @@ import { type TestDatabase, testDatabase } from "../db/test-database.ts";
 import { type ManualClock, manualClock } from "../lib/clock.ts";
 import type { Job } from "./job.ts";
 import { type OutputLog, outputLog } from "./output-log.ts";
-import { failInterruptedChats, findJob, unfinishedJobs } from "./records.ts";
+import { failInterruptedChats, failUnreadable, findJob, unfinishedJobs } from "./records.ts";
 import { jobContent, jobs as jobRows } from "./schema.ts";
 import { LIMITS, NO_EXTRA, recorder, SimNode, type Stage, spec, stage } from "./testing/stage.ts";
 
@@ -216,3 +216,20 @@ test("a job whose request is gone, as after a restored backup, fails instead of 
   expect([failed, jobs]).toEqual([1, []]);
   expect(await rowOf(made.id)).toMatchObject({ state: "failed", errorCode: "coordinator_restarted" });
 });
+
+test("a job whose request cannot be read fails alone, and an ended one is left as it is", async () => {
+  const [unreadable, other] = [await asyncJobOfAbsent(), await asyncJobOfAbsent()];
+  await failUnreadable(database.db, unreadable.id, clock.nowMs());
+  expect(await rowOf(unreadable.id)).toMatchObject({ state: "failed", errorCode: "invalid_request" });
+  expect((await unfinishedJobs(database.db)).map(({ job }) => job.id)).toEqual([other.id]);
+  const { endedMs } = (await rowOf(unreadable.id)) ?? {};
+  clock.advance(1000);
+  await failUnreadable(database.db, unreadable.id, clock.nowMs());
+  expect((await rowOf(unreadable.id))?.endedMs).toBe(endedMs ?? 0);
+});
+
+/** Stored, with no node that could take it. */
+async function asyncJobOfAbsent(): Promise<Job> {
+  new SimNode(before, 1).join().lose();
+  return asyncJob();
+}

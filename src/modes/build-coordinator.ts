@@ -5,7 +5,7 @@ import { coordinatorRoutes } from "../http/coordinator-routes.ts";
 import { localRoutes } from "../http/local.ts";
 import { type Metrics, metrics } from "../http/metrics.ts";
 import type { ChatStream } from "../http/openai/chat-output.ts";
-import { chatRequestSchema } from "../http/openai/chat-request.ts";
+import { chatRequestSchema, check, parseJson } from "../http/openai/chat-request.ts";
 import { jobSpec } from "../http/openai/job-spec.ts";
 import { type HttpServer, startServer } from "../http/server.ts";
 import { MemoryNonces } from "../identity/nonces.ts";
@@ -13,7 +13,7 @@ import type { VerifyDeps } from "../identity/verify-request.ts";
 import type { Job } from "../jobs/job.ts";
 import { createJobs, type Jobs } from "../jobs/jobs.ts";
 import { type OutputLog, outputLog } from "../jobs/output-log.ts";
-import { failInterruptedChats, jobRecords, unfinishedJobs } from "../jobs/records.ts";
+import { failInterruptedChats, failUnreadable, jobRecords, unfinishedJobs } from "../jobs/records.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { JobId, Pubkey } from "../protocol/primitives.ts";
@@ -245,11 +245,17 @@ async function recover({ data, jobs, outputs, clock, log, defaults }: Recovery):
   const failed = await failInterruptedChats(data.db, clock.nowMs());
   const unfinished = await unfinishedJobs(data.db);
   for (const { job: row, content } of unfinished) {
-    const request = chatRequestSchema.parse(JSON.parse(content.request));
+    const json = parseJson(content.request);
+    const request = json.ok ? check(chatRequestSchema, json.value) : json;
+    if (!request.ok) {
+      log.error("a stored job cannot be read and fails", { job: row.id, reason: request.error.message });
+      await failUnreadable(data.db, row.id, clock.nowMs());
+      continue;
+    }
     const caller = { accountId: row.accountId, keyId: row.keyId, fairKey: row.keyId ?? row.accountId };
     const output = outputLog();
     outputs.set(row.id as JobId, output);
-    jobs.recover(row, jobSpec("async", request, content.request, caller, defaults), output);
+    jobs.recover(row, jobSpec("async", request.value, content.request, caller, defaults), output);
   }
   if (failed > 0 || unfinished.length > 0) {
     log.info("taken up after a restart", { chats_failed: failed, jobs_going_on: unfinished.length });
