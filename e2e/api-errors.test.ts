@@ -204,12 +204,12 @@ describe("what the backend says", () => {
 });
 
 describe("when there is too much", () => {
-  test("a full queue: 429 with Retry-After, and those that wait are served", async () => {
+  test("a full queue: 429 with Retry-After; a job takes the place of a chat that waits, and keeps it", async () => {
     backend.scriptNext({ holdAfter: 0 });
     const before = backend.requests.length;
     const running = api.readChat();
     await waitFor("the slot to be taken", () => backend.requests.length === before + 1);
-    const waiting = api.readChat();
+    const waiting = api.chat({ stream: true });
     await waitFor("the queue to be full", async () => {
       const { stdout } = await stage.run(coordinator, ["status", "--json"]);
       return (JSON.parse(stdout) as { jobs: { queued: number } }).jobs.queued === 1;
@@ -219,10 +219,18 @@ describe("when there is too much", () => {
     expect(await refusalOf(refused)).toMatchObject({ status: 429, code: "queue_full", type: "rate_limit_error" });
     expect(await thrown({})).toBeInstanceOf(OpenAI.RateLimitError);
     const job = await api.submit();
-    expect(job.headers.get("retry-after")).toMatch(/^\d+$/);
-    expect(await refusalOf(job)).toMatchObject({ status: 429, code: "queue_full" });
+    expect(job.status).toBe(202);
+    const { id } = (await job.json()) as { id: string };
+    expect(await refusalOf(await waiting)).toMatchObject({ status: 429, code: "queue_full" });
+    const second = await api.submit();
+    expect(second.headers.get("retry-after")).toMatch(/^\d+$/);
+    expect(await refusalOf(second)).toMatchObject({ status: 429, code: "queue_full" });
     backend.release();
-    for (const transcript of await Promise.all([running, waiting])) expect(transcript.text).toBe(PLAIN_TEXT);
+    expect((await running).text).toBe(PLAIN_TEXT);
+    await waitFor("the job to complete", async () => {
+      const { status } = (await (await api.get(`/api/v1/jobs/${id}`)).json()) as { status: string };
+      return status === "completed";
+    });
   });
 });
 
