@@ -67,7 +67,7 @@ function takeDeltas(board: Board, job: Job, run: Run, offset: number, given: rea
   const known = run.offset - offset;
   if (known >= given.length) return undefined;
   const deltas = known === 0 ? given : given.slice(known);
-  if (deltas.some((delta) => (delta.index ?? 0) >= job.choices)) {
+  if (!areAskedFor(deltas, job.choices)) {
     endRun(board, job, "cancelled", null);
     finish(board, job, "failed", {
       code: "backend_failed",
@@ -98,6 +98,11 @@ function takeDeltas(board: Board, job: Job, run: Run, offset: number, given: rea
   if (behind !== undefined) waitForReader(board, job, run, behind, nowMs);
   else if (run.blocked === 0 && run.owed >= CREDIT_PORTION_BYTES) grant(run);
   return undefined;
+}
+
+function areAskedFor(deltas: readonly Delta[], choices: number): boolean {
+  for (const { index } of deltas) if (index !== undefined && index >= choices) return false;
+  return true;
 }
 
 /** UTF-8 bytes of what a model wrote, whatever the field. */

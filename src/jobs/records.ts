@@ -43,9 +43,9 @@ export type RecordsDeps = {
   retainContentMs: number;
 };
 
-const WRITE_BEHIND_MS = 25;
+const WRITE_BEHIND_MS = 10;
 /** Rows written in one go; the event loop turns between two. */
-const ROWS_AT_ONCE = 64;
+const ROWS_AT_ONCE = 32;
 /** After a fault of the database. */
 const RETRY_MS = 1_000;
 /** Chats whose record could not be written yet; beyond, the oldest are given up, and said so. */

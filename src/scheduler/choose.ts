@@ -82,15 +82,6 @@ export function rate(of: Pick<Candidate, "priceInput" | "priceOutput" | "tokensP
   };
 }
 
-function canStart(candidate: Candidate, wishes: Wishes): boolean {
-  const node = candidate.node;
-  return (
-    node.running < node.slots &&
-    node.accepting &&
-    (candidate.contextLength === null || candidate.contextLength >= wishes.minContext)
-  );
-}
-
 /**
  * Picks among `candidates` (all serve the model), or undefined when none can start the job now.
  * `random` gives numbers in [0, 1).
@@ -117,7 +108,7 @@ function draw<C extends Candidate>(
   random: () => number,
   lastResort: boolean,
 ): Choice<C> | undefined {
-  const { strategy, tried } = wishes;
+  const { strategy, tried, minContext } = wishes;
   if (eligibleIndex.length < candidates.length) {
     eligibleIndex = new Int32Array(candidates.length * 2);
     eligibleQuality = new Float64Array(candidates.length * 2);
@@ -128,8 +119,10 @@ function draw<C extends Candidate>(
   let bestQuality = Number.POSITIVE_INFINITY;
   for (let i = 0; i < candidates.length; i++) {
     const candidate = candidates[i] as C;
-    if (!canStart(candidate, wishes)) continue;
-    const node = candidate.node;
+    const { node, contextLength } = candidate;
+    // Could it start the job now?
+    if (node.running >= node.slots || !node.accepting) continue;
+    if (contextLength !== null && contextLength < minContext) continue;
     if (!lastResort && (node.suspectUntilMs > nowMs || (isRetry && tried.includes(node.pubkey)))) continue;
     const q = candidate[strategy];
     if (q < bestQuality) bestQuality = q;
