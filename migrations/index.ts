@@ -2,8 +2,10 @@
 import type { Migration } from "../src/db/migrate.ts";
 import sql0 from "./0000_start.sql" with { type: "text" };
 import sql1 from "./0001_changes.sql" with { type: "text" };
+import sql2 from "./0002_failover.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { n: 0, name: "0000_start", sql: sql0 },
   { n: 1, name: "0001_changes", sql: sql1 },
+  { n: 2, name: "0002_failover", sql: sql2 },
 ];

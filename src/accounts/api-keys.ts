@@ -123,7 +123,7 @@ const entryOf = ({ id, accountId, name, scopes, expiresMs, lastUsedMs }: ApiKeyR
 });
 
 export type KeyDeps = { db: Db; ring: KeyRing; clock: Clock; random: (bytes: number) => Uint8Array };
-export type NewApiKey = { name: string; accountId?: string; scopes?: string[]; expiresMs?: number };
+export type NewApiKey = { name: string; accountId?: string; scopes?: string[]; pools?: string[]; expiresMs?: number };
 
 /** Makes a key; `token` is the only time it is ever seen. It works as soon as this resolves. */
 export async function createApiKey(deps: KeyDeps, wanted: NewApiKey): Promise<{ token: string; key: ApiKey }> {
@@ -136,6 +136,7 @@ export async function createApiKey(deps: KeyDeps, wanted: NewApiKey): Promise<{ 
     prefix: token.slice(0, SHOWN_CHARS),
     keyHash: ring.hash(token),
     scopes: wanted.scopes ?? [],
+    pools: wanted.pools ?? [],
     createdMs: clock.nowMs(),
     expiresMs: wanted.expiresMs ?? null,
     revokedMs: null,

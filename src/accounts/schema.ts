@@ -24,6 +24,8 @@ export const apiKeys = sqliteTable(
     /** HMAC-SHA256 of the key, hex. The key itself is nowhere. */
     keyHash: text("key_hash").notNull().unique(),
     scopes: text({ mode: "json" }).$type<string[]>().notNull(),
+    /** Pools of private nodes that its requests may use. */
+    pools: text({ mode: "json" }).$type<string[]>().notNull().default([]),
     createdMs: integer("created_ms").notNull(),
     expiresMs: integer("expires_ms"),
     revokedMs: integer("revoked_ms"),

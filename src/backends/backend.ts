@@ -2,7 +2,9 @@
 // nothing else; a node never sees HTTP, NDJSON or SSE.
 import type { Result } from "../lib/result.ts";
 import type { BackendKind } from "../protocol/backend-kinds.ts";
-import type { Delta, FinishReason, Usage } from "../protocol/generation.ts";
+import type { Command, CommandProgress } from "../protocol/commands.ts";
+import type { BackendLoad } from "../protocol/frames.ts";
+import type { Delta, Feature, FinishReason, Task, Usage } from "../protocol/generation.ts";
 
 /** One model a backend can serve now. */
 export type BackendModel = {
@@ -18,6 +20,10 @@ export type BackendModel = {
   quantization: string | null;
   /** True for the embedded demonstration model, which says so wherever it answers. */
   demo: boolean;
+  /** What it can be asked for; absent where the backend does not say. */
+  tasks?: readonly Task[];
+  /** What it can do beyond text; absent where the backend does not say. */
+  features?: readonly Feature[];
 };
 
 export type BackendErrorCode =
@@ -39,11 +45,23 @@ export type BackendError = { code: BackendErrorCode; message: string };
 /** A chat request as the client wrote it: OpenAI's fields, unknown ones included. */
 export type ChatBody = Record<string, unknown> & { model: string; messages: unknown[] };
 
-export type GenerateRequest = {
-  /** The model's name at this backend. */
+/** A completion request (OpenAI: `/v1/completions`) with one prompt. */
+export type CompletionBody = Record<string, unknown> & { model: string; prompt: string };
+
+/** An embedding request (OpenAI: `/v1/embeddings`): texts, or texts as tokens. */
+export type EmbeddingBody = Record<string, unknown> & {
   model: string;
-  body: ChatBody;
+  input: string | string[] | number[] | number[][];
 };
+
+/**
+ * `model`: its name at this backend. A completion emits its text as `content`; an embedding request one delta for each
+ * input, with `index` and `embedding`. A chat whose last message is the assistant's is to be continued, not answered.
+ */
+export type GenerateRequest =
+  | { task: "chat"; model: string; body: ChatBody }
+  | { task: "completion"; model: string; body: CompletionBody }
+  | { task: "embedding"; model: string; body: EmbeddingBody };
 
 export type GenerateEnd = {
   /** One entry for each choice that ended, in order of index. Right even where the backend is wrong: "tool_calls" when tools were called. */
@@ -58,6 +76,13 @@ export type GenerateEnd = {
  */
 export type Emit = (delta: Delta) => Promise<void> | undefined;
 
+/** Does one thing to one model; reports how far it is. Stops soon after `signal` aborts, leaving nothing half-visible. */
+export type ModelAction = (
+  model: string,
+  report: (progress: CommandProgress) => void,
+  signal: AbortSignal,
+) => Promise<Result<void, BackendError>>;
+
 export type Backend = {
   readonly kind: BackendKind;
   /** Where it listens; null for the embedded engine. No credentials in it. */
@@ -70,6 +95,10 @@ export type Backend = {
   models(signal: AbortSignal): Promise<Result<BackendModel[], BackendError>>;
   /** Runs one request to its end. Never throws for what a server can do; resolves soon after `signal` aborts. */
   generate(request: GenerateRequest, emit: Emit, signal: AbortSignal): Promise<Result<GenerateEnd, BackendError>>;
+  /** What it says of its own load; absent where it says nothing. */
+  load?(signal: AbortSignal): Promise<Result<BackendLoad, BackendError>>;
+  /** What can be done to its models; what is absent it does not support. */
+  readonly actions?: { readonly [C in Command & `model_${string}`]?: ModelAction };
   /** Lets go of processes and sockets. */
   close(): Promise<void>;
 };

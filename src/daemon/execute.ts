@@ -1,5 +1,5 @@
 // Execute: one dispatched job on one backend, from the frame to its end.
-import type { Backend, BackendErrorCode, ChatBody } from "../backends/backend.ts";
+import type { Backend, BackendErrorCode, GenerateRequest } from "../backends/backend.ts";
 import type { DispatchFrame } from "../protocol/frames.ts";
 import type { Delta } from "../protocol/generation.ts";
 import { type AttemptEnd, type KeptAttempt, keep, MAX_KEPT_BYTES } from "./kept-attempts.ts";
@@ -18,7 +18,8 @@ export async function execute(
     return wait;
   };
   try {
-    const request = { model: frame.model, body: bodyOf(frame) };
+    const request = requestOf(frame);
+    if (typeof request === "string") return failed("invalid_request", request);
     const ended = await backend.generate(request, emit, attempt.abort.signal);
     if (attempt.bytes > MAX_KEPT_BYTES) return failed("output_too_large", "the answer grew past 32 MiB");
     if (ended.ok) return { outcome: "completed", finish: ended.value.finish, usage: ended.value.usage };
@@ -29,13 +30,30 @@ export async function execute(
   }
 }
 
-/** The client's request, bounded where the client named no bound. */
-function bodyOf(frame: DispatchFrame): ChatBody {
-  const body: ChatBody = { ...frame.body, model: frame.model, messages: frame.body.messages };
-  if (frame.max_tokens !== undefined && body.max_tokens == null && body.max_completion_tokens == null) {
-    body.max_tokens = frame.max_tokens;
+/** The client's request as a backend takes it, bounded where the client named no bound; or what is wrong with it. */
+function requestOf({
+  task = "chat",
+  model,
+  body: asked,
+  max_tokens: limit,
+  answered,
+}: DispatchFrame): GenerateRequest | string {
+  const body: Record<string, unknown> & { model: string } = { ...asked, model };
+  if (task === "embedding") {
+    const { input } = asked;
+    if (typeof input !== "string" && !Array.isArray(input)) return "input: must be text, or a list";
+    return { task, model, body: { ...body, input: input as string | string[] } };
   }
-  return body;
+  if (limit !== undefined && body.max_completion_tokens != null) body.max_completion_tokens = limit;
+  else if (limit !== undefined) body.max_tokens = limit;
+  if (task === "completion") {
+    if (typeof asked.prompt !== "string") return "prompt: must be text";
+    return { task, model, body: { ...body, prompt: asked.prompt + (answered ?? "") } };
+  }
+  const { messages } = asked;
+  if (messages === undefined) return "messages: are missing";
+  const begun = answered === undefined ? [] : [{ role: "assistant", content: answered }];
+  return { task, model, body: { ...body, messages: [...messages, ...begun] } };
 }
 
 const MESSAGE_CHARS = 2000;

@@ -5,7 +5,7 @@ import { ATTEMPT_CREDIT_BYTES, type EndFrame } from "../protocol/frames.ts";
 import { type Delta, deltaCost, isPlain, MAX_DELTA_CHARS } from "../protocol/generation.ts";
 import type { Outbox } from "../protocol/transport.ts";
 
-export type AttemptEnd = Omit<EndFrame, "type" | "attempt" | "offset" | "deltas">;
+export type AttemptEnd = Omit<EndFrame, "type" | "attempt" | "offset" | "deltas" | "pieces">;
 
 /** An answer larger than this is none. */
 export const MAX_KEPT_BYTES = 32 * 1024 * 1024;

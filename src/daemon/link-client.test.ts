@@ -196,7 +196,11 @@ describe("work", () => {
     const { generations, client } = await testNode(on);
     const { job, output } = on.submit({ bodyJson: '{"messages":[],"seed":7}', defaultMaxTokens: true, maxTokens: 9 });
     await on.turns();
-    expect(generations[0]?.request).toEqual({ model: "m", body: { model: "m", messages: [], seed: 7, max_tokens: 9 } });
+    expect(generations[0]?.request).toEqual({
+      task: "chat",
+      model: "m",
+      body: { model: "m", messages: [], seed: 7, max_tokens: 9 },
+    });
     generations[0]?.say("hel", "lo");
     await on.turns();
     expect([job.state, output.pieces]).toEqual(["running", ["1:0"]]);

@@ -1,5 +1,5 @@
 // Job: one request for inference while it lives in this process, and what every part of jobs/ knows of it.
-import type { Delta, FinishReason, Usage } from "../protocol/generation.ts";
+import type { Delta, FinishReason, Task, Usage } from "../protocol/generation.ts";
 import type { JobId, Pubkey } from "../protocol/primitives.ts";
 import type { Offer } from "../registry/registry.ts";
 import type { Strategy, Why } from "../scheduler/choose.ts";
@@ -100,6 +100,7 @@ export type Output = {
 
 export type JobSpec = {
   kind: "chat" | "async";
+  task: Task;
   accountId: string;
   keyId: string | null;
   fairKey: string;

@@ -2,6 +2,7 @@
 import { sql } from "drizzle-orm";
 import { index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { accounts } from "../accounts/schema.ts";
+import { TASKS } from "../protocol/generation.ts";
 import { JOB_STATES } from "./states.ts";
 
 /**
@@ -21,6 +22,8 @@ export const jobs = sqliteTable(
     /** The API key that asked; null for signed and local requests. */
     keyId: text("key_id"),
     kind: text({ enum: ["chat", "async"] }).notNull(),
+    /** What was asked for. */
+    task: text({ enum: TASKS }).notNull().default("chat"),
     model: text().notNull(),
     state: text({ enum: JOB_STATES }).notNull(),
     stream: integer({ mode: "boolean" }).notNull(),
@@ -70,3 +73,22 @@ export const jobContent = sqliteTable(
   (table) => [index("job_content_expiry").on(table.expiresMs)],
 );
 export type JobContentRow = typeof jobContent.$inferSelect;
+
+/** Who is to be told of a job's end. A row goes once that is done or given up. */
+export const webhooks = sqliteTable(
+  "webhooks",
+  {
+    jobId: text("job_id")
+      .primaryKey()
+      .references(() => jobs.id, { onDelete: "cascade" }),
+    url: text().notNull(),
+    /** Tries so far. */
+    tries: integer().notNull().default(0),
+    /** When to try next; null until the job has ended. */
+    dueMs: integer("due_ms"),
+    /** Why the last try failed. */
+    error: text(),
+  },
+  (table) => [index("webhooks_due").on(table.dueMs)],
+);
+export type WebhookRow = typeof webhooks.$inferSelect;

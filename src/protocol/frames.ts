@@ -3,8 +3,19 @@
 import { z } from "zod";
 import { err, ok, type Result } from "../lib/result.ts";
 import { BACKEND_KINDS } from "./backend-kinds.ts";
-import { deltaSchema, finishReasonSchema, isPlain, MAX_DELTA_CHARS, type Usage, usageSchema } from "./generation.ts";
-import { hex32Schema, hex128Schema } from "./primitives.ts";
+import { COMMANDS, commandArgsSchema, commandEndSchema, commandProgressSchema } from "./commands.ts";
+import {
+  deltaSchema,
+  featureSchema,
+  finishReasonSchema,
+  isPlain,
+  MAX_DELTA_CHARS,
+  MAX_INDEX,
+  taskSchema,
+  type Usage,
+  usageSchema,
+} from "./generation.ts";
+import { hex32Schema, hex128Schema, uuidSchema } from "./primitives.ts";
 
 /** The WebSocket subprotocol (RFC 6455 §1.9). */
 export const LINK_SUBPROTOCOL = "infernet.link.v1";
@@ -41,6 +52,10 @@ export const modelOfferSchema = z.object({
   loaded: z.boolean().nullable(),
   quantization: shortText(64).nullable(),
   demo: z.boolean(),
+  /** What it can be asked for; absent where the backend does not say. */
+  tasks: z.array(taskSchema).max(8).optional(),
+  /** What it can do beyond text; absent where the backend does not say. */
+  features: z.array(featureSchema).max(16).optional(),
   /** Index into `backends`. */
   backend: z.int().min(0).max(63),
 });
@@ -53,6 +68,15 @@ export const backendInfoSchema = z.object({
   healthy: z.boolean(),
 });
 export type BackendInfo = z.infer<typeof backendInfoSchema>;
+
+/** A backend's own measure of what it does, whoever asked it. */
+export const backendLoadSchema = z.object({
+  running: z.int().min(0).max(1_000_000),
+  waiting: z.int().min(0).max(1_000_000),
+  /** Share of its key-value cache in use, 0 to 1; null where it does not say. */
+  cache: z.number().min(0).max(1).nullable(),
+});
+export type BackendLoad = z.infer<typeof backendLoadSchema>;
 
 export const deviceSchema = z.object({
   os: shortText(64),
@@ -97,6 +121,8 @@ export const readyFrame = z.object({
   sig: hex128Schema,
   join_token: shortText(512).optional(),
   name: shortText(128),
+  /** Where the operator says it stands, e.g. "eu-west". */
+  region: shortText(64).optional(),
   device: deviceSchema,
   ...servesShape,
   /** Attempts still kept here, with the count of deltas made so far. */
@@ -105,7 +131,11 @@ export const readyFrame = z.object({
 export const heartbeatFrame = z.object({
   type: z.literal("heartbeat"),
   status: z.enum(["available", "paused", "draining"]),
+  /** Why it is not available. */
+  reason: shortText(256).optional(),
   running: z.int().min(0).max(8192),
+  /** What each backend says of its own load, in the order of `backends`; null where it does not. */
+  loads: z.array(backendLoadSchema.nullable()).max(64).optional(),
   /** Present when something changed since the last one. */
   serves: z.object(servesShape).optional(),
 });
@@ -117,6 +147,8 @@ export const deltaFrame = z.object({
   /** Position of the first of `deltas` among the attempt's deltas, from 0. */
   offset: z.int().min(0),
   deltas: z.array(deltaSchema).min(1).max(4096),
+  /** Pieces that the backend gave up to the last of `deltas`, joined ones counted apart: about one a token. */
+  pieces: z.int().min(0).optional(),
 });
 export const endFrame = z.object({
   type: z.literal("end"),
@@ -124,12 +156,23 @@ export const endFrame = z.object({
   offset: z.int().min(0),
   /** The last deltas, from `offset` on; what came before was sent in delta frames. */
   deltas: z.array(deltaSchema).max(4096),
+  /** As in delta frames. */
+  pieces: z.int().min(0).optional(),
   /** `refused`: not begun, another node may take it. */
   outcome: z.enum(["completed", "failed", "refused", "cancelled"]),
-  finish: z.array(z.object({ index: z.int().min(0).max(127), reason: finishReasonSchema })).max(128),
+  finish: z.array(z.object({ index: z.int().min(0).max(MAX_INDEX), reason: finishReasonSchema })).max(MAX_INDEX + 1),
   usage: usageSchema.nullable(),
   error: z.object({ code: shortText(64), message: shortText(4096) }).optional(),
 });
+export const pongFrame = z.object({ type: z.literal("pong"), n: z.int().min(0) });
+export const commandProgressFrame = z.object({
+  type: z.literal("command_progress"),
+  id: uuidSchema,
+  ...commandProgressSchema.shape,
+});
+export const commandEndFrame = z.object({ type: z.literal("command_end"), id: uuidSchema, ...commandEndSchema.shape });
+export type CommandProgressFrame = z.infer<typeof commandProgressFrame>;
+export type CommandEndFrame = z.infer<typeof commandEndFrame>;
 export type ReadyFrame = z.infer<typeof readyFrame>;
 export type HeartbeatFrame = z.infer<typeof heartbeatFrame>;
 export type DeltaFrame = z.infer<typeof deltaFrame>;
@@ -151,11 +194,27 @@ export const dispatchFrame = z.object({
   type: z.literal("dispatch"),
   attempt: attemptIdSchema,
   model: z.string().min(1).max(256),
-  /** Where the client named no bound of its own. */
+  /** Absent for a chat. */
+  task: taskSchema.optional(),
+  /** Where the client named no bound of its own, or less is left of it because another node answered in part. */
   max_tokens: z.int().min(1).optional(),
-  /** The client's chat request, OpenAI's fields, unknown ones included. */
-  body: z.looseObject({ messages: z.array(z.unknown()) }),
+  /** The answer so far, of another node: to be continued from here, and not repeated. */
+  answered: z.string().min(1).optional(),
+  /** The client's request, OpenAI's fields, unknown ones included. */
+  body: z.looseObject({ messages: z.array(z.unknown()).optional() }),
 });
+/** To be answered with `pong` at once: is it there, and how far away. */
+export const pingFrame = z.object({ type: z.literal("ping"), n: z.int().min(0) });
+/** Sent at least once, and again after a reconnect until its end is acknowledged; the id makes repetition harmless. */
+export const commandFrame = z.object({
+  type: z.literal("command"),
+  id: uuidSchema,
+  command: z.enum(COMMANDS),
+  args: commandArgsSchema,
+});
+export const commandCancelFrame = z.object({ type: z.literal("command_cancel"), id: uuidSchema });
+/** The command's end is kept by the coordinator. */
+export const commandAckFrame = z.object({ type: z.literal("command_ack"), id: uuidSchema });
 export const creditFrame = z.object({ type: z.literal("credit"), attempt: attemptIdSchema, bytes: z.int().min(1) });
 export const cancelFrame = z.object({ type: z.literal("cancel"), attempt: attemptIdSchema });
 /** The end of these attempts is kept by the coordinator: the node may forget them. */
@@ -167,6 +226,7 @@ export const errorFrame = z.object({ type: z.literal("error"), code: shortText(6
 export type WelcomeFrame = z.infer<typeof welcomeFrame>;
 export type AdmittedFrame = z.infer<typeof admittedFrame>;
 export type DispatchFrame = z.infer<typeof dispatchFrame>;
+export type CommandFrame = z.infer<typeof commandFrame>;
 
 export const nodeFrameSchema = z.discriminatedUnion("type", [
   deltaFrame,
@@ -175,6 +235,9 @@ export const nodeFrameSchema = z.discriminatedUnion("type", [
   heartbeatFrame,
   helloFrame,
   readyFrame,
+  pongFrame,
+  commandProgressFrame,
+  commandEndFrame,
 ]);
 export type NodeFrame = z.infer<typeof nodeFrameSchema>;
 export const coordinatorFrameSchema = z.discriminatedUnion("type", [
@@ -186,6 +249,10 @@ export const coordinatorFrameSchema = z.discriminatedUnion("type", [
   welcomeFrame,
   admittedFrame,
   errorFrame,
+  pingFrame,
+  commandFrame,
+  commandCancelFrame,
+  commandAckFrame,
 ]);
 export type CoordinatorFrame = z.infer<typeof coordinatorFrameSchema>;
 
@@ -238,11 +305,13 @@ const arePlainDeltas = (deltas: unknown, atLeast: number): boolean =>
 
 function isUsualNodeFrame(frame: unknown): frame is NodeFrame {
   if (!isFields(frame) || !isAttempt(frame.attempt) || !isCount(frame.offset)) return false;
-  if (frame.type === "delta") return arePlainDeltas(frame.deltas, 1);
+  if (frame.type === "delta")
+    return (frame.pieces === undefined || isCount(frame.pieces)) && arePlainDeltas(frame.deltas, 1);
   return (
     frame.type === "end" &&
     frame.outcome === "completed" &&
     frame.error === undefined &&
+    (frame.pieces === undefined || isCount(frame.pieces)) &&
     arePlainDeltas(frame.deltas, 0) &&
     Array.isArray(frame.finish) &&
     frame.finish.length === 1 &&
@@ -264,6 +333,8 @@ function isUsualCoordinatorFrame(frame: unknown): frame is CoordinatorFrame {
   }
   return (
     frame.type === "dispatch" &&
+    frame.task === undefined &&
+    frame.answered === undefined &&
     isAttempt(frame.attempt) &&
     typeof frame.model === "string" &&
     frame.model.length > 0 &&

@@ -6,6 +6,21 @@ export const MAX_DELTA_CHARS = 64 * 1024;
 
 const text = z.string().max(MAX_DELTA_CHARS);
 
+/** What is asked of a model, by OpenAI's routes: `/chat/completions`, `/completions`, `/embeddings`. */
+export const TASKS = ["chat", "completion", "embedding"] as const;
+export const taskSchema = z.enum(TASKS);
+export type Task = z.infer<typeof taskSchema>;
+
+/** What a model can do beyond text. */
+export const FEATURES = ["tools", "vision", "json", "logprobs", "reasoning"] as const;
+export const featureSchema = z.enum(FEATURES);
+export type Feature = z.infer<typeof featureSchema>;
+
+/** Highest choice index, and most inputs of an embedding request, less one. */
+export const MAX_INDEX = 2047;
+/** Characters of one embedding: base64 of 32,768 dimensions. */
+export const MAX_EMBEDDING_CHARS = 174_764;
+
 export const toolCallDeltaSchema = z.object({
   /** Position among the answer's tool calls, always present (OpenAI: `tool_calls[].index`). */
   index: z.int().min(0).max(127),
@@ -17,8 +32,8 @@ export type ToolCallDelta = z.infer<typeof toolCallDeltaSchema>;
 
 /** A piece of one choice's answer. `{ content }` alone, of choice 0, is the plain case. */
 export const deltaSchema = z.object({
-  /** Choice index (OpenAI: `choices[].index`); absent means 0. */
-  index: z.int().min(0).max(127).optional(),
+  /** Choice index (OpenAI: `choices[].index`), or the input's position where embeddings were asked for; absent means 0. */
+  index: z.int().min(0).max(MAX_INDEX).optional(),
   content: text.optional(),
   /** Reasoning text (`reasoning_content` of vLLM, SGLang, DeepSeek). */
   reasoning_content: text.optional(),
@@ -26,6 +41,12 @@ export const deltaSchema = z.object({
   tool_calls: z.array(toolCallDeltaSchema).max(128).optional(),
   /** OpenAI's `choices[].logprobs` for this piece, passed on as it is. */
   logprobs: z.unknown().optional(),
+  /** One input's embedding: base64 of little-endian 32-bit floats (OpenAI: `encoding_format: "base64"`). */
+  embedding: z
+    .string()
+    .max(MAX_EMBEDDING_CHARS)
+    .regex(/^[A-Za-z0-9+/]*={0,2}$/)
+    .optional(),
 });
 export type Delta = z.infer<typeof deltaSchema>;
 

@@ -16,10 +16,10 @@ export const pubkeySchema = hex64Schema.brand<"Pubkey">();
 export type Pubkey = z.infer<typeof pubkeySchema>;
 
 /** UUIDv7 (RFC 9562 §5.7), lower case. */
-export const jobIdSchema = z
+export const uuidSchema = z
   .string()
-  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
-  .brand<"JobId">();
+  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/, "must be a UUID of version 7");
+export const jobIdSchema = uuidSchema.brand<"JobId">();
 export type JobId = z.infer<typeof jobIdSchema>;
 
 export const attemptId = (job: JobId, n: number): string => `${job}.${n}`;

@@ -189,6 +189,9 @@ export async function allowNode(
     firstSeenMs: clock.nowMs(),
     lastSeenMs: null,
     authV2Seen: false,
+    pool: "",
+    maintenance: false,
+    transport: "link",
   };
   const [stored] = await db.writer.transact((tx) =>
     tx.insert(nodes).values(row).onConflictDoUpdate({ target: nodes.pubkey, set: admitted }).returning(),

@@ -1,13 +1,14 @@
 // Registry: the instances that are known here and the tokens that let new ones in.
-import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { accounts } from "../accounts/schema.ts";
+import { COMMANDS, type CommandArgs } from "../protocol/commands.ts";
 
 export const NODE_ROLES = ["provider", "client", "aggregator"] as const;
 export type NodeRole = (typeof NODE_ROLES)[number];
 export const NODE_STATUSES = ["pending", "approved", "ejected"] as const;
 export type NodeStatus = (typeof NODE_STATUSES)[number];
 /** Which way a node was let in. */
-export const ADMISSIONS = ["token", "approval", "open", "local", "allow"] as const;
+export const ADMISSIONS = ["token", "approval", "open", "local", "allow", "key"] as const;
 export type Admission = (typeof ADMISSIONS)[number];
 
 export const nodes = sqliteTable(
@@ -36,10 +37,64 @@ export const nodes = sqliteTable(
     authV2Seen: integer("auth_v2_seen", { mode: "boolean" }).notNull(),
     /** Why it was ejected. */
     reason: text(),
+    /** Whose requests it serves: "" everybody's, "backstop" everybody's when no other can, else those of this pool. */
+    pool: text().notNull().default(""),
+    /** Given no work until an admin says so. */
+    maintenance: integer({ mode: "boolean" }).notNull().default(false),
+    /** How it gets its work. */
+    transport: text({ enum: ["link", "polling", "worker"] })
+      .notNull()
+      .default("link"),
   },
   (table) => [index("nodes_status").on(table.status, table.firstSeenMs)],
 );
 export type NodeRow = typeof nodes.$inferSelect;
+
+export const COMMAND_STATES = ["queued", "running", "completed", "failed", "refused", "cancelled", "expired"] as const;
+
+/** What nodes were asked to do beside inference. Delivered at least once; the node tells repetition by the id. */
+export const commands = sqliteTable(
+  "commands",
+  {
+    /** UUIDv7. */
+    id: text().primaryKey(),
+    nodePubkey: text("node_pubkey")
+      .notNull()
+      .references(() => nodes.pubkey, { onDelete: "cascade" }),
+    command: text({ enum: COMMANDS }).notNull(),
+    args: text({ mode: "json" }).$type<CommandArgs>().notNull(),
+    state: text({ enum: COMMAND_STATES }).notNull(),
+    /** Somebody wants it stopped; the node has not said that it did. */
+    cancelling: integer({ mode: "boolean" }).notNull().default(false),
+    /** The account that asked. */
+    accountId: text("account_id").notNull(),
+    error: text(),
+    createdMs: integer("created_ms").notNull(),
+    /** When it was last sent to the node. */
+    deliveredMs: integer("delivered_ms"),
+    endedMs: integer("ended_ms"),
+    /** Not delivered after this. */
+    expiresMs: integer("expires_ms").notNull(),
+  },
+  (table) => [index("commands_node").on(table.nodePubkey, table.state)],
+);
+export type CommandRow = typeof commands.$inferSelect;
+
+/** Where a node wants to be paid. */
+export const payoutAddresses = sqliteTable(
+  "payout_addresses",
+  {
+    nodePubkey: text("node_pubkey")
+      .notNull()
+      .references(() => nodes.pubkey, { onDelete: "cascade" }),
+    coin: text().notNull(),
+    network: text().notNull(),
+    address: text().notNull(),
+    setMs: integer("set_ms").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.nodePubkey, table.coin, table.network] })],
+);
+export type PayoutAddressRow = typeof payoutAddresses.$inferSelect;
 
 export const joinTokens = sqliteTable("join_tokens", {
   id: text().primaryKey(),

@@ -47,6 +47,9 @@ export class EngineProcess {
   }
 
   async generate(request: GenerateRequest, emit: Emit, signal: AbortSignal): Promise<Outcome> {
+    if (request.task !== "chat") {
+      return err({ code: "invalid_request", message: `the embedded engine does not do ${request.task} requests` });
+    }
     if (signal.aborted) return ABORTED;
     if (this.closed) return err({ code: "backend_unreachable", message: "the embedded engine is closed" });
     const waitMs = this.child === null ? this.notBeforeMs - this.options.clock.nowMs() : 0;

@@ -35,7 +35,8 @@ export function ollama(options: OllamaOptions): Backend {
     continues: true,
     slots: () => null,
     models,
-    async generate({ model, body }: GenerateRequest, emit: Emit, signal: AbortSignal) {
+    async generate({ task, model, body }: GenerateRequest, emit: Emit, signal: AbortSignal) {
+      if (task !== "chat") return err({ code: "invalid_request", message: `${task} requests are not built yet` });
       if (contexts === null) {
         const listed = await models(signal);
         if (!listed.ok) return listed;

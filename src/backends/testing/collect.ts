@@ -30,7 +30,7 @@ export async function collect(
   const deltas: Delta[] = [];
   const model = typeof body.model === "string" ? body.model : "m";
   const result = await backend.generate(
-    { model, body: { messages: [{ role: "user", content: "hi" }], ...body, model } },
+    { task: "chat", model, body: { messages: [{ role: "user", content: "hi" }], ...body, model } },
     (delta) => {
       deltas.push(delta);
       return onDelta?.(delta);

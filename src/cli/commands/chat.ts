@@ -114,7 +114,7 @@ async function ask(
   const writer = textWriter(out);
   try {
     const end = await backend.generate(
-      { model, body },
+      { task: "chat", model, body },
       ({ content }) => {
         if (content === undefined) return undefined;
         text += content;

@@ -5,6 +5,7 @@ import { chatStream } from "./chat-output.ts";
 
 const SPEC: JobSpec = {
   kind: "chat",
+  task: "chat",
   accountId: "local",
   keyId: null,
   fairKey: "k",

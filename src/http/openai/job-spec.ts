@@ -25,6 +25,7 @@ export function jobSpec(
   const choices = request.n ?? 1;
   return {
     kind,
+    task: "chat",
     accountId: caller.accountId,
     keyId: caller.keyId,
     fairKey: caller.fairKey,

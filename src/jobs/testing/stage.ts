@@ -103,6 +103,7 @@ export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
 
 export const spec = (over: Partial<JobSpec> = {}): JobSpec => ({
   kind: "chat",
+  task: "chat",
   accountId: "local",
   keyId: null,
   fairKey: "key",

@@ -1,0 +1,51 @@
+// Commands: what a coordinator may ask of a node beside inference. The node has the last word on each.
+import { z } from "zod";
+
+export const COMMANDS = [
+  /** Fetch a model from the backend's own library: `args.model`. */
+  "model_install",
+  /** Delete it from the node's disk: `args.model`. */
+  "model_remove",
+  /** Into memory: `args.model`. */
+  "model_load",
+  /** Out of memory: `args.model`. */
+  "model_unload",
+  /** Take no more jobs; those there are end. */
+  "drain",
+  /** Take jobs again. */
+  "resume",
+  /** Stop and start again. */
+  "restart",
+  /** Ask the backends anew what they serve. */
+  "refresh",
+] as const;
+export type Command = (typeof COMMANDS)[number];
+
+/** A model's name as its backend's library has it, never a path: no leading slash or dot, no "..". */
+export const modelNameSchema = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._:/@+-]*$/, "a model's name has letters, digits and . _ : / @ + -");
+
+export const commandArgsSchema = z.strictObject({ model: modelNameSchema.optional() });
+export type CommandArgs = z.infer<typeof commandArgsSchema>;
+
+const bytes = z.int().min(0);
+/** How far it is. */
+export const commandProgressSchema = z.object({
+  /** What is being done, in words: "pulling 6a0746a1ec1a". */
+  phase: z.string().max(256),
+  /** Bytes; null where nothing is counted. */
+  completed: bytes.nullable(),
+  total: bytes.nullable(),
+});
+export type CommandProgress = z.infer<typeof commandProgressSchema>;
+
+export const commandEndSchema = z.object({
+  /** `refused`: the node does not do that, see the error. */
+  outcome: z.enum(["completed", "failed", "refused", "cancelled"]),
+  /** Why, for people; null where it completed. */
+  error: z.string().max(1024).nullable(),
+});
+export type CommandEnd = z.infer<typeof commandEndSchema>;
