@@ -68,6 +68,7 @@ const SAMPLES: Record<string, readonly [unknown, unknown, unknown]> = {
   ],
   "node.join_token": ["one", "two", "three"],
   "node.allow_commands": [["models"], [], ["drain", "resume"]],
+  "node.schedule": [["sat,sun"], ["mon-fri 18:00-08:00", "sat"], ["22:00-06:00"]],
   "node.backends": [
     [{ kind: "ollama" }],
     [{ kind: "openai", url: "http://b.example", api_key: "k" }],

@@ -1,5 +1,6 @@
 // Fields: what the schema's keys are made of: their notes, bounds and the shapes of list entries.
 import { z } from "zod";
+import { parseSpan } from "../daemon/care/schedule.ts";
 import { BACKEND_KINDS } from "../protocol/backend-kinds.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
 
@@ -63,6 +64,18 @@ export const backendEntrySchema = z
     if (kind === "infernet" && pubkey === undefined) refuse('needs "pubkey" with kind "infernet"');
     if (kind === "embedded" && url !== undefined) refuse('takes no "url" with kind "embedded"');
   });
+
+/** Spans of the week in which a node serves. */
+export const scheduleSchema = z
+  .array(
+    z.string().superRefine((text, ctx) => {
+      const parsed = parseSpan(text);
+      if (!parsed.ok) ctx.addIssue({ code: "custom", message: parsed.error });
+    }),
+  )
+  .max(64)
+  .meta({ allowed: 'a list of spans such as "mon-fri 18:00-08:00", "sat,sun" or "22:00-06:00", at most 64' })
+  .default([]);
 
 /** What a coordinator may ask of a node beside inference. */
 export const NODE_COMMANDS = ["models", "drain", "resume", "refresh"] as const;

@@ -12,6 +12,7 @@ import {
   names,
   optionalText,
   price,
+  scheduleSchema,
   seconds,
   url,
 } from "./fields.ts";
@@ -156,6 +157,30 @@ const node = z.strictObject({
     z.boolean().default(false),
     "Dial coordinators beyond private networks without TLS. Prompts then travel in the clear.",
     { alias: "insecure" },
+  ),
+  idle_only: key(
+    z.boolean().default(false),
+    "Serve only while nobody else uses this machine: foreign load on its GPUs or CPU pauses the node.",
+    { alias: "idle-only" },
+  ),
+  idle_gpu_percent: key(int(1, 100).default(20), "Foreign GPU use, in percent of one GPU, from which it is not idle."),
+  idle_cpu_percent: key(
+    int(1, 100).default(50),
+    "Foreign CPU use, in percent of all cores, from which it is not idle.",
+  ),
+  idle_busy_s: key(seconds(600).default(10), "Seconds that a foreign load must last before it pauses the node."),
+  idle_resume_s: key(seconds().default(120), "Seconds the machine must have been idle before the node resumes."),
+  idle_drain_s: key(
+    int(0, 3600).default(30),
+    "Seconds that running jobs may go on once the node is paused; then other nodes get them.",
+  ),
+  schedule: key(
+    scheduleSchema,
+    "When this node serves, in local time; outside it is paused. Left empty: always. As a flag or variable: JSON.",
+    {
+      example: '["mon-fri 18:00-08:00", "sat,sun"]',
+      alias: "schedule",
+    },
   ),
   probe: key(z.boolean().default(true), "Look for inference servers on this machine where no backend is configured."),
   backends: key(

@@ -11,7 +11,6 @@ import {
   type DispatchFrame,
   HANDSHAKE_TIMEOUT_MS,
   HEARTBEAT_MS,
-  type HeartbeatFrame,
   type NodeFrame,
   parseCoordinatorMessage,
   type WelcomeFrame,
@@ -28,6 +27,7 @@ import {
   type Transport,
   type TransportEvents,
 } from "../protocol/transport.ts";
+import { AVAILABLE, type Standing } from "./care/standing.ts";
 import { execute, refused } from "./execute.ts";
 import {
   type AttemptEnd,
@@ -53,6 +53,8 @@ export type LinkClientDeps = {
   device: Device;
   serving: Serving;
   slots: Slots;
+  /** Whether the node takes jobs, asked at each one; left out: always. */
+  standing?: () => Standing;
   /** Sent with `ready` until the node is known there. */
   joinToken?: string;
   /** Called when the link's state changes; the detail says why it is not `approved`, or what is wrong all the same. */
@@ -66,6 +68,8 @@ export type LinkStatus = "approved" | "pending" | "refused" | "offline";
 export type LinkClient = {
   /** Tells the coordinator that what this node serves, or its status, has changed. */
   announce(): void;
+  /** Ends what runs here as refused, so that the coordinator moves it to another node. */
+  handBack(reason: string): void;
   /** Takes no more jobs, lets those there are end within `limitMs`, and hangs up. */
   stop(limitMs: number): Promise<void>;
   readonly running: number;
@@ -81,7 +85,7 @@ const ANSWER_MS = HEARTBEAT_MS + 15_000;
 const ORPHAN_MS = 90_000;
 
 export function linkClient(deps: LinkClientDeps): LinkClient {
-  const { clock, log } = deps;
+  const { clock, log, standing = () => AVAILABLE } = deps;
   const attempts = new Map<string, KeptAttempt>();
   const dirty = new Set<KeptAttempt>();
   let flushing = false;
@@ -120,13 +124,11 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     if (attempts.has(frame.attempt)) return;
     const attempt = keptAttempt(frame.attempt);
     attempts.set(attempt.id, attempt);
-    const finish = (end: AttemptEnd) => {
-      attempt.end = end;
-      deps.onEnd?.(end);
-      changed(attempt);
-    };
     const backend = deps.serving.backendOf(frame.model);
+    const finish = (end: AttemptEnd) => endAttempt(attempt, end);
     if (stopping) return finish(refused("backend_busy", "this node is shutting down"));
+    const { status, reason } = standing();
+    if (status !== "available") return finish(refused("backend_busy", reason ?? `this node is ${status}`));
     if (!backend) return finish(refused("model_not_found", `this node does not serve ${frame.model} any more`));
     if (!deps.slots.take()) return finish(refused("backend_busy", "all slots of this node are taken"));
     attempt.takenMs = clock.nowMs();
@@ -134,6 +136,13 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
       deps.slots.give();
       finish(end);
     });
+  };
+  /** Once: what was handed back may end a second time, when its backend has let go. */
+  const endAttempt = (attempt: KeptAttempt, end: AttemptEnd) => {
+    if (attempt.end) return;
+    attempt.end = end;
+    deps.onEnd?.(end);
+    changed(attempt);
   };
   /** Says of what takes its time that it was taken on. */
   const cancelAccepting = clock.every(ACCEPT_AFTER_MS / 2, () => {
@@ -166,6 +175,9 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
   /** The end goes out when the backend has let go. Output that is still here is of no use to anybody. */
   const cancel = (attempt: KeptAttempt) => {
     attempt.abort.abort();
+    dropUnsent(attempt);
+  };
+  const dropUnsent = (attempt: KeptAttempt) => {
     attempt.room?.resolve();
     attempt.room = null;
     attempt.deltas.length = attempt.sent;
@@ -191,6 +203,8 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
       }
     }
     wasAdmitted = frame.status === "approved";
+    // `ready` does not say it.
+    if (standing().status !== "available") link?.heartbeat();
   };
   /** What the coordinator wants this node's operator to know. */
   let noticed: string | null = null;
@@ -207,7 +221,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     admittedMs = null;
     const opened = openLink(deps, {
       joinToken: wasAdmitted ? undefined : deps.joinToken,
-      status: () => (stopping ? "draining" : "available"),
+      standing: () => (stopping ? { status: "draining", reason: "this node is shutting down" } : standing()),
       kept: () => [...attempts.values()].map(({ id, deltas }) => ({ attempt: id, offset: deltas.length })),
       admitted,
       obey,
@@ -236,6 +250,16 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
       return attempts.size;
     },
     announce: () => link?.heartbeat(),
+    handBack(reason) {
+      for (const attempt of attempts.values()) {
+        if (attempt.end || attempt.abort.signal.aborted) continue;
+        attempt.abort.abort();
+        // What is here already is worth sending, as far as it may be sent now.
+        if (link?.ready) sendKept(attempt, link.out);
+        dropUnsent(attempt);
+        endAttempt(attempt, refused("backend_busy", reason));
+      }
+    },
     async stop(limitMs) {
       stopping = true;
       cancelRetry();
@@ -264,7 +288,7 @@ type OpenLink = {
 };
 type LinkEvents = {
   joinToken: string | undefined;
-  status: () => HeartbeatFrame["status"];
+  standing: () => Standing;
   kept: () => { attempt: string; offset: number }[];
   admitted(frame: AdmittedFrame): void;
   obey(frame: CoordinatorFrame): string | undefined;
@@ -350,7 +374,10 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
     if (step !== "open") return;
     const serves = deps.serving.now();
     const json = JSON.stringify(serves);
-    say({ type: "heartbeat", status: on.status(), running: deps.slots.taken, ...(json === told ? {} : { serves }) });
+    const { status, reason } = on.standing();
+    const because = reason === null ? {} : { reason };
+    const news = json === told ? {} : { serves };
+    say({ type: "heartbeat", status, ...because, running: deps.slots.taken, ...news });
     told = json;
   };
 
