@@ -77,6 +77,8 @@ const SAMPLES: Record<string, readonly [unknown, unknown, unknown]> = {
   "engine.models": [["/a.gguf"], ["/b.gguf"], ["/c.gguf", "/d.gguf"]],
   "scheduler.strategy": ["cheapest", "fastest", "cheapest"],
   "billing.mode": ["off", "off", "off"],
+  "update.feed": ["https://a.example/r", "http://127.0.0.1:8080", "https://c.example"],
+  "update.public_key": ["ab".repeat(32), "cd".repeat(32), "ef".repeat(32)],
   "log.level": ["debug", "warn", "silent"],
   "log.format": ["text", "json", "text"],
 };

@@ -232,8 +232,37 @@ const log = z.strictObject({
   }),
 });
 
+const update = z.strictObject({
+  feed: key(
+    httpUrl().nullable().default(null),
+    "Where `infernet update` looks for releases: the address of a folder with release.json and release.json.sig.",
+    { example: "https://example.org/infernet/latest" },
+  ),
+  public_key: key(
+    z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hex digits")
+      .meta({ allowed: "an ed25519 public key of 64 lower-case hex digits" })
+      .nullable()
+      .default(null),
+    "Releases must be signed with this key. Left out: the key this executable was released with.",
+    { example: "<64 hex digits>" },
+  ),
+});
+
 /** The tables of config.toml, in the order they are printed. */
-export const SECTIONS = { server, database, coordinator, node, engine, scheduler, privacy, billing, log } as const;
+export const SECTIONS = {
+  server,
+  database,
+  coordinator,
+  node,
+  engine,
+  scheduler,
+  privacy,
+  billing,
+  update,
+  log,
+} as const;
 
 /** Keys above the first table. */
 export const TOP_KEYS = {
@@ -260,6 +289,7 @@ export const configSchema = z
     scheduler: scheduler.prefault({}),
     privacy: privacy.prefault({}),
     billing: billing.prefault({}),
+    update: update.prefault({}),
     log: log.prefault({}),
   })
   .superRefine(({ server: s, coordinator: c }, ctx) => {
