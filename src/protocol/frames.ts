@@ -78,6 +78,7 @@ export const backendLoadSchema = z.object({
 });
 export type BackendLoad = z.infer<typeof backendLoadSchema>;
 
+export const GPU_VENDORS = ["nvidia", "amd", "apple", "intel", "other"] as const;
 export const deviceSchema = z.object({
   os: shortText(64),
   arch: shortText(32),
@@ -87,15 +88,22 @@ export const deviceSchema = z.object({
     .int()
     .min(0)
     .max(2 ** 31 - 1),
+  /** Left where models are kept. */
+  disk_free_mib: z.int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   gpus: z
     .array(
       z.object({
         name: shortText(128),
+        /** Null where it has none of its own, or does not say. */
         vram_mib: z
           .int()
           .min(0)
           .max(2 ** 31 - 1)
           .nullable(),
+        vendor: z.enum(GPU_VENDORS).optional(),
+        driver: shortText(64).optional(),
+        /** It works in the machine's memory. */
+        unified_memory: z.boolean().optional(),
       }),
     )
     .max(64),
