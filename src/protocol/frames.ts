@@ -16,6 +16,7 @@ import {
   usageSchema,
 } from "./generation.ts";
 import { hex32Schema, hex128Schema, uuidSchema } from "./primitives.ts";
+import { hopsSchema, viaSchema } from "./trail.ts";
 
 /** The WebSocket subprotocol (RFC 6455 §1.9). */
 export const LINK_SUBPROTOCOL = "infernet.link.v1";
@@ -56,6 +57,8 @@ export const modelOfferSchema = z.object({
   tasks: z.array(taskSchema).max(8).optional(),
   /** What it can do beyond text; absent where the backend does not say. */
   features: z.array(featureSchema).max(16).optional(),
+  /** Of a backend of kind `infernet`: the coordinators that the way leads through, the nearest first. */
+  path: viaSchema.optional(),
   /** Index into `backends`. */
   backend: z.int().min(0).max(63),
 });
@@ -208,6 +211,9 @@ export const dispatchFrame = z.object({
   max_tokens: z.int().min(1).optional(),
   /** The answer so far, of another node: to be continued from here, and not repeated. */
   answered: z.string().min(1).optional(),
+  /** Of a request that came through other coordinators and goes to yet another: how many, and which. */
+  hops: hopsSchema.optional(),
+  via: viaSchema.optional(),
   /** The client's request, OpenAI's fields, unknown ones included. */
   body: z.looseObject({ messages: z.array(z.unknown()).optional() }),
 });
@@ -343,6 +349,8 @@ function isUsualCoordinatorFrame(frame: unknown): frame is CoordinatorFrame {
     frame.type === "dispatch" &&
     frame.task === undefined &&
     frame.answered === undefined &&
+    frame.hops === undefined &&
+    frame.via === undefined &&
     isAttempt(frame.attempt) &&
     typeof frame.model === "string" &&
     frame.model.length > 0 &&
