@@ -52,8 +52,17 @@ function requestOf({
   }
   const { messages } = asked;
   if (messages === undefined) return "messages: are missing";
-  const begun = answered === undefined ? [] : [{ role: "assistant", content: answered }];
-  return { task, model, body: { ...body, messages: [...messages, ...begun] } };
+  return { task, model, body: { ...body, messages: answered === undefined ? messages : begun(messages, answered) } };
+}
+
+/** The conversation with the answer so far at its end. A client may have begun that answer itself. */
+function begun(messages: readonly unknown[], answered: string): unknown[] {
+  const last: unknown = messages.at(-1);
+  if (typeof last === "object" && last !== null && "role" in last && last.role === "assistant" && "content" in last) {
+    if (typeof last.content === "string")
+      return [...messages.slice(0, -1), { ...last, content: last.content + answered }];
+  }
+  return [...messages, { role: "assistant", content: answered }];
 }
 
 const MESSAGE_CHARS = 2000;

@@ -25,6 +25,8 @@ export type KeptAttempt = {
   sent: number;
   /** How many were ever sent: these are as they are for good, since somebody may have read them. */
   everSent: number;
+  /** Pieces that the backend gave, joined or not: about one a token. */
+  pieces: number;
   /** Cost of all of `deltas`. */
   bytes: number;
   /** Cost of those not sent. */
@@ -44,6 +46,7 @@ export const keptAttempt = (id: string): KeptAttempt => ({
   accepted: false,
   sent: 0,
   everSent: 0,
+  pieces: 0,
   bytes: 0,
   backlog: 0,
   credit: ATTEMPT_CREDIT_BYTES,
@@ -56,6 +59,7 @@ export const keptAttempt = (id: string): KeptAttempt => ({
 export function keep(attempt: KeptAttempt, delta: Delta): Promise<void> | undefined {
   // Nobody waits for what comes after the cancellation.
   if (attempt.abort.signal.aborted) return undefined;
+  attempt.pieces++;
   const last = attempt.deltas.length > attempt.everSent ? attempt.deltas.at(-1) : undefined;
   if (last && isPlain(last) && isPlain(delta) && last.content.length + delta.content.length <= MAX_DELTA_CHARS) {
     // Text of one turn of the event loop that has not left yet is one delta.
@@ -97,7 +101,9 @@ export function sendKept(attempt: KeptAttempt, out: Pick<Outbox, "add">): void {
         ? `[${deltaJson(deltas[from] as Delta)}]`
         : `[${deltas.slice(from, to).map(deltaJson).join(",")}]`;
     if (to === deltas.length && attempt.end) return sendEnd(attempt, attempt.end, from, json, out);
-    out.add(`{"type":"delta","attempt":"${attempt.id}","offset":${from},"deltas":${json}}`);
+    // Where not all goes out, the count of what does is not known: the deltas are counted instead.
+    const pieces = to === deltas.length && attempt.pieces > to ? `,"pieces":${attempt.pieces}` : "";
+    out.add(`{"type":"delta","attempt":"${attempt.id}","offset":${from},"deltas":${json}${pieces}}`);
   }
   if (attempt.end && !attempt.endSent && attempt.sent === deltas.length)
     sendEnd(attempt, attempt.end, attempt.sent, "[]", out);

@@ -1,11 +1,12 @@
 // Attempts: what nodes say about the jobs they were given, and what follows from it.
 
-import { ATTEMPT_CREDIT_BYTES, type EndFrame, type ReadyFrame } from "../protocol/frames.ts";
+import { ATTEMPT_CREDIT_BYTES, type DeltaFrame, type EndFrame, type ReadyFrame } from "../protocol/frames.ts";
 import { type Delta, deltaCost, isPlain, type Usage } from "../protocol/generation.ts";
 import type { LinkListener } from "../registry/links.ts";
 import type { Node } from "../registry/registry.ts";
 import type { Board } from "./board.ts";
-import { pumpNode, retry } from "./dispatch.ts";
+import { noteShown } from "./continuation.ts";
+import { canBeTakenOver, pumpNode, retry, takeOver } from "./dispatch.ts";
 import { type Job, type JobError, type JobErrorCode, NODE_ERRORS, type Run } from "./job.ts";
 import { endRun, endStopping, finish } from "./settle.ts";
 import { moveTo } from "./states.ts";
@@ -26,7 +27,7 @@ export function linkListener(board: Board): LinkListener {
     },
     delta(node, frame) {
       const job = runOf(board, node, frame.attempt);
-      if (job?.run) return takeDeltas(board, job, job.run, frame.offset, frame.deltas);
+      if (job?.run) return takeDeltas(board, job, job.run, frame);
       if (!board.stopping.has(frame.attempt)) node.channel?.send(`{"type":"cancel","attempt":"${frame.attempt}"}`);
       return undefined;
     },
@@ -38,10 +39,11 @@ export function linkListener(board: Board): LinkListener {
         return undefined;
       }
       if (job.run.settling) return undefined;
-      const wrong = takeDeltas(board, job, job.run, frame.offset, frame.deltas);
-      // Taking the last deltas may have ended the job (an overlong answer).
+      const run = job.run;
+      const wrong = takeDeltas(board, job, run, frame);
+      // Taking the last deltas may have ended the run: an overlong answer, or one that does not go on with what was shown.
       if (wrong !== undefined) return wrong;
-      if (job.run) takeEnd(board, job, job.run, node, frame);
+      if (job.run === run) takeEnd(board, job, run, node, frame);
       else {
         endStopping(board, frame.attempt);
         acknowledge(node, frame.attempt);
@@ -61,7 +63,10 @@ function runOf(board: Board, node: Node, attempt: string): Job | undefined {
 
 const acknowledge = (node: Node, attempt: string) => node.channel?.acknowledge(attempt);
 
-function takeDeltas(board: Board, job: Job, run: Run, offset: number, given: readonly Delta[]): string | undefined {
+type Pieces = Pick<DeltaFrame, "offset" | "deltas" | "pieces">;
+
+function takeDeltas(board: Board, job: Job, run: Run, frame: Pieces): string | undefined {
+  const { offset, deltas: given } = frame;
   if (run.settling) return undefined;
   if (offset > run.offset) return `deltas ${run.offset} to ${offset - 1} of ${run.id} are missing`;
   const known = run.offset - offset;
@@ -81,12 +86,12 @@ function takeDeltas(board: Board, job: Job, run: Run, offset: number, given: rea
   run.accepted = true;
   run.lastProgressMs = nowMs;
   // After a restart the record may know a first delta that this process has not seen.
-  if (job.state !== "running") firstDelta(board, job, run, nowMs);
+  if (job.state !== "running" || run.record.first_delta_ms === null) firstDelta(board, job, run, nowMs);
   for (const delta of deltas) {
     const cost = deltaCost(delta);
     run.owed += cost;
     run.taken += cost;
-    job.relayedBytes += textBytes(delta);
+    run.record.bytes += textBytes(delta);
   }
   if (run.owed > ATTEMPT_CREDIT_BYTES + CREDIT_SLACK_BYTES) return `${run.id} sends more than it was granted`;
   if (run.taken > MAX_OUTPUT_BYTES) {
@@ -94,7 +99,15 @@ function takeDeltas(board: Board, job: Job, run: Run, offset: number, given: rea
     finish(board, job, "failed", { code: "output_too_large", message: "the answer grew past 32 MiB" });
     return undefined;
   }
-  const behind = job.output.deltas(job.attempt, first, deltas);
+  run.record.pieces = Math.max(frame.pieces ?? 0, run.offset);
+  const joined = run.seam ? run.seam.join(deltas) : deltas;
+  if (typeof joined === "string") {
+    endRun(board, job, "cancelled", null);
+    finish(board, job, "failed", { code: "node_lost", message: `${lostError.message} (${joined})` });
+    return undefined;
+  }
+  if (job.shown) noteShown(job.shown, joined);
+  const behind = job.output.deltas(job.attempt, first, joined);
   if (behind !== undefined) waitForReader(board, job, run, behind, nowMs);
   else if (run.blocked === 0 && run.owed >= CREDIT_PORTION_BYTES) grant(run);
   return undefined;
@@ -119,7 +132,7 @@ function textBytes(delta: Delta): number {
 function firstDelta(board: Board, job: Job, run: Run, nowMs: number): void {
   run.record.first_delta_ms ??= nowMs;
   job.firstDeltaMs ??= nowMs;
-  moveTo(job, "running");
+  if (job.state !== "running") moveTo(job, "running");
   job.displaceable = false;
   job.onStarted?.();
   board.records.touch(job);
@@ -147,9 +160,15 @@ const FINAL: readonly JobErrorCode[] = ["invalid_request", "output_too_large"];
 
 function takeEnd(board: Board, job: Job, run: Run, node: Node, frame: EndFrame): void {
   if (frame.outcome === "completed") {
+    const tooEarly = run.seam?.ends();
+    if (tooEarly !== undefined) {
+      acknowledge(node, frame.attempt);
+      endRun(board, job, "failed", null);
+      return finish(board, job, "failed", { code: "node_lost", message: `${lostError.message} (${tooEarly})` });
+    }
     const nowMs = board.clock.nowMs();
     job.finish = finishOf(job, frame);
-    job.usage = metered(job, frame);
+    job.usage = metered(job, run, frame);
     if (run.offer)
       board.registry.praise(run.offer, job.usage.completion_tokens, nowMs - (run.record.first_delta_ms ?? nowMs));
     run.settling = true;
@@ -174,13 +193,18 @@ function finishOf({ choices }: Job, { finish }: EndFrame): Job["finish"] {
 const PROMPT_SLACK_TOKENS = 4096;
 
 /** What is recorded as used: never more than can be true of the bytes that passed. */
-function metered({ bodyJson, maxTokens, choices, relayedBytes }: Job, { usage }: EndFrame): Usage {
-  const prompt = usage?.prompt_tokens ?? Math.ceil(bodyJson.length / 4);
-  const completion = usage?.completion_tokens ?? Math.ceil(relayedBytes / 4);
+function metered(
+  { bodyJson, maxTokens, choices, carried }: Job,
+  { record: { bytes } }: Run,
+  { usage }: EndFrame,
+): Usage {
+  // The prompt of an attempt that continues an answer holds what it continues.
+  const prompt = usage ? Math.max(0, usage.prompt_tokens - carried) : Math.ceil(bodyJson.length / 4);
+  const completion = usage?.completion_tokens ?? Math.ceil(bytes / 4);
   return {
     prompt_tokens:
       prompt <= bodyJson.length ? prompt : Math.min(prompt, Buffer.byteLength(bodyJson) + PROMPT_SLACK_TOKENS),
-    completion_tokens: Math.min(completion, maxTokens * choices, relayedBytes),
+    completion_tokens: Math.min(carried + Math.min(completion, bytes), maxTokens * choices),
   };
 }
 
@@ -198,6 +222,7 @@ export function attemptFailed(
     if (!larger) return finish(board, job, "failed", error);
     job.minContext = here + 1;
   }
+  if (job.state === "running" && canBeTakenOver(board, job)) return takeOver(board, job, outcome, error);
   if (job.state === "running" && !job.output.canRestart()) {
     // Ended by its own name, so that a node that is still at it is told to stop.
     endRun(board, job, outcome, error);
@@ -212,8 +237,8 @@ const lostError: JobError = {
 };
 
 /**
- * The link broke. What had not begun goes to another node at once; what had begun waits for the node to come back and
- * go on, unless it can start over elsewhere now.
+ * The link broke. What had not begun goes to another node at once, and so does what another node can take over, or may
+ * start over; the rest waits for the node to come back and go on.
  */
 function nodeLost(board: Board, node: Node): void {
   for (const [attempt, stopping] of [...board.stopping]) if (stopping.node === node) endStopping(board, attempt);
@@ -223,9 +248,10 @@ function nodeLost(board: Board, node: Node): void {
     const run = job.run;
     if (run?.pubkey !== node.pubkey || run.settling) continue;
     const elsewhere = board.registry.offersOf(job.model).length > 0;
-    if (job.state === "dispatched" || (elsewhere && job.output.canRestart()))
+    if (job.state === "dispatched" || (elsewhere && job.output.canRestart()) || canBeTakenOver(board, job))
       attemptFailed(board, job, "lost", lostError);
-    else run.returnByMs = returnByMs;
+    else if (run.record.resumable || run.record.took_over !== null) run.returnByMs = returnByMs;
+    else attemptFailed(board, job, "lost", lostError);
   }
 }
 

@@ -1,9 +1,9 @@
 // Dispatch: from the queue to a node.
-import { attemptId } from "../protocol/primitives.ts";
 import type { Node, Offer } from "../registry/registry.ts";
 import { type Choice, choose } from "../scheduler/choose.ts";
 import { type Board, queueOf } from "./board.ts";
-import type { AttemptRecord, Job, JobError } from "./job.ts";
+import { cut, nothingShown, seam, type TakeOver, waysToTakeOver } from "./continuation.ts";
+import { type Job, type JobError, newRun } from "./job.ts";
 import { endRun, finish } from "./settle.ts";
 import { moveTo } from "./states.ts";
 
@@ -47,50 +47,49 @@ export function pumpNode(board: Board, node: Node): void {
 /** The node the job would go to now. */
 export function pick(board: Board, job: Job): Choice<Offer> | undefined {
   if (job.kind === "async" && board.clock.nowMs() < board.leaseFromMs) return undefined;
-  return choose(
-    board.registry.offersOf(job.model),
+  const offers = board.registry.offersOf(job.model);
+  if (job.ways === null) return pickAmong(board, job, offers);
+  const continuing = job.ways.includes("continue")
+    ? pickAmong(
+        board,
+        job,
+        offers.filter((offer) => continuesAt(job, offer)),
+      )
+    : undefined;
+  return continuing ?? (job.ways.includes("replay") ? pickAmong(board, job, offers) : undefined);
+}
+
+const pickAmong = (board: Board, job: Job, offers: readonly Offer[]): Choice<Offer> | undefined =>
+  choose(
+    offers,
     { strategy: job.strategy, minContext: job.minContext, tried: job.attempts.map((attempt) => attempt.node) },
     board.clock.nowMs(),
     board.random,
   );
-}
+
+/** A completion is continued by a longer prompt, wherever it is. */
+const continuesAt = (job: Job, offer: Offer): boolean => offer.continues || job.task === "completion";
 
 /** Starts the next attempt. The job is in no queue any more. */
 export function dispatch(board: Board, job: Job, { candidate: offer, why }: Choice<Offer>): void {
   const nowMs = board.clock.nowMs();
   job.attempt++;
-  const record: AttemptRecord = {
-    n: job.attempt,
-    node: offer.node.pubkey,
-    node_name: offer.node.name,
-    why,
-    dispatched_ms: nowMs,
-    first_delta_ms: null,
-    ended_ms: null,
-    outcome: null,
-    error: null,
-  };
-  job.attempts.push(record);
-  moveTo(job, "dispatched");
+  const run = newRun(job, offer, why, nowMs);
+  job.attempts.push(run.record);
+  job.run = run;
+  if (job.state !== "running") moveTo(job, "dispatched");
   job.dispatchedMs ??= nowMs;
-  job.relayedBytes = 0;
-  job.run = {
-    id: attemptId(job.id, job.attempt),
-    record,
-    pubkey: offer.node.pubkey,
-    offer,
-    offset: 0,
-    accepted: false,
-    dispatchedMs: nowMs,
-    lastProgressMs: nowMs,
-    owed: 0,
-    taken: 0,
-    blocked: 0,
-    blockedSinceMs: 0,
-    returnByMs: null,
-    settling: false,
-  };
-  board.runs.set(job.run.id, job);
+  job.carried = 0;
+  if (job.ways && job.shown) {
+    const how: TakeOver = job.ways.includes("continue") && continuesAt(job, offer) ? "continue" : "replay";
+    run.record.took_over = how;
+    run.seam = seam(how, job.shown);
+    if (how === "continue") {
+      job.carried = job.shown.pieces;
+      run.record.resumable = false;
+    }
+  }
+  board.runs.set(run.id, job);
   offer.node.running++;
   if (job.kind === "chat") {
     board.records.touch(job);
@@ -122,7 +121,7 @@ function waitForStorage(board: Board, job: Job): void {
   board.leaseFromMs = board.clock.nowMs() + LEASE_RETRY_MS;
   endRun(board, job, "refused", null);
   job.attempts.pop();
-  moveTo(job, "queued");
+  if (job.state !== "running") moveTo(job, "queued");
   queueOf(board, job.model).putBack(job);
   board.clock.after(LEASE_RETRY_MS, () => pump(board, job.model));
 }
@@ -135,12 +134,22 @@ function forget(board: Board, job: Job): void {
 }
 
 function send(job: Job, offer: Offer): void {
-  if (!job.run) return;
-  const fits = offer.contextLength === null || offer.contextLength >= job.maxTokens + job.bodyJson.length;
-  const limit = job.defaultMaxTokens && fits ? `,"max_tokens":${job.maxTokens}` : "";
+  const { run } = job;
+  if (!run) return;
+  const answered = run.record.took_over === "continue" && job.shown ? cut(job.shown.text).answered : "";
   offer.node.channel?.send(
-    `{"type":"dispatch","attempt":"${job.run.id}","model":${JSON.stringify(offer.info.name)}${limit},"body":${job.bodyJson}}`,
+    `{"type":"dispatch","attempt":"${run.id}","model":${JSON.stringify(offer.info.name)}${task(job)}${limit(job, offer)}${
+      answered === "" ? "" : `,"answered":${JSON.stringify(answered)}`
+    },"body":${job.bodyJson}}`,
   );
+}
+
+const task = (job: Job): string => (job.task === "chat" ? "" : `,"task":"${job.task}"`);
+
+/** The bound that the request's own text does not tell the node. */
+function limit({ defaultMaxTokens, maxTokens, carried, bodyJson }: Job, { contextLength }: Offer): string {
+  const fits = contextLength === null || contextLength >= maxTokens + bodyJson.length;
+  return (defaultMaxTokens && fits) || carried > 0 ? `,"max_tokens":${Math.max(1, maxTokens - carried)}` : "";
 }
 
 /**
@@ -154,13 +163,63 @@ export function retry(
   error: JobError,
 ): void {
   endRun(board, job, outcome, error);
-  if (job.attempts.length >= board.limits.maxAttempts) return finish(board, job, "failed", error);
+  if (isOutOfAttempts(board, job)) return finish(board, job, "failed", error);
   if (job.state === "running") job.output.restart();
+  if (job.shown) job.shown = nothingShown();
+  job.ways = null;
   moveTo(job, "queued");
+  next(board, job);
+}
+
+/** Nodes that did not take the job, or handed it back, cost no attempt once the answer has begun. */
+const isOutOfAttempts = ({ limits }: Board, { attempts }: Job): boolean =>
+  attempts.filter(({ outcome, pieces }) => outcome !== "refused" || pieces === 0).length >= limits.maxAttempts;
+
+/** Gives the job to a node now, or puts it at the head of its account's lane. */
+function next(board: Board, job: Job): void {
   const choice = pick(board, job);
   if (choice) return dispatch(board, job, choice);
   // The queue's time-out is for waiting, not for what came before.
   job.queuedMs = board.clock.nowMs();
   queueOf(board, job.model).putBack(job);
   board.records.touch(job);
+}
+
+/** Whether a node that is there now could take the answer over, had it room. */
+export function canBeTakenOver(board: Board, job: Job): boolean {
+  if (job.kind === "chat" && !job.stream) return false;
+  const ways = job.shown ? waysToTakeOver(job, job.shown) : "nothing was shown";
+  if (typeof ways === "string" || isOutOfAttempts(board, job)) return false;
+  const offers = board.registry.offersOf(job.model);
+  return offers.some((offer) => ways.includes("replay") || continuesAt(job, offer));
+}
+
+/**
+ * The node is gone or failed in the middle of the answer: another one takes it over. Nothing is taken back, and readers
+ * see one answer.
+ */
+export function takeOver(
+  board: Board,
+  job: Job,
+  outcome: "failed" | "refused" | "lost" | "timed_out",
+  error: JobError,
+): void {
+  const { run, shown } = job;
+  if (!run || !shown) throw new Error(`job ${job.id} has no answer to take over`);
+  const { pieces, took_over: how } = run.record;
+  shown.pieces = how === "replay" ? Math.max(shown.pieces, pieces) : job.carried + pieces;
+  const ways = waysToTakeOver(job, shown);
+  endRun(board, job, outcome, error);
+  if (typeof ways === "string" || isOutOfAttempts(board, job)) return finish(board, job, "failed", error);
+  job.ways = ways;
+  if (shown.pieces >= job.maxTokens && shown.calls.size === 0) return endAtBound(board, job);
+  next(board, job);
+}
+
+/** All that was asked for is there; only its end was lost. */
+function endAtBound(board: Board, job: Job): void {
+  job.carried = job.shown?.pieces ?? 0;
+  job.finish = [{ index: 0, reason: "length" }];
+  job.usage = { prompt_tokens: Math.ceil(job.bodyJson.length / 4), completion_tokens: job.maxTokens };
+  finish(board, job, "completed", null);
 }

@@ -1,8 +1,9 @@
 // Job: one request for inference while it lives in this process, and what every part of jobs/ knows of it.
 import type { Delta, FinishReason, Task, Usage } from "../protocol/generation.ts";
-import type { JobId, Pubkey } from "../protocol/primitives.ts";
+import { attemptId, type JobId, type Pubkey } from "../protocol/primitives.ts";
 import type { Offer } from "../registry/registry.ts";
 import type { Strategy, Why } from "../scheduler/choose.ts";
+import { nothingShown, type Seam, type Shown, type TakeOver } from "./continuation.ts";
 import type { Queued } from "./fair-queue.ts";
 import type { JobState } from "./states.ts";
 
@@ -49,9 +50,19 @@ export type AttemptRecord = {
   node: Pubkey;
   node_name: string;
   why: Why;
+  /** How it took over from the attempt before; null where it began the answer. */
+  took_over: TakeOver | null;
+  /**
+   * After a restart of the coordinator its node can still give the whole answer. Not so where the node keeps nothing, or
+   * continued what was only in the coordinator's memory.
+   */
+  resumable: boolean;
   dispatched_ms: number;
   first_delta_ms: number | null;
   ended_ms: number | null;
+  /** What it gave of the answer: pieces, about one a token, and UTF-8 bytes. */
+  pieces: number;
+  bytes: number;
   outcome: "completed" | "failed" | "refused" | "lost" | "timed_out" | "cancelled" | null;
   error: JobError | null;
 };
@@ -62,6 +73,8 @@ export type Run = {
   readonly id: string;
   readonly record: AttemptRecord;
   readonly pubkey: Pubkey;
+  /** Joins its output to that of the attempt before; null where it began the answer, or is past the seam. */
+  seam: Seam | null;
   /** Null after a restart, until the node is back. */
   offer: Offer | null;
   /** The delta expected next. */
@@ -117,6 +130,10 @@ export type JobSpec = {
   /** Lower bound on the prompt's tokens. */
   minContext: number;
   cost: number;
+  /** The answer has a fixed format (OpenAI: `response_format`). */
+  structured: boolean;
+  /** The same request gives the same answer: temperature 0, or a seed. */
+  repeatable: boolean;
 };
 
 export type Job = JobSpec &
@@ -138,13 +155,58 @@ export type Job = JobSpec &
     error: JobError | null;
     finish: { index: number; reason: FinishReason }[];
     usage: Usage | null;
-    /** UTF-8 bytes of answer relayed in the current attempt: the bound on what a node may claim. */
-    relayedBytes: number;
+    /** What readers have, or may have, of the answer; null for a whole chat, which nobody sees before its end. */
+    shown: Shown | null;
+    /** Pieces of former attempts that the present one continues: they are spent of the answer's bound. */
+    carried: number;
+    /** How the next attempt may take the answer over; null where it begins it. */
+    ways: readonly TakeOver[] | null;
     /** Called at the first delta or the end, whichever is first; set by whoever waits for it. */
     onStarted: (() => void) | null;
     /** Called at the end, once it is stored where it must be; set by whoever waits for it. */
     onOver: (() => void) | null;
   };
+
+/** The attempt's record and run as they begin. */
+export function newRun(job: Job, offer: Offer, why: Why, nowMs: number): Run {
+  const record: AttemptRecord = {
+    n: job.attempt,
+    node: offer.node.pubkey,
+    node_name: offer.node.name,
+    why,
+    took_over: null,
+    resumable: offer.node.channel?.forgetful !== true,
+    dispatched_ms: nowMs,
+    first_delta_ms: null,
+    ended_ms: null,
+    pieces: 0,
+    bytes: 0,
+    outcome: null,
+    error: null,
+  };
+  return { ...resumableRun(job, record, nowMs), offer };
+}
+
+/** An attempt that a former process began: its node may come back with it. */
+export function resumableRun(job: Job, record: AttemptRecord, nowMs: number): Run {
+  return {
+    id: attemptId(job.id, job.attempt),
+    record,
+    pubkey: record.node as Pubkey,
+    seam: null,
+    offer: null,
+    offset: 0,
+    accepted: false,
+    dispatchedMs: nowMs,
+    lastProgressMs: nowMs,
+    owed: 0,
+    taken: 0,
+    blocked: 0,
+    blockedSinceMs: 0,
+    returnByMs: null,
+    settling: false,
+  };
+}
 
 export function newJob(id: JobId, spec: JobSpec, output: Output, nowMs: number): Job {
   return {
@@ -164,7 +226,9 @@ export function newJob(id: JobId, spec: JobSpec, output: Output, nowMs: number):
     error: null,
     finish: [],
     usage: null,
-    relayedBytes: 0,
+    shown: spec.kind === "async" || spec.stream ? nothingShown() : null,
+    carried: 0,
+    ways: null,
     onStarted: null,
     onOver: null,
   };

@@ -2,14 +2,13 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { JobId, Pubkey } from "../protocol/primitives.ts";
-import { attemptId } from "../protocol/primitives.ts";
+import type { JobId } from "../protocol/primitives.ts";
 import type { LinkListener } from "../registry/links.ts";
 import type { Registry } from "../registry/registry.ts";
 import { linkListener } from "./attempts.ts";
 import { type Board, type JobLimits, queueOf } from "./board.ts";
 import { dispatch, pick, pump, pumpNode } from "./dispatch.ts";
-import { type AttemptRecord, type Job, type JobError, type JobSpec, newJob, type Output } from "./job.ts";
+import { type AttemptRecord, type Job, type JobError, type JobSpec, newJob, type Output, resumableRun } from "./job.ts";
 import type { JobRecords, NewAsyncJob } from "./records.ts";
 import type { JobRow } from "./schema.ts";
 import { endRun, finish } from "./settle.ts";
@@ -109,6 +108,10 @@ export function createJobs(deps: JobsDeps) {
       job.dispatchedMs = row.dispatchedMs;
       board.live.set(job.id, job);
       const record = job.attempts.at(-1);
+      if (record?.ended_ms === null && record.resumable === false) {
+        record.ended_ms = job.queuedMs;
+        record.outcome = "lost";
+      }
       if (row.state === "queued" || !record || record.ended_ms !== null) queueOf(board, job.model).putBack(job);
       else awaitNode(board, job, record);
       return job;
@@ -205,23 +208,11 @@ const queueFull = (board: Board, model: string) => ({
 function awaitNode(board: Board, job: Job, record: AttemptRecord): void {
   const nowMs = board.clock.nowMs();
   moveTo(job, "dispatched");
-  job.run = {
-    id: attemptId(job.id, job.attempt),
-    record,
-    pubkey: record.node as Pubkey,
-    offer: null,
-    offset: 0,
-    accepted: true,
-    dispatchedMs: nowMs,
-    lastProgressMs: nowMs,
-    owed: 0,
-    taken: 0,
-    blocked: 0,
-    blockedSinceMs: 0,
-    returnByMs: nowMs + board.limits.resumeGraceMs,
-    settling: false,
-  };
-  board.runs.set(job.run.id, job);
+  const run = resumableRun(job, record, nowMs);
+  run.accepted = true;
+  run.returnByMs = nowMs + board.limits.resumeGraceMs;
+  job.run = run;
+  board.runs.set(run.id, job);
 }
 
 function refusal(board: Board, spec: JobSpec): SubmitError | undefined {

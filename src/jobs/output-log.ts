@@ -59,6 +59,8 @@ const textOf = (delta: Delta): string => ((delta.index ?? 0) === 0 ? (delta.cont
 
 export function outputLog(): OutputLog {
   let pieces: Piece[] = [];
+  /** The attempt that the answer as it stands began with; later ones took it over. */
+  let firstAttempt = 0;
   const folded = answer();
   let ended = false;
   let failure: JobError | null = null;
@@ -76,6 +78,7 @@ export function outputLog(): OutputLog {
     },
     deltas(attempt, offset, deltas) {
       folded.add(deltas);
+      firstAttempt ||= attempt;
       deltas.forEach((delta, i) => {
         const text = textOf(delta);
         if (text) pieces.push({ attempt, offset: offset + i, text });
@@ -86,6 +89,7 @@ export function outputLog(): OutputLog {
     canRestart: () => !shown,
     restart() {
       pieces = [];
+      firstAttempt = 0;
       folded.clear();
     },
     end(job) {
@@ -103,7 +107,7 @@ export function outputLog(): OutputLog {
             const from = position;
             const found = from === null ? pieces.slice() : pieces.slice(firstAfter(pieces, from));
             const last = found.at(-1);
-            if (from !== null && last && last.attempt > from.attempt) return "restarted";
+            if (from !== null && from.attempt < firstAttempt) return "restarted";
             if (last) {
               position = { attempt: last.attempt, offset: last.offset };
               shown = true;

@@ -60,6 +60,7 @@ const COLUMNS = [
   "account_id",
   "key_id",
   "kind",
+  "task",
   "model",
   "state",
   "stream",
@@ -91,6 +92,7 @@ function rowOf(job: Job): SqlValue[] {
     job.accountId,
     job.keyId,
     job.kind,
+    job.task,
     job.model,
     job.state,
     job.stream ? 1 : 0,
@@ -172,6 +174,8 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
     async lease(job) {
       // As it is now: when the write has its turn, the job may be at its next attempt, which has a lease of its own.
       const { attempt, dispatchedMs } = job;
+      // Readers of an answer that is taken over still see it running.
+      const state = job.state === "running" ? "running" : "dispatched";
       const attempts = [...keptAttempts(job.attempts)];
       const node = nodeOf(attempts);
       // What was noted of it is older than this; the fence below must not meet it afterwards.
@@ -181,7 +185,7 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
           tx
             .update(jobs)
             .set({
-              state: "dispatched",
+              state,
               attempt,
               nodePubkey: node,
               attempts,
@@ -226,6 +230,7 @@ async function create({ db, clock }: RecordsDeps, job: Job, extra: NewAsyncJob):
       accountId: job.accountId,
       keyId: job.keyId,
       kind: "async",
+      task: job.task,
       model: job.model,
       state: "queued",
       stream: job.stream,

@@ -1,6 +1,6 @@
 // Settle: how a job reaches its end state, once. Asynchronous jobs end in the database first and are told after.
 
-import { type Board, queueOf } from "./board.ts";
+import type { Board } from "./board.ts";
 import type { AttemptRecord, Job, JobError } from "./job.ts";
 import { isEnd, type JobState, moveTo } from "./states.ts";
 
@@ -45,7 +45,7 @@ export function endStopping(board: Board, attempt: string): boolean {
 /** Ends the job. A second call for the same job does nothing. */
 export function finish(board: Board, job: Job, state: EndState, error: JobError | null, then?: () => void): void {
   if (isEnd(job.state) || board.live.get(job.id) !== job) return;
-  if (job.state === "queued") queueOf(board, job.model).remove(job);
+  if (!job.run) board.queues.get(job.model)?.remove(job);
   endRun(board, job, state === "completed" ? "completed" : state === "failed" ? "failed" : "cancelled", error);
   board.live.delete(job.id);
   job.error = error;

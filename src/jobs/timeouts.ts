@@ -3,12 +3,16 @@
 
 import { attemptFailed, runLost } from "./attempts.ts";
 import type { Board } from "./board.ts";
+import { canBeTakenOver } from "./dispatch.ts";
 import type { Job, JobError } from "./job.ts";
 import { endStopping, finish } from "./settle.ts";
 
 export const TICK_MS = 250;
 /** A node that was told to stop and says nothing is taken to have stopped. */
 const STOPPING_MS = 10_000;
+
+/** A node whose link broke is given so long even where another could go on with its work. */
+const RETURN_MS = 1_000;
 
 const error = (code: JobError["code"], message: string): JobError => ({ code, message });
 
@@ -21,12 +25,15 @@ export function tick(board: Board): void {
 }
 
 function look(board: Board, job: Job, nowMs: number): void {
-  if (job.state === "queued") return lookAtQueued(board, job, nowMs);
   const { run } = job;
   const { limits } = board;
-  if (!run || run.settling) return;
+  if (!run) return lookAtQueued(board, job, nowMs);
+  if (run.settling) return;
   if (run.returnByMs !== null) {
-    if (nowMs >= run.returnByMs) runLost(board, job);
+    // It is waited for while nobody else could go on, and always for a moment: most broken links are back at once.
+    const isTime = nowMs >= run.returnByMs - limits.resumeGraceMs + RETURN_MS;
+    const isOver = nowMs >= run.returnByMs || (isTime && job.state === "running" && canBeTakenOver(board, job));
+    if (isOver) runLost(board, job);
     return;
   }
   const silentMs = nowMs - run.lastProgressMs;
@@ -34,7 +41,7 @@ function look(board: Board, job: Job, nowMs: number): void {
     if (nowMs - run.blockedSinceMs > limits.stalledReaderTimeoutMs) {
       finish(board, job, "cancelled", error("reader_stalled", "the client read nothing for too long"));
     }
-  } else if (job.state === "running") {
+  } else if (run.record.first_delta_ms !== null) {
     if (silentMs > limits.betweenTokensTimeoutMs) timedOut(board, job, "stream_timeout", "the node stopped sending");
   } else if (!run.accepted && silentMs > limits.connectTimeoutMs) {
     timedOut(board, job, "node_lost", "the node gave no sign of having the job");
@@ -49,7 +56,17 @@ function timedOut(board: Board, job: Job, code: JobError["code"], message: strin
   attemptFailed(board, job, "timed_out", error(code, message));
 }
 
+/** Somebody who could go on with the answer is there, or was a moment ago. */
+const mayBeTakenOver = (board: Board, job: Job, nowMs: number): boolean =>
+  nowMs - job.queuedMs <= board.limits.resumeGraceMs || canBeTakenOver(board, job);
+
 function lookAtQueued(board: Board, job: Job, nowMs: number): void {
+  if (job.state === "running") {
+    const canWait = nowMs - job.queuedMs <= board.limits.queueTimeoutMs && mayBeTakenOver(board, job, nowMs);
+    if (!canWait)
+      finish(board, job, "failed", error("node_lost", "no node was there in time to go on with the answer"));
+    return;
+  }
   if (nowMs - job.queuedMs > board.limits.queueTimeoutMs) {
     finish(board, job, "expired", error("queue_timeout", "no node was free in time; try again later"));
     return;

@@ -22,6 +22,8 @@ export type NodeChannel = {
   send(frameJson: string): void;
   /** Says that the end of this attempt is kept here; goes out with the next frame, or a little later. */
   acknowledge(attempt: string): void;
+  /** The node keeps nothing of what it sent, so that a broken attempt is lost. */
+  readonly forgetful?: true;
   close(code: number, reason: string): void;
 };
 

@@ -18,6 +18,8 @@ const SPEC: JobSpec = {
   strategy: "balanced",
   minContext: 1,
   cost: 1,
+  structured: false,
+  repeatable: false,
 };
 
 test("the server's limit on silence is set again before a stream's end, completed or not", async () => {

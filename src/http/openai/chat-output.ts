@@ -72,6 +72,8 @@ export function chatStream(
     const index = delta.index ?? 0;
     const greeting = greeted.has(index) ? "" : choiceChunk(index, '{"role":"assistant","content":""}', "null");
     greeted.add(index);
+    // What another node repeated of an answer that was begun is empty.
+    if (greeting === "" && isPlain(delta) && delta.content === "") return "";
     if (isPlain(delta)) return `${greeting}${choiceChunk(0, `{"content":${JSON.stringify(delta.content)}}`, "null")}`;
     const { index: _, logprobs, ...rest } = delta;
     return greeting + choiceChunk(index, JSON.stringify(rest), "null", logprobs);
@@ -89,7 +91,7 @@ export function chatStream(
     deltas(_attempt, _offset, deltas) {
       let text = "";
       for (const delta of deltas) text += chunkOf(delta);
-      return write(text);
+      return text === "" ? undefined : write(text);
     },
     canRestart: () => false,
     restart() {

@@ -29,6 +29,7 @@ export const chatRequestSchema = z.object({
   frequency_penalty: z.number().min(-2).max(2).nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
   seed: z.int().nullish(),
+  response_format: z.looseObject({ type: z.string().max(64) }).nullish(),
   stop: z.union([z.string().max(1024), z.array(z.string().max(1024)).max(16)]).nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),

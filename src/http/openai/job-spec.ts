@@ -37,6 +37,8 @@ export function jobSpec(
     choices,
     strategy: defaults.strategy,
     minContext: Math.floor(chars / MOST_CHARS_PER_TOKEN) + 1,
+    structured: request.response_format != null && request.response_format.type !== "text",
+    repeatable: request.temperature === 0 || request.seed != null,
     cost: Math.min(MAX_COST, Math.ceil(chars / CHARS_PER_TOKEN) + maxTokens * choices),
   };
 }

@@ -116,6 +116,8 @@ export const spec = (over: Partial<JobSpec> = {}): JobSpec => ({
   strategy: "balanced",
   minContext: 1,
   cost: 10,
+  structured: false,
+  repeatable: false,
   ...over,
 });
 export const NO_EXTRA = { webhook: null, idempotencyKey: null, requestHash: null };
@@ -147,7 +149,8 @@ export function recorder(restartable = false): Recorder {
     deltas(attempt, offset, deltas) {
       if (this.ends > 0) throw new Error("output after the end");
       deltas.forEach((delta, i) => {
-        pieces.push(`${attempt}:${offset + i}`);
+        // What was known already is empty.
+        if (delta.content !== "") pieces.push(`${attempt}:${offset + i}`);
         text += delta.content ?? "";
       });
       return this.behind?.promise;
@@ -166,7 +169,14 @@ export function recorder(restartable = false): Recorder {
 }
 
 /** What one node has of one attempt. */
-export type SimAttempt = { id: string; made: number; sent: number; cancelled: boolean; end: EndFrame | null };
+export type SimAttempt = {
+  id: string /** Pieces it was told of. */;
+  from: number;
+  made: number;
+  sent: number;
+  cancelled: boolean;
+  end: EndFrame | null;
+};
 
 export type SimOptions = { slots?: number; contextLength?: number | null; models?: string[]; continues?: boolean };
 
@@ -224,12 +234,13 @@ export class SimNode {
   private channel(): NodeChannel {
     return {
       send: (frameJson) => {
-        const frame = JSON.parse(frameJson) as { type: string; attempt: string };
+        const frame = JSON.parse(frameJson) as { type: string; attempt: string; answered?: string };
         this.heard.push(frame);
         const known = this.attempts.get(frame.attempt);
         if (frame.type === "dispatch") {
           if (known) throw new Error(`${frame.attempt} dispatched twice`);
-          this.attempts.set(frame.attempt, { id: frame.attempt, made: 0, sent: 0, cancelled: false, end: null });
+          const from = (frame.answered ?? "").split(";").length - 1;
+          this.attempts.set(frame.attempt, { id: frame.attempt, from, made: 0, sent: 0, cancelled: false, end: null });
         } else if (frame.type === "cancel" && known) known.cancelled = true;
       },
       acknowledge: (attempt) => {
@@ -265,7 +276,7 @@ export class SimNode {
   send(attempt: SimAttempt, offset = attempt.sent): string | undefined {
     if (!this.node || offset >= attempt.made) return undefined;
     attempt.sent = attempt.made;
-    const deltas = piecesOf(offset, attempt.made);
+    const deltas = piecesOf(attempt, offset, attempt.made);
     return this.listener.delta(this.node, { type: "delta", attempt: attempt.id, offset, deltas });
   }
 
@@ -279,7 +290,7 @@ export class SimNode {
     if (!this.node) return undefined;
     const { sent: offset, made } = attempt;
     attempt.sent = made;
-    return this.listener.end(this.node, { ...attempt.end, offset, deltas: piecesOf(offset, made) });
+    return this.listener.end(this.node, { ...attempt.end, offset, deltas: piecesOf(attempt, offset, made) });
   }
 
   fail(attempt: SimAttempt, code: string, outcome: EndFrame["outcome"] = "failed"): string | undefined {
@@ -310,5 +321,5 @@ const ENDED = {
   finish: [{ index: 0, reason: "stop" }],
   usage: { prompt_tokens: 3, completion_tokens: 2 },
 } as const satisfies Partial<EndFrame>;
-const piecesOf = (from: number, to: number): Delta[] =>
-  Array.from({ length: to - from }, (_, i) => ({ content: `${from + i};` }));
+const piecesOf = (attempt: SimAttempt, from: number, to: number): Delta[] =>
+  Array.from({ length: to - from }, (_, i) => ({ content: `${attempt.from + from + i};` }));
