@@ -1,6 +1,7 @@
 // Routes: the shape of every route, so that each belongs to exactly one tier and the server, the API description and the
 // test that enumerates them all read the same list.
 import type { z } from "zod";
+import type { MachineRoute as MachineRule, VerifiedRequest } from "../identity/verify-request.ts";
 import type { Caller } from "./client-auth.ts";
 
 /**
@@ -26,6 +27,12 @@ export type Call = {
   mayBeSilent: () => () => void;
 };
 export type ClientCall = Call & { caller: Caller };
+export type MachineCall = Call & {
+  /** Who signed it. */
+  signed: VerifiedRequest;
+  /** To be called once the request has made its key known: its nonce counts from then on. */
+  registered: () => Promise<void>;
+};
 
 type RouteBase = {
   method: "GET" | "POST" | "DELETE";
@@ -40,6 +47,11 @@ type RouteBase = {
 type Answer = Response | Promise<Response>;
 export type PublicRoute = RouteBase & { tier: "public"; handle: (call: Call) => Answer };
 export type ClientRoute = RouteBase & { tier: "client"; handle: (call: ClientCall) => Answer };
-/** Answered by the server itself, which verifies signatures and upgrades sockets. */
-export type MachineRoute = RouteBase & { tier: "machine" | "local"; handle: (call: Call) => Answer };
-export type HttpRoute = PublicRoute | ClientRoute | MachineRoute;
+export type MachineRoute = RouteBase & {
+  tier: "machine";
+  /** Which keys it takes, and how they sign. */
+  rule: Extract<MachineRule, "register" | "presence" | "polling">;
+  handle: (call: MachineCall) => Answer;
+};
+export type LocalRoute = RouteBase & { tier: "local"; handle: (call: Call) => Answer };
+export type HttpRoute = PublicRoute | ClientRoute | MachineRoute | LocalRoute;

@@ -199,7 +199,7 @@ function guardClient(
   call: Call,
 ): Response | Promise<Response> {
   if (!deps.clientAuth) return errorResponse("route_not_found", "this is a node: ask its coordinator");
-  const caller = authenticateClient(deps.clientAuth, call.request, call);
+  const caller = authenticateClient(deps.clientAuth, call.request, call, deps.maxBodyBytes);
   if (!(caller instanceof Promise)) {
     if (!caller.ok) return caller.error;
     const known = Object.assign(call, { caller: caller.value });
@@ -230,10 +230,14 @@ async function guardMachine(
   route: Extract<HttpRoute, { tier: "machine" | "local" }>,
   call: Call,
 ): Promise<Response> {
-  const verified = await authenticateMachine(deps.verify, call.request, route.tier === "local" ? "local" : "polling");
+  const rule = route.tier === "local" ? "local" : route.rule;
+  const verified = await authenticateMachine(deps.verify, call.request, rule);
   if (!verified.ok) return verified.error;
-  const text = new TextDecoder().decode(verified.value.body);
-  return route.handle(Object.assign(call, { body: () => text }));
+  const signed = verified.value;
+  const text = new TextDecoder().decode(signed.body);
+  const known = Object.assign(call, { body: () => text });
+  if (route.tier === "local") return route.handle(known);
+  return route.handle(Object.assign(known, { signed, registered: () => rememberRegistered(deps.verify, signed) }));
 }
 
 async function withCors(
