@@ -115,6 +115,10 @@ const coordinator = z.strictObject({
     int(1, 10_000_000).default(4096),
     "Most tokens of an answer where the client names no limit; it is held to.",
   ),
+  max_hops: key(
+    int(0, 8).default(3),
+    "Coordinators a request may pass, this one not counted, where pools are lent between organisations. 0: none.",
+  ),
   price_input_min: key(price().default(0), "Lowest price a node may ask for prompt tokens, in µ$ per million."),
   price_input_max: key(price().default(1_000_000_000), "Highest price for prompt tokens, in µ$ per million."),
   price_output_min: key(price().default(0), "Lowest price a node may ask for output tokens, in µ$ per million."),

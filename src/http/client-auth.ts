@@ -1,8 +1,10 @@
 // Client authentication: an API key, or a request signed by a key that is registered as a client.
 import type { KeyRing } from "../accounts/api-keys.ts";
+import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import type { VerifyDeps } from "../identity/verify-request.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { AUTH_HEADER } from "../protocol/auth-envelope.ts";
+import { markOf, readTrail, type Trail } from "../protocol/trail.ts";
 import { errorResponse } from "./errors.ts";
 import { authenticateMachine } from "./machine-auth.ts";
 
@@ -12,6 +14,8 @@ export type Caller = {
   keyId: string | null;
   /** Whose share of the queue it uses: with billing off, the key's own. */
   fairKey: string;
+  /** Of a signed request: the coordinators it came through. Nobody else is believed to have come through any. */
+  trail?: Trail;
 };
 
 export type ClientAuthDeps = {
@@ -19,16 +23,18 @@ export type ClientAuthDeps = {
   verify: VerifyDeps;
   /** `[coordinator] require_api_key`. */
   requireApiKey: boolean;
+  /** `[coordinator] max_hops`. */
+  maxHops: number;
 };
 
-const LOCAL_ACCOUNT = "local";
 const HOW = "send it as `Authorization: Bearer inf_…`; `infernet keys create NAME` makes one";
 
-/** The caller, and the body where checking the caller had to read it. */
+/** The caller, and the body where checking the caller had to read it: at most `maxBodyBytes`. */
 export function authenticateClient(
   deps: ClientAuthDeps,
   request: Request,
   peer: { readonly address: string },
+  maxBodyBytes: number,
 ): Result<Caller, Response> | Promise<Result<Caller & { body?: string }, Response>> {
   const header = request.headers.get("authorization");
   if (header !== null) {
@@ -39,17 +45,38 @@ export function authenticateClient(
       return err(errorResponse("api_key_invalid", `this API key is not known, expired or revoked; ${HOW}`));
     }
   }
-  if (request.headers.has(AUTH_HEADER)) return signedClient(deps, request);
-  if (!deps.requireApiKey) return ok({ accountId: LOCAL_ACCOUNT, keyId: null, fairKey: peer.address });
+  if (request.headers.has(AUTH_HEADER)) return signedClient(deps, request, maxBodyBytes);
+  if (!deps.requireApiKey) return ok({ accountId: LOCAL_ACCOUNT_ID, keyId: null, fairKey: peer.address });
   return err(errorResponse("api_key_missing", `an API key is needed; ${HOW}`));
 }
 
 async function signedClient(
   deps: ClientAuthDeps,
   request: Request,
+  maxBodyBytes: number,
 ): Promise<Result<Caller & { body: string }, Response>> {
-  const verified = await authenticateMachine(deps.verify, request, "client");
+  const verified = await authenticateMachine(deps.verify, request, "client", maxBodyBytes);
   if (!verified.ok) return verified;
-  const { pubkey, body } = verified.value;
-  return ok({ accountId: LOCAL_ACCOUNT, keyId: null, fairKey: pubkey, body: new TextDecoder().decode(body) });
+  const trail = trailOf(deps, request);
+  if (!trail.ok) return trail;
+  const { pubkey, body, accountId } = verified.value;
+  return ok({
+    accountId: accountId ?? LOCAL_ACCOUNT_ID,
+    keyId: null,
+    fairKey: pubkey,
+    trail: trail.value,
+    body: new TextDecoder().decode(body),
+  });
+}
+
+/** A request that was here before, or was passed on too often, ends here. */
+function trailOf({ verify, maxHops }: ClientAuthDeps, request: Request): Result<Trail, Response> {
+  const trail = readTrail(request.headers);
+  if (!trail.ok) return err(errorResponse("invalid_value", trail.error));
+  const { hops, via } = trail.value;
+  if (via.includes(markOf(verify.recipient))) {
+    return err(errorResponse("loop_detected", `the request came through this coordinator before (${via.join(" → ")})`));
+  }
+  if (hops <= maxHops) return trail;
+  return err(errorResponse("hop_limit", `passed on ${hops} times; this coordinator takes at most ${maxHops}`));
 }

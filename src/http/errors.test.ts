@@ -16,6 +16,8 @@ const STATUSES: Record<ErrorCode, number> = {
   job_ended: 409,
   stream_restarted: 409,
   idempotency_key_reused: 422,
+  loop_detected: 508,
+  hop_limit: 508,
   api_key_missing: 401,
   api_key_invalid: 401,
   queue_full: 429,

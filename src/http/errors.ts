@@ -23,6 +23,9 @@ const KINDS = {
   job_ended: invalid(409),
   stream_restarted: invalid(409),
   idempotency_key_reused: invalid(422),
+  // Between coordinators.
+  loop_detected: invalid(508),
+  hop_limit: invalid(508),
   // Who asks.
   api_key_missing: { status: 401, type: "authentication_error" },
   api_key_invalid: { status: 401, type: "authentication_error" },

@@ -54,7 +54,7 @@ beforeAll(() => {
 });
 afterAll(() => app.stop(true));
 beforeEach(() => {
-  known = { status: "approved", role: "provider", authV2Seen: true };
+  known = { status: "approved", role: "provider", authV2Seen: true, accountId: "local" };
 });
 
 const header = (body = "") =>
@@ -108,7 +108,7 @@ test("a refusal has its status, message and code", async () => {
   const response = await fetch(base + PATH, { method: "POST", body: "{}" });
   expect([response.status, response.headers.get("www-authenticate")]).toEqual([401, "X-Infernet-Auth"]);
   expect(await response.json()).toEqual({ error: "x-infernet-auth is missing", code: "header_missing" });
-  known = { status: "pending", role: "provider", authV2Seen: true };
+  known = { status: "pending", role: "provider", authV2Seen: true, accountId: "local" };
   const pending = await call(base + PATH, { method: "POST", body: "{}" });
   expect([pending.status, await pending.json()]).toMatchObject([403, { code: "key_pending" }]);
 });

@@ -1,7 +1,9 @@
 // Machine authentication: from a web request to a verified caller and the bytes it signed, or the answer that refuses.
 import {
   type BodyError,
+  type KnownKey,
   type MachineRoute,
+  maySubmit,
   type VerifiedRequest,
   type VerifyDeps,
   verifyMachineRequest,
@@ -15,20 +17,23 @@ export const MAX_MACHINE_BODY_BYTES = 1024 * 1024;
 
 /**
  * Verifies a request and reads its body. The route must not have parsed the body: it is hashed as received.
+ * `maxClientBytes`: largest body of a key that may submit jobs; every other key has the bound of machine routes.
  * The refusal is ready to be sent.
  */
 export async function authenticateMachine(
   deps: VerifyDeps,
   request: Request,
   route: MachineRoute,
+  maxClientBytes = MAX_MACHINE_BODY_BYTES,
 ): Promise<Result<VerifiedRequest, Response>> {
+  const limit = (known: KnownKey | undefined) => (maySubmit(known) ? maxClientBytes : MAX_MACHINE_BODY_BYTES);
   const verified = await verifyMachineRequest(
     deps,
     {
       method: request.method,
       pathWithQuery: pathWithQuery(request.url),
       header: request.headers.get(AUTH_HEADER),
-      body: () => readBounded(request, MAX_MACHINE_BODY_BYTES),
+      body: (known) => readBounded(request, limit(known)),
     },
     route,
   );

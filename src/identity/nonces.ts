@@ -8,6 +8,11 @@ import type { Pubkey } from "../protocol/primitives.ts";
 
 /** Requests one key may make within the window: 135 a second for two minutes. */
 export const NONCES_PER_KEY = 16_384;
+/**
+ * The same for a key that submits jobs, a whole organisation's perhaps: 1,092 a second, more than one process verifies
+ * beside its work. About 25 MB for a key that uses all of it, and only keys let in by an operator have it.
+ */
+export const NONCES_PER_CLIENT_KEY = 131_072;
 /** The same for a key that waits for approval: it only registers, heartbeats and asks `me`. */
 export const NONCES_PER_PENDING_KEY = 256;
 

@@ -26,7 +26,10 @@ function setting(startedInMs = -1_000_000) {
     recipient: them.pubkey,
     ownKeys: [],
     nonces: new MemoryNonces(clock),
-    keys: { lookup: () => ({ status: "approved", role: "client", authV2Seen: true }) as const, markV2Seen() {} },
+    keys: {
+      lookup: () => ({ status: "approved", role: "client", authV2Seen: true, accountId: "local" }) as const,
+      markV2Seen() {},
+    },
     acceptV1: false,
     listeningSinceMs,
   };

@@ -11,7 +11,7 @@ import vectorsV2 from "../protocol/auth-v2.vectors.json";
 import { type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
 import { pubkeyOf } from "../protocol/schnorr.ts";
 import { AUTH_REFUSALS } from "./auth-refusal.ts";
-import { MemoryNonces, NONCES_PER_PENDING_KEY } from "./nonces.ts";
+import { MemoryNonces, NONCES_PER_KEY, NONCES_PER_PENDING_KEY } from "./nonces.ts";
 import {
   type KnownKey,
   type MachineRequest,
@@ -26,7 +26,7 @@ const nodeSecret = fromHex("03".padStart(64, "0"));
 const node = pubkeyOf(nodeSecret);
 const ownSecret = fromHex("02".padStart(64, "0"));
 const own = pubkeyOf(ownSecret);
-const approved: KnownKey = { status: "approved", role: "provider", authV2Seen: false };
+const approved: KnownKey = { status: "approved", role: "provider", authV2Seen: false, accountId: "local" };
 
 let directory: Map<Pubkey, KnownKey>;
 let clock: ReturnType<typeof manualClock>;
@@ -204,6 +204,17 @@ describe("each refusal of a signed request", () => {
     expect(await code(signed({ secret: other }))).toBe("accepted");
   });
 
+  test("nonce_store_full: a key that submits jobs has room for an organisation's requests, a node has not", async () => {
+    for (let i = 0; i < NONCES_PER_KEY; i++) {
+      nonces.take({ pubkey: node, nonce: `filler-${i}`, createdAtS: NOW_S }, NONCES_PER_KEY);
+    }
+    expect(await code(signed())).toBe("nonce_store_full");
+    for (const role of ["client", "aggregator"] as const) {
+      directory.set(node, { ...approved, role });
+      expect(await code(signed(), "client")).toBe("accepted");
+    }
+  });
+
   for (const route of ["polling", "presence", "register", "client", "local"] as const) {
     test(`created_before_start: on the ${route} routes, the start rounded up to a second`, async () => {
       directory.set(node, { ...approved, role: "client" });
@@ -232,7 +243,7 @@ describe("each refusal of a signed request", () => {
 
   for (const route of ["register", "presence", "polling", "link", "client"] as const) {
     test(`key_ejected: on the ${route} routes`, async () => {
-      directory.set(node, { status: "ejected", role: "client", authV2Seen: true });
+      directory.set(node, { ...approved, status: "ejected", role: "client", authV2Seen: true });
       expect(await code(signed(), route)).toBe("key_ejected");
     });
   }
@@ -330,6 +341,7 @@ describe("what is accepted", () => {
           version: 2,
           status: "unknown",
           role: null,
+          accountId: null,
           nonce: `n-${route}`,
           createdAtS: NOW_S,
           body: request.body,

@@ -9,14 +9,17 @@ import { verifyV1 } from "../protocol/auth-v1.ts";
 import { verifyV2 } from "../protocol/auth-v2.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import { type AuthRefusal, refusal } from "./auth-refusal.ts";
-import { NONCES_PER_KEY, NONCES_PER_PENDING_KEY, type NonceStore } from "./nonces.ts";
+import { NONCES_PER_CLIENT_KEY, NONCES_PER_KEY, NONCES_PER_PENDING_KEY, type NonceStore } from "./nonces.ts";
 
 export type MachineRole = "provider" | "client" | "aggregator";
 export type KeyStatus = "approved" | "pending" | "ejected";
 export type KnownKey = {
   status: KeyStatus;
-  role: MachineRole /** It has signed with version 2 once. */;
+  role: MachineRole;
+  /** It has signed with version 2 once. */
   authV2Seen: boolean;
+  /** Whose key it is. */
+  accountId: string;
 };
 
 /** What verification must know of registered keys. Asked for every request, so answered from memory. */
@@ -80,8 +83,11 @@ export type MachineRequest = {
   pathWithQuery: string;
   /** `X-Infernet-Auth`. */
   header: string | null;
-  /** The raw bytes, or how to get them: called at most once, and only after every check that needs no body. */
-  body: Uint8Array | (() => Promise<Result<Uint8Array, BodyError>>);
+  /**
+   * The raw bytes, or how to get them: called at most once, and only after every check that needs no body, with what is
+   * known of the key so far; its signature is not verified then.
+   */
+  body: Uint8Array | ((known: KnownKey | undefined) => Promise<Result<Uint8Array, BodyError>>);
 };
 
 export type VerifiedRequest = {
@@ -91,6 +97,8 @@ export type VerifiedRequest = {
   status: "approved" | "pending" | "unknown" | "own";
   /** Null where the key is unknown or our own. */
   role: MachineRole | null;
+  /** Whose key it is; null likewise. */
+  accountId: string | null;
   nonce: string;
   createdAtS: number;
   /** The bytes that were signed. */
@@ -109,7 +117,7 @@ export async function verifyMachineRequest(
   const early = checkEnvelope(deps, envelope, route) ?? checkKnown(deps, envelope, route);
   if (early) return err(early);
 
-  const body = await readBody(request.body);
+  const body = await readBody(request.body, deps.keys.lookup(envelope.pubkey));
   if (!body.ok) return err(bodyRefusal(body.error));
   if (!signatureHolds(envelope, request, body.value)) {
     return err(refusal("bad_signature", "the signature does not fit this method, path, body and key"));
@@ -126,6 +134,7 @@ export async function verifyMachineRequest(
     version: envelope.v,
     status: statusOf(route, known),
     role: known?.role ?? null,
+    accountId: known?.accountId ?? null,
     nonce: envelope.nonce,
     createdAtS: envelope.created_at,
     body: body.value,
@@ -207,8 +216,7 @@ async function remember(
   known: KnownKey | undefined,
 ): Promise<AuthRefusal | null> {
   if (!known && route !== "local") return null;
-  const limit = known?.status === "pending" ? NONCES_PER_PENDING_KEY : NONCES_PER_KEY;
-  const taken = await deps.nonces.take({ pubkey, nonce, createdAtS }, limit);
+  const taken = await deps.nonces.take({ pubkey, nonce, createdAtS }, nonceLimit(known));
   if (!taken.ok) {
     if (taken.error === "expired") return clockRefusal(createdAtS - Math.floor(deps.clock.nowMs() / 1000));
     if (taken.error === "nonce_replayed") return refusal("nonce_replayed", "this request was already received once");
@@ -217,6 +225,15 @@ async function remember(
   if (v === 2 && known && !known.authV2Seen) await deps.keys.markV2Seen(pubkey);
   return null;
 }
+
+function nonceLimit(known: KnownKey | undefined): number {
+  if (known?.status === "pending") return NONCES_PER_PENDING_KEY;
+  return maySubmit(known) ? NONCES_PER_CLIENT_KEY : NONCES_PER_KEY;
+}
+
+/** It may call the client's routes: let in by an operator to submit jobs. */
+export const maySubmit = (known: KnownKey | undefined): boolean =>
+  known?.status === "approved" && RULES.client.roles?.includes(known.role) === true;
 
 function statusOf(route: MachineRoute, known: KnownKey | undefined): VerifiedRequest["status"] {
   if (route === "local") return "own";
@@ -232,8 +249,10 @@ function signatureHolds(envelope: AuthEnvelope, request: MachineRequest, body: U
   return envelope.v === 1 ? verifyV1(envelope, signed) : verifyV2(envelope, signed);
 }
 
-const readBody = async (body: MachineRequest["body"]): Promise<Result<Uint8Array, BodyError>> =>
-  body instanceof Uint8Array ? ok(body) : body();
+const readBody = async (
+  body: MachineRequest["body"],
+  known: KnownKey | undefined,
+): Promise<Result<Uint8Array, BodyError>> => (body instanceof Uint8Array ? ok(body) : body(known));
 
 const bodyRefusal = (code: BodyError): AuthRefusal =>
   code === "body_too_large"

@@ -60,7 +60,12 @@ export function liveKeys(db: Db, rows: readonly NodeRow[]): LiveKeys {
   };
 }
 
-const knownKey = ({ status, role, authV2Seen }: NodeRow): KnownKey => ({ status, role, authV2Seen });
+const knownKey = ({ status, role, authV2Seen, accountId }: NodeRow): KnownKey => ({
+  status,
+  role,
+  authV2Seen,
+  accountId,
+});
 
 export const loadKeys = async (db: Db): Promise<{ keys: LiveKeys; rows: NodeRow[] }> => {
   const rows = await listNodes({ db });

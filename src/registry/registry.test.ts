@@ -36,3 +36,58 @@ test("models that are gone are remembered, though not without end", () => {
   expect(registry.lastServedMs("m-9-999")).toBeDefined();
   expect(registry.offersOf("m-10-0").length).toBe(1);
 });
+
+const [SELF, B, C] = ["a", "b", "c"].map((digit) => digit.repeat(16)) as [string, string, string];
+
+/** A registry with a node whose models come through other coordinators. */
+function lent(offers: { name: string; path?: string[]; own?: boolean }[]) {
+  const registry = createRegistry({ clock: manualClock(), peers: { self: SELF, maxHops: 2 } });
+  const ready = { type: "ready" as const, sig: "0".repeat(128), name: "n", device: DEVICE, attempts: [] };
+  const backends = (["infernet", "openai"] as const).map((kind) => ({ kind, continues: false, healthy: true }));
+  const [plain] = serves(["m"]).models;
+  if (!plain) throw new Error("one model is served");
+  const models = offers.map(({ name, path, own }) => ({
+    ...plain,
+    name,
+    backend: own ? 1 : 0,
+    ...(path ? { path } : {}),
+  }));
+  registry.attach(NODE, CHANNEL, { ...ready, ...serves([]), backends, models });
+  return registry;
+}
+
+test("what would lead back here, too far, or nobody knows where, is not on offer", () => {
+  const registry = lent([
+    { name: "near", path: [B] },
+    { name: "back", path: [B, SELF] },
+    { name: "far", path: [B, C, "d".repeat(16)] },
+    { name: "unknown" },
+    { name: "own", own: true, path: [SELF] },
+  ]);
+  expect([...registry.models.keys()].sort()).toEqual(["near", "own"]);
+});
+
+test("of two ways on one node the first that leads somewhere counts", () => {
+  const [offer] = lent([
+    { name: "m", path: [B, SELF] },
+    { name: "m", path: [C] },
+  ]).offersOf("m");
+  expect(offer?.path).toEqual([C]);
+});
+
+test("a request that came a way is offered only what does not lead back over it or too far", () => {
+  const registry = lent([
+    { name: "through b", path: [B] },
+    { name: "through b and c", path: [B, C] },
+    { name: "own", own: true },
+  ]);
+  const offered = (hops: number, via: string[]) =>
+    [...registry.models.keys()].filter((model) => registry.offersFor(model, { hops, via }).length > 0).sort();
+  expect(offered(0, [])).toEqual(["own", "through b", "through b and c"]);
+  expect(offered(1, [])).toEqual(["own", "through b"]);
+  expect(offered(1, [C])).toEqual(["own", "through b"]);
+  expect(offered(0, [C])).toEqual(["own", "through b"]);
+  expect(offered(1, [B])).toEqual(["own"]);
+  expect(offered(2, [])).toEqual(["own"]);
+  expect(registry.offersFor("through b", undefined).length).toBe(1);
+});

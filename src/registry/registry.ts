@@ -3,6 +3,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { BackendInfo, Device, HeartbeatFrame, ModelOffer, ReadyFrame } from "../protocol/frames.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import { mayTake, NO_TRAIL, type Trail } from "../protocol/trail.ts";
 import { type Candidate, type CandidateNode, rate } from "../scheduler/choose.ts";
 import { ANY_PRICE, type PriceBounds, priceRefusal } from "./price-bounds.ts";
 
@@ -13,6 +14,8 @@ export type Offer = Candidate & {
   readonly info: ModelOffer;
   /** The backend behind it can continue an unfinished answer. */
   readonly continues: boolean;
+  /** Marks of the coordinators that the way leads through, the nearest first; none where the node itself answers. */
+  readonly path: readonly string[];
   tokensPerS: number;
 };
 
@@ -24,6 +27,8 @@ export type NodeChannel = {
   acknowledge(attempt: string): void;
   /** The node keeps nothing of what it sent, so that a broken attempt is lost. */
   readonly forgetful?: true;
+  /** Asks for a `pong`; absent where the node cannot be asked. */
+  ping?(n: number): void;
   close(code: number, reason: string): void;
 };
 
@@ -46,6 +51,8 @@ export type Node = CandidateNode & {
   /** What keeps its models from being offered, for its operator; null where nothing does. */
   notice: string | null;
   connectedMs: number;
+  /** Measured round trip of the link, smoothed; null where it was not measured. */
+  rttMs: number | null;
   lastSeenMs: number;
 };
 
@@ -62,8 +69,20 @@ export type Registry = ReturnType<typeof createRegistry>;
 /** Models that are gone and still known: a node may name new ones in every heartbeat. */
 const MAX_REMEMBERED = 10_000;
 
+/** What is on offer through other coordinators: where it would lead back to `self`, or too far, it is none. */
+export type PeerRule = { self: string; maxHops: number };
+const ANY_PEER: PeerRule = { self: "", maxHops: Number.MAX_SAFE_INTEGER };
+
 /** `prices`: what nodes may ask for; a node outside is linked, and told so, but none of its models is on offer. */
-export function createRegistry({ clock, prices = ANY_PRICE }: { clock: Clock; prices?: PriceBounds }) {
+export function createRegistry({
+  clock,
+  prices = ANY_PRICE,
+  peers = ANY_PEER,
+}: {
+  clock: Clock;
+  prices?: PriceBounds;
+  peers?: PeerRule;
+}) {
   const nodes = new Map<Pubkey, Node>();
   const byModel = new Map<string, Offer[]>();
   /** When each model was last on offer, for the grace a vanished node gets. */
@@ -97,7 +116,11 @@ export function createRegistry({ clock, prices = ANY_PRICE }: { clock: Clock; pr
     for (const info of node.notice === null ? serves.models : []) {
       const backend = serves.backends[info.backend];
       if (!backend?.healthy || offers.has(info.name)) continue;
-      offers.set(info.name, newOffer(node, info, serves, backend, before.get(info.name)?.tokensPerS ?? 0));
+      const path = backend.kind === "infernet" ? (info.path ?? []) : OWN;
+      // A way through others that does not say which ones cannot be kept from running in circles.
+      if (backend.kind === "infernet" && (path.length === 0 || path.includes(peers.self))) continue;
+      if (!mayTake(NO_TRAIL, path, peers.maxHops)) continue;
+      offers.set(info.name, newOffer(node, info, serves, backend, path, before.get(info.name)?.tokensPerS ?? 0));
     }
     node.offers = [...offers.values()];
     for (const offer of node.offers) {
@@ -115,6 +138,13 @@ export function createRegistry({ clock, prices = ANY_PRICE }: { clock: Clock; pr
 
     /** Who serves the model now; empty when nobody does. */
     offersOf: (model: string): readonly Offer[] => byModel.get(model) ?? NONE,
+
+    /** Of these, who serves a request that came this way; without a trail, all. */
+    offersFor(model: string, trail: Trail | undefined): readonly Offer[] {
+      const offers = byModel.get(model) ?? NONE;
+      if (trail === undefined || offers.every(({ path }) => path.length === 0)) return offers;
+      return offers.filter(({ path }) => mayTake(trail, path, peers.maxHops));
+    },
 
     /** When the model was last on offer; undefined where it never was. */
     lastServedMs: (model: string): number | undefined => (byModel.has(model) ? clock.nowMs() : lastServedMs.get(model)),
@@ -184,6 +214,7 @@ export function createRegistry({ clock, prices = ANY_PRICE }: { clock: Clock; pr
 }
 
 const NONE: readonly Offer[] = [];
+const OWN: readonly string[] = [];
 
 function newNode(pubkey: Pubkey): Node {
   return {
@@ -202,17 +233,26 @@ function newNode(pubkey: Pubkey): Node {
     channel: null,
     notice: null,
     connectedMs: 0,
+    rttMs: null,
     lastSeenMs: 0,
   };
 }
 
-function newOffer(node: Node, info: ModelOffer, serves: Serves, backend: BackendInfo, tokensPerS: number): Offer {
+function newOffer(
+  node: Node,
+  info: ModelOffer,
+  serves: Serves,
+  backend: BackendInfo,
+  path: readonly string[],
+  tokensPerS: number,
+): Offer {
   const priced = { priceInput: serves.prices.input, priceOutput: serves.prices.output, tokensPerS };
   return {
     node,
     model: info.name,
     info,
     continues: backend.continues,
+    path,
     contextLength: info.context_length,
     ...priced,
     ...rate(priced),

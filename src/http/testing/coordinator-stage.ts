@@ -32,8 +32,8 @@ export const CLIENT = identity("3");
 export const PROVIDER = identity("4");
 export const STRANGER = identity("5");
 const KNOWN = new Map<Pubkey, KnownKey>([
-  [CLIENT.pubkey, { status: "approved", role: "client", authV2Seen: true }],
-  [PROVIDER.pubkey, { status: "approved", role: "provider", authV2Seen: true }],
+  [CLIENT.pubkey, { status: "approved", role: "client", authV2Seen: true, accountId: "other" }],
+  [PROVIDER.pubkey, { status: "approved", role: "provider", authV2Seen: true, accountId: "local" }],
 ]);
 const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
 
@@ -135,7 +135,7 @@ export async function coordinatorStage(
     maxBodyBytes: 2 * 1024 * 1024,
     idleTimeoutS: 30,
     routes,
-    clientAuth: { ring, verify, requireApiKey },
+    clientAuth: { ring, verify, requireApiKey, maxHops: 3 },
     verify,
     links,
     ...serverOver,
