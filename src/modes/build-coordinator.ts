@@ -18,6 +18,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { JobId, Pubkey } from "../protocol/primitives.ts";
 import { createLinks, type Links } from "../registry/links.ts";
+import { markOf } from "../protocol/trail.ts";
 import type { PriceBounds } from "../registry/price-bounds.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import { versionText } from "../version.ts";
@@ -67,7 +68,8 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   if (data.migrated.backup) log.info("database migrated", { backup: data.migrated.backup });
   const { db, ring, identity } = data;
   const { keys, rows } = await loadKeys(db);
-  const registry = createRegistry({ clock, prices: priceBounds(config) });
+  const peers = { self: markOf(identity.pubkey), maxHops: config.coordinator.max_hops };
+  const registry = createRegistry({ clock, prices: priceBounds(config), peers });
   for (const row of rows) for (const model of modelsOf(row.specs)) registry.expect(model);
 
   const outputs = new Map<JobId, OutputLog>();
@@ -175,7 +177,12 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   const server = startServer({
     ...serverConfig(config, log),
     routes,
-    clientAuth: { ring, verify, requireApiKey: config.coordinator.require_api_key },
+    clientAuth: {
+      ring,
+      verify,
+      requireApiKey: config.coordinator.require_api_key,
+      maxHops: config.coordinator.max_hops,
+    },
     verify,
     links,
   });
