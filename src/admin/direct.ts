@@ -26,6 +26,7 @@ import {
   parseInput,
   type Status,
 } from "./operations.ts";
+import { type OwnNode, ownNodeAdmin } from "./own-node.ts";
 
 /** The instance that runs; a command without one has `null` in its place. */
 export type Live = {
@@ -37,6 +38,8 @@ export type Live = {
   pid: number;
   startedMs: number;
   jobs(): Status["jobs"];
+  /** In mode `both`, once it is there. */
+  ownNode(): OwnNode | null;
 };
 
 export type DirectDeps = {
@@ -82,6 +85,7 @@ export function directAdmin(deps: DirectDeps): Admin {
       return decided(deps, pubkey, "allowed");
     }),
     ejectNode: operation(OPERATIONS.ejectNode, ({ pubkey, reason = "" }) => eject(deps, pubkey, reason)),
+    ...ownNodeAdmin(() => live?.ownNode() ?? null),
     backup: operation(OPERATIONS.backup, ({ file }) => backup(deps, file)),
   };
 }
@@ -123,6 +127,7 @@ async function statusOf({ db, live, mode, version, pubkey }: DirectDeps): Answer
     },
     models: live ? modelRows(live.registry) : [],
     jobs: live?.jobs() ?? { queued: 0, running: 0 },
+    node: live?.ownNode()?.standing() ?? null,
     coordinators: [],
   });
 }

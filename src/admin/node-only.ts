@@ -1,6 +1,7 @@
 // Node-only admin: the operations of an instance in `node` mode. It has no keys, tokens or nodes of its own.
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Admin, AdminError, Status } from "./operations.ts";
+import { type OwnNode, ownNodeAdmin } from "./own-node.ts";
 
 const AT_THE_COORDINATOR: AdminError = {
   code: "not_available",
@@ -10,7 +11,7 @@ const AT_THE_COORDINATOR: AdminError = {
 const refused = async (_: unknown): Promise<Result<never, AdminError>> => err(AT_THE_COORDINATOR);
 
 /** `status` tells of the node now; models are those of its backends. */
-export const nodeOnlyAdmin = ({ status }: { status: () => Status }): Admin => ({
+export const nodeOnlyAdmin = ({ status, node }: { status: () => Status; node: OwnNode }): Admin => ({
   status: async (_) => ok(status()),
   listModels: async (_) => ok({ models: status().models }),
   createKey: refused,
@@ -23,5 +24,6 @@ export const nodeOnlyAdmin = ({ status }: { status: () => Status }): Admin => ({
   approveNode: refused,
   allowNode: refused,
   ejectNode: refused,
+  ...ownNodeAdmin(() => node),
   backup: refused,
 });

@@ -67,6 +67,13 @@ const modelRow = z.object({
 });
 export type ModelRow = z.output<typeof modelRow>;
 
+const nodeStanding = z.object({
+  status: z.enum(["available", "paused", "draining"]),
+  /** Why it takes no jobs. */
+  reason: z.string().nullable(),
+});
+export type NodeStanding = z.output<typeof nodeStanding>;
+
 const statusSchema = z.object({
   /** False where the answer was made from the data directory alone. */
   running: z.boolean(),
@@ -79,6 +86,8 @@ const statusSchema = z.object({
   nodes: z.object({ online: z.int().min(0), known: z.int().min(0), pending: z.int().min(0) }),
   models: z.array(modelRow),
   jobs: z.object({ queued: z.int().min(0), running: z.int().min(0) }),
+  /** Whether the node side takes jobs; null where there is none. */
+  node: nodeStanding.nullable(),
   /** Of a node: the coordinators it dials. */
   coordinators: z.array(
     z.object({
@@ -178,6 +187,15 @@ export const OPERATIONS = {
     z.strictObject({ pubkey: pubkeySchema, reason: z.string().max(512).optional() }),
     pubkeyOnly,
   ),
+
+  /** Holds the node side of this instance: running jobs may go on for `idle_drain_s`, then other nodes get them. */
+  pauseNode: operation(
+    "POST",
+    "/node/pause",
+    z.strictObject({ reason: z.string().trim().min(1).max(128).default("paused by its operator") }),
+    nodeStanding,
+  ),
+  resumeNode: operation("POST", "/node/resume", nothing, nodeStanding),
 
   /** `file`: absolute path on the instance's machine; must not exist. */
   backup: operation(

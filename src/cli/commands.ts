@@ -11,6 +11,7 @@ const JSON_FLAG = ["--json", "print JSON"] as const;
 export function defineCommands(program: Command, attach: Attach): void {
   defineLife(program, attach);
   defineSetup(program, attach);
+  definePause(program, attach);
   defineLooking(program, attach);
   defineUse(program, attach);
   defineKeys(program, attach);
@@ -65,6 +66,25 @@ function defineLife(program: Command, attach: Attach): void {
 
 function defineSetup(program: Command, attach: Attach): void {
   program
+function definePause(program: Command, attach: Attach): void {
+  const load = () => import("./commands/pause.ts");
+  program
+    .command("pause")
+    .description("take no more jobs on this machine; running ones go to other nodes")
+    .option("--reason <text>", "shown to whoever asks why")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, flags: Json & { reason?: string }) =>
+        (await load()).pause(context, options, flags),
+      ),
+    );
+  program
+    .command("resume")
+    .description("take jobs again")
+    .option(...JSON_FLAG)
+    .action(attach(async (context, options, flags: Json) => (await load()).resume(context, options, flags)));
+}
+
     .command("setup")
     .description("ask a few questions and write config.toml; every answer can be given as a flag")
     .option("-y, --yes", "ask nothing: flags, then defaults")

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { type KeyRing, openKeyRing } from "../accounts/api-keys.ts";
 import { type DirectDeps, directAdmin } from "../admin/direct.ts";
 import { nodeOnlyAdmin } from "../admin/node-only.ts";
-import type { Admin } from "../admin/operations.ts";
+import type { Admin, Status } from "../admin/operations.ts";
+import type { OwnNode } from "../admin/own-node.ts";
 import { type TestDatabase, testDatabase } from "../db/test-database.ts";
 import { localRoutes } from "../http/local.ts";
 import { authenticateMachine } from "../http/machine-auth.ts";
@@ -50,6 +51,7 @@ async function direct(): Promise<Fixture> {
     pid: 7,
     startedMs: 5,
     jobs: () => ({ queued: 2, running: 3 }),
+    ownNode: () => null,
   };
   const { db } = database;
   const { pubkey } = identity;
@@ -281,12 +283,24 @@ describe("over the local routes", () => {
     const { admin, deps } = await direct();
     const known = await admin.status({});
     if (!known.ok) throw new Error("no status");
-    const node = overHttp(
-      serve(nodeOnlyAdmin({ status: () => ({ ...known.value, mode: "node" }) }), deps),
-      deps,
-      identity,
-    );
+    let reason: string | null = null;
+    const own: OwnNode = {
+      standing: () => ({ status: reason === null ? "available" : "paused", reason }),
+      pause: (why) => {
+        reason = why;
+      },
+      resume: () => {
+        reason = null;
+      },
+    };
+    const status = (): Status => ({ ...known.value, mode: "node", node: own.standing() });
+    const node = overHttp(serve(nodeOnlyAdmin({ status, node: own }), deps), deps, identity);
     expect(await node.status({})).toMatchObject({ ok: true, value: { mode: "node" } });
     expect(await node.listKeys({})).toMatchObject({ ok: false, error: { code: "not_available" } });
+    expect(await node.pauseNode({ reason: "a game" })).toMatchObject({ ok: true, value: { status: "paused" } });
+    expect(await node.status({})).toMatchObject({ value: { node: { status: "paused", reason: "a game" } } });
+    expect(await node.resumeNode({})).toMatchObject({ ok: true, value: { status: "available", reason: null } });
+    expect(await node.pauseNode({ reason: " " })).toMatchObject({ ok: false, error: { code: "invalid" } });
+    expect(await admin.pauseNode({})).toMatchObject({ ok: false, error: { code: "not_available" } });
   });
 });

@@ -34,6 +34,8 @@ export function remoteAdmin(deps: RemoteDeps): Admin {
     approveNode: call(OPERATIONS.approveNode),
     allowNode: call(OPERATIONS.allowNode),
     ejectNode: call(OPERATIONS.ejectNode),
+    pauseNode: call(OPERATIONS.pauseNode),
+    resumeNode: call(OPERATIONS.resumeNode),
     backup: call(OPERATIONS.backup),
   };
 }

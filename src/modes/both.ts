@@ -16,7 +16,7 @@ import {
 } from "../protocol/transport.ts";
 import { allowNode } from "../registry/nodes.ts";
 import { buildCoordinator, type Coordinator } from "./build-coordinator.ts";
-import { buildNodeSide } from "./build-node.ts";
+import { buildNodeSide, type NodeSide } from "./build-node.ts";
 import { openInstance, randomBytes } from "./open-instance.ts";
 import type { Running, StartInput } from "./running.ts";
 import { startValue } from "./start-error.ts";
@@ -29,7 +29,15 @@ export async function start({ config, log }: StartInput): Promise<Running> {
   const instance = openInstance(config, clock);
   try {
     const identity = startValue(loadIdentity(instance.dir, "node"));
-    const coordinator = await buildCoordinator({ config, log, clock, instance, mode: "both" });
+    let ownNode: NodeSide | null = null;
+    const coordinator = await buildCoordinator({
+      config,
+      log,
+      clock,
+      instance,
+      mode: "both",
+      ownNode: () => ownNode?.own ?? null,
+    });
     const { db } = coordinator.data;
     if (coordinator.keys.lookup(identity.pubkey)?.status !== "approved") {
       const row = await allowNode({ db, clock }, identity.pubkey, { name: config.node.name, admittedBy: "local" });
@@ -45,6 +53,7 @@ export async function start({ config, log }: StartInput): Promise<Running> {
       identity,
       targets: [{ pubkey: coordinator.pubkey, label: "this instance", dial }],
     });
+    ownNode = node;
     const late = Promise.withResolvers<void>();
     const cancelLate = clock.after(SETTLE_MS, late.resolve);
     await Promise.race([node.settled, late.promise]);

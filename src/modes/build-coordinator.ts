@@ -1,5 +1,6 @@
 // Build the coordinator: makes every dependency once, takes up what an earlier process left, and listens.
 import { directAdmin } from "../admin/direct.ts";
+import type { OwnNode } from "../admin/own-node.ts";
 import type { Config } from "../config.ts";
 import { coordinatorRoutes } from "../http/coordinator-routes.ts";
 import { localRoutes } from "../http/local.ts";
@@ -17,8 +18,8 @@ import { failInterruptedChats, failUnreadable, jobRecords, unfinishedJobs } from
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { JobId, Pubkey } from "../protocol/primitives.ts";
-import { createLinks, type Links } from "../registry/links.ts";
 import { markOf } from "../protocol/trail.ts";
+import { createLinks, type Links } from "../registry/links.ts";
 import type { PriceBounds } from "../registry/price-bounds.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import { versionText } from "../version.ts";
@@ -54,6 +55,8 @@ export type CoordinatorInput = {
   clock: Clock;
   instance: Instance;
   mode: "both" | "coordinator";
+  /** The node in this process, once it is there. */
+  ownNode?: () => OwnNode | null;
 };
 
 export async function buildCoordinator(input: CoordinatorInput): Promise<Coordinator> {
@@ -170,6 +173,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
           pid: process.pid,
           startedMs: instance.startedMs,
           jobs: () => ({ queued: jobs.queued(), running: jobs.live.size - jobs.queued() }),
+          ownNode: input.ownNode ?? (() => null),
         },
       }),
     ),

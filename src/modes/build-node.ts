@@ -1,11 +1,12 @@
 // Build the node side: backends, what they serve, and one link for each coordinator.
 import { join } from "node:path";
+import type { OwnNode } from "../admin/own-node.ts";
 import type { Backend } from "../backends/backend.ts";
 import { createBackend } from "../backends/create.ts";
 import type { EmbeddedOptions } from "../backends/embedded/embedded.ts";
 import { probeBackends } from "../backends/probe.ts";
 import type { Config } from "../config.ts";
-import { device } from "../daemon/device.ts";
+import { deviceOf, freeDiskMib, lookAtMachine } from "../daemon/device/machine.ts";
 import type { AttemptEnd } from "../daemon/kept-attempts.ts";
 import { type LinkClient, type LinkStatus, linkClient } from "../daemon/link-client.ts";
 import { type Serves, serving } from "../daemon/serving.ts";
@@ -16,6 +17,8 @@ import type { Log } from "../lib/log.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import type { Dial } from "../protocol/transport.ts";
 import { versionText } from "../version.ts";
+import { modelsDirectory } from "./models-directory.ts";
+import { careFor } from "./node-care.ts";
 import { StartError } from "./start-error.ts";
 
 export type Target = { pubkey: Pubkey; label: string; dial: Dial; joinToken?: string };
@@ -40,6 +43,8 @@ export type NodeSide = {
   /** Since the start. */
   totals(): NodeTotals;
   backends(): { kind: string; url: string | null; healthy: boolean }[];
+  /** Held and let go by its operator. */
+  own: OwnNode;
   /** Resolves when every coordinator has answered once, well or badly. */
   settled: Promise<void>;
   stop(limitMs: number): Promise<void>;
@@ -57,6 +62,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   const { config, log, clock, identity } = deps;
   const backends = await openBackends(config, log);
   const links: LinkClient[] = [];
+  const looking = lookAtMachine();
   const serve = serving(
     {
       clock,
@@ -71,6 +77,10 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   );
   await serve.refresh();
   const taken = slots(() => serve.now().slots);
+  const [machine, diskFreeMib] = await Promise.all([looking, freeDiskMib(modelsDirectory(config))]);
+  if (machine.gpuTrouble !== null) log.warn("a GPU cannot be looked at", { reason: machine.gpuTrouble });
+  const device = deviceOf(machine, diskFreeMib);
+  const care = careFor({ config, log, clock, backends, links, running: () => taken.taken });
   const totals = counting();
   const states = new Map<Target, TargetState>();
   const settling = deps.targets.map((target) => {
@@ -86,9 +96,10 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
         dial: target.dial,
         version: versionText,
         name: config.node.name,
-        device: device(),
+        device,
         serving: serve,
         slots: taken,
+        standing: care.standing,
         onEnd: totals.count,
         ...(target.joinToken === undefined ? {} : { joinToken: target.joinToken }),
         onStatus(status, detail) {
@@ -109,11 +120,13 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
     running: () => taken.taken,
     states: () => [...states.values()],
     totals: () => totals.now,
+    own: care,
     backends: () =>
       serve.now().backends.map(({ kind, healthy }, i) => ({ kind, url: backends[i]?.url ?? null, healthy })),
     settled: Promise.all(settling).then(() => {}),
     async stop(limitMs) {
       serve.stop();
+      care.stop();
       await Promise.all(links.map((link) => link.stop(limitMs)));
       await Promise.all(backends.map((backend) => backend.close()));
     },

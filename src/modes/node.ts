@@ -99,7 +99,10 @@ function listen(
       version: versionText,
     };
   });
-  const routes = [...opsRoutes({ metrics, unready }), ...localHttpRoutes(localRoutes(nodeOnlyAdmin({ status })))];
+  const routes = [
+    ...opsRoutes({ metrics, unready }),
+    ...localHttpRoutes(localRoutes(nodeOnlyAdmin({ status, node: node.own }))),
+  ];
   const verify = {
     clock,
     recipient: identity.pubkey,
@@ -136,6 +139,7 @@ function statusOf(identity: Identity, node: NodeSide, server: HttpServer, starte
     nodes: { online: 0, known: 0, pending: 0 },
     models,
     jobs: { queued: 0, running: node.running() },
+    node: node.own.standing(),
     coordinators: states.map(({ label, state, error }) => ({ url: label, state, error })),
   };
 }

@@ -31,6 +31,8 @@ function describe(now: Status, { nowMs, terminal }: Context): string {
   for (const { url, state, error } of now.coordinators) {
     lines.push(`coordinator ${harmless(url)}: ${state}${error === null ? "" : ` (${harmless(error)})`}`);
   }
+  if (now.node !== null && now.node.status !== "available")
+    lines.push(`node      ${now.node.status}: ${harmless(now.node.reason ?? "-")}`);
   if (now.mode !== "node") {
     const { online, known, pending } = now.nodes;
     lines.push(`nodes     ${online} online of ${known}${pending > 0 ? `, ${pending} waiting for approval` : ""}`);

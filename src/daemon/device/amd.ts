@@ -15,7 +15,7 @@ export async function amdGpus(run: RunTool, sys = "/sys"): Promise<Gpu[]> {
   const [driver, names] = await Promise.all([read(join(sys, "module/amdgpu/version")), amdNames(run)]);
   return Promise.all(
     cards.map(async (card, i) => {
-      const [total, used] = await vram(card);
+      const [total = null, used = null] = await vram(card);
       return {
         vendor: "amd" as const,
         name: (await read(join(card, "product_name"))) || names[i] || "AMD GPU",
