@@ -513,13 +513,25 @@ describe("presence", () => {
       on.clock.advance(HEARTBEAT_MS);
       await on.turns(3);
     }
-    expect(on.wires.length).toBe(1);
+    expect([on.wires.length, node()?.rttMs]).toEqual([1, expect.any(Number)]);
     on.wire.tamper = () => null;
     on.clock.advance(SILENCE_MS);
     expect(node()?.channel).not.toBeNull();
     on.clock.advance(HANDSHAKE_TIMEOUT_MS + 1);
     await on.turns(3);
     expect(on.wires[0]?.open).toBe(false);
+  });
+
+  test("a node that works and does not answer is cut off at once, and its answer goes on elsewhere", async () => {
+    await testNode(on);
+    const { job } = on.submit({});
+    await on.turns();
+    on.wire.tamper = () => null;
+    for (let i = 0; i < 10; i++) {
+      on.clock.advance(1_000);
+      await on.turns();
+    }
+    expect([on.wires[0]?.open, job.attempts[0]?.outcome]).toEqual([false, "lost"]);
   });
 
   test("a coordinator that does not answer heartbeats is dialled again", async () => {

@@ -164,7 +164,8 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
         addCredit(attempt, frame.bytes);
         changed(attempt);
       });
-    } else if (frame.type === "alive") notice(frame.notice ?? null);
+    } else if (frame.type === "ping") link?.out.push(`{"type":"pong","n":${frame.n}}`);
+    else if (frame.type === "alive") notice(frame.notice ?? null);
     else return `${frame.type} is not expected here`;
     return undefined;
   };

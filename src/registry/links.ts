@@ -13,7 +13,6 @@ import {
   type NodeFrame,
   parseNodeMessage,
   type ReadyFrame,
-  SILENCE_MS,
 } from "../protocol/frames.ts";
 import { type Handshake, signWelcome, verifyReady } from "../protocol/link-handshake.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
@@ -26,6 +25,7 @@ import {
   type Transport,
   type TransportEvents,
 } from "../protocol/transport.ts";
+import { type Liveness, liveness } from "./liveness.ts";
 import type { Node, Registry } from "./registry.ts";
 
 /** What working nodes say about jobs. Called in the order of arrival. */
@@ -75,10 +75,6 @@ const CONGESTED_LOOK_MS = 200;
 const MAX_BUFFERED_BYTES = 64 * 1024 * 1024;
 /** A frame of this size leaves at once, so that what waits is known before the next is sent. */
 const LARGE_FRAME_CHARS = 256 * 1024;
-/** When more nodes than this share fall silent together, it is the coordinator's own network that is in doubt. */
-const MASS_SILENCE = 0.5;
-const MASS_SILENCE_NODES = 3;
-
 /** Anybody can send this: it is not parsed where it cannot be right. A right one has less than 200. */
 const MAX_HELLO_CHARS = 4096;
 
@@ -88,30 +84,19 @@ export type Links = ReturnType<typeof createLinks>;
 
 export function createLinks(deps: LinkDeps) {
   const links = new Map<Pubkey, Open>();
-  const stopSweep = deps.clock.every(HANDSHAKE_TIMEOUT_MS, () => {
-    const linked = [...deps.registry.nodes.values()].filter((node) => node.channel !== null);
-    const silent = linked.filter((node) => deps.clock.nowMs() - node.lastSeenMs > SILENCE_MS);
-    if (silent.length >= MASS_SILENCE_NODES && silent.length > linked.length * MASS_SILENCE) {
-      deps.log.warn("most nodes are silent at once: this machine's own network is suspected, and none is cut off", {
-        silent: silent.length,
-        linked: linked.length,
-      });
-      return;
-    }
-    for (const node of silent) node.channel?.close(CLOSE_PROTOCOL, "no heartbeat for 90 s");
-  });
+  const alive = liveness(deps);
 
   return {
     /** Takes on a transport whose upgrade request was signed by `pubkey`. */
     accept(caller: LinkCaller, connect: (events: TransportEvents) => Transport): void {
-      acceptLink(deps, links, caller, connect);
+      acceptLink(deps, links, alive, caller, connect);
     },
     /** Approves a node that is held as pending: it reconnects and is then given work. Ejects likewise. */
     reset(pubkey: Pubkey, reason: string): void {
       links.get(pubkey)?.close(CLOSE_GOING_AWAY, reason);
     },
     close(): void {
-      stopSweep();
+      alive.stop();
       for (const link of links.values()) link.close(CLOSE_GOING_AWAY, "coordinator stops");
     },
   };
@@ -120,6 +105,7 @@ export function createLinks(deps: LinkDeps) {
 function acceptLink(
   deps: LinkDeps,
   links: Map<Pubkey, Open>,
+  alive: Liveness,
   { pubkey, address, known }: LinkCaller,
   connect: (events: TransportEvents) => Transport,
 ): void {
@@ -183,6 +169,7 @@ function acceptLink(
       if (waiting > MAX_BUFFERED_BYTES) transport.close(CLOSE_TOO_BIG, "node reads too slowly");
       else if (waiting > CONGESTED_BYTES && self.node && !self.node.congested) congested(self.node);
     },
+    ping: (n: number) => channel.send(`{"type":"ping","n":${n}}`),
     close: self.close,
   };
   /** The node is slow to take what it was sent: others come first until it has caught up. */
@@ -273,6 +260,9 @@ function acceptLink(
         logNotice(node);
         say({ type: "alive", ...noticeOf(node) });
         listener.capacity(node);
+        return undefined;
+      case "pong":
+        alive.pong(node, frame.n);
         return undefined;
       default:
         return `${frame.type} is not expected after the handshake`;
