@@ -33,14 +33,14 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       path: `${base}/models`,
       tier: "client",
       summary: "Models on offer now (OpenAI).",
-      handle: () => Response.json(modelList(deps.registry)),
+      handle: ({ caller }) => Response.json(modelList(deps.registry, caller)),
     },
     {
       method: "GET",
       path: `${base}/models/*`,
       tier: "client",
       summary: "One model (OpenAI). Its name may hold slashes.",
-      handle: ({ params }) => oneModel(deps.registry, params["*"] ?? ""),
+      handle: ({ params, caller }) => oneModel(deps.registry, params["*"] ?? "", caller),
     },
   ]);
   const jobs: HttpRoute[] = [

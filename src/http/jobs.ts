@@ -10,6 +10,7 @@ import type { JobContentRow, JobRow } from "../jobs/schema.ts";
 import { isEnd, JOB_STATES, type JobState } from "../jobs/states.ts";
 import { MAX_COORDINATOR_MESSAGE_BYTES } from "../protocol/frames.ts";
 import type { JobId } from "../protocol/primitives.ts";
+import { HOPS_HEADER } from "../protocol/trail.ts";
 import { type ErrorCode, errorResponse, openAiError } from "./errors.ts";
 import { paramOf } from "./openai/chat-completions.ts";
 import { chatRequestSchema, check, parseJson } from "./openai/chat-request.ts";
@@ -47,6 +48,10 @@ export async function submitJob(deps: JobsHttpDeps, call: ClientCall): Promise<R
   const chat = prompt === undefined ? rest : { ...rest, messages: [{ role: "user", content: prompt }] };
   const request = check(chatRequestSchema, chat);
   if (!request.ok) return errorResponse(request.error.code, request.error.message, request.error);
+  if (call.caller.trail && call.caller.trail.hops > 0)
+    return errorResponse("invalid_request", "coordinators pass on chats, not asynchronous jobs", {
+      param: HOPS_HEADER,
+    });
   const key = call.request.headers.get("idempotency-key");
   if (key !== null && !idempotencyKeySchema.safeParse(key).success) {
     return errorResponse("invalid_value", "Idempotency-Key has 1 to 255 characters", { param: "Idempotency-Key" });

@@ -6,7 +6,7 @@ import type { LinkListener } from "../registry/links.ts";
 import type { Node } from "../registry/registry.ts";
 import type { Board } from "./board.ts";
 import { noteShown } from "./continuation.ts";
-import { canBeTakenOver, pumpNode, retry, takeOver } from "./dispatch.ts";
+import { canBeTakenOver, offersFor, pumpNode, retry, takeOver } from "./dispatch.ts";
 import { type Job, type JobError, type JobErrorCode, NODE_ERRORS, type Run } from "./job.ts";
 import { endRun, endStopping, finish } from "./settle.ts";
 import { moveTo } from "./states.ts";
@@ -218,7 +218,7 @@ export function attemptFailed(
   if (FINAL.includes(error.code)) return finish(board, job, "failed", error);
   if (error.code === "context_length_exceeded") {
     const here = job.run?.offer?.contextLength ?? Number.MAX_SAFE_INTEGER;
-    const larger = board.registry.offersOf(job.model).some((offer) => (offer.contextLength ?? 0) > here);
+    const larger = offersFor(board, job).some((offer) => (offer.contextLength ?? 0) > here);
     if (!larger) return finish(board, job, "failed", error);
     job.minContext = here + 1;
   }
@@ -247,7 +247,7 @@ function nodeLost(board: Board, node: Node): void {
   for (const job of [...board.runs.values()]) {
     const run = job.run;
     if (run?.pubkey !== node.pubkey || run.settling) continue;
-    const elsewhere = board.registry.offersOf(job.model).length > 0;
+    const elsewhere = offersFor(board, job).length > 0;
     if (job.state === "dispatched" || (elsewhere && job.output.canRestart()) || canBeTakenOver(board, job))
       attemptFailed(board, job, "lost", lostError);
     else if (run.record.resumable || run.record.took_over !== null) run.returnByMs = returnByMs;

@@ -47,7 +47,7 @@ export function pumpNode(board: Board, node: Node): void {
 /** The node the job would go to now. */
 export function pick(board: Board, job: Job): Choice<Offer> | undefined {
   if (job.kind === "async" && board.clock.nowMs() < board.leaseFromMs) return undefined;
-  const offers = board.registry.offersOf(job.model);
+  const offers = offersFor(board, job);
   if (job.ways === null) return pickAmong(board, job, offers);
   const continuing = job.ways.includes("continue")
     ? pickAmong(
@@ -57,6 +57,16 @@ export function pick(board: Board, job: Job): Choice<Offer> | undefined {
       )
     : undefined;
   return continuing ?? (job.ways.includes("replay") ? pickAmong(board, job, offers) : undefined);
+}
+
+/**
+ * Who may serve the job. What came from another coordinator is passed on once at most: were each on the way to try
+ * several, one request that fails at its far end would become very many.
+ */
+export function offersFor({ registry }: Board, { model, trail, attempts }: Job): readonly Offer[] {
+  const offers = registry.offersFor(model, trail);
+  if (trail === undefined || attempts.every(({ through }) => through === undefined)) return offers;
+  return offers.filter(({ path }) => path.length === 0);
 }
 
 const pickAmong = (board: Board, job: Job, offers: readonly Offer[]): Choice<Offer> | undefined =>
@@ -138,13 +148,17 @@ function send(job: Job, offer: Offer): void {
   if (!run) return;
   const answered = run.record.took_over === "continue" && job.shown ? cut(job.shown.text).answered : "";
   offer.node.channel?.send(
-    `{"type":"dispatch","attempt":"${run.id}","model":${JSON.stringify(offer.info.name)}${task(job)}${limit(job, offer)}${
+    `{"type":"dispatch","attempt":"${run.id}","model":${JSON.stringify(offer.info.name)}${task(job)}${limit(job, offer)}${trailOf(job, offer)}${
       answered === "" ? "" : `,"answered":${JSON.stringify(answered)}`
     },"body":${job.bodyJson}}`,
   );
 }
 
 const task = (job: Job): string => (job.task === "chat" ? "" : `,"task":"${job.task}"`);
+
+/** Where it came from, for a node that passes it on. */
+const trailOf = ({ trail }: Job, { path }: Offer): string =>
+  trail === undefined || path.length === 0 ? "" : `,"hops":${trail.hops},"via":${JSON.stringify(trail.via)}`;
 
 /** The bound that the request's own text does not tell the node. */
 function limit({ defaultMaxTokens, maxTokens, carried, bodyJson }: Job, { contextLength }: Offer): string {
@@ -163,7 +177,7 @@ export function retry(
   error: JobError,
 ): void {
   endRun(board, job, outcome, error);
-  if (isOutOfAttempts(board, job)) return finish(board, job, "failed", error);
+  if (isOutOfAttempts(board, job) || isOutOfWays(board, job)) return finish(board, job, "failed", error);
   if (job.state === "running") job.output.restart();
   if (job.shown) job.shown = nothingShown();
   job.ways = null;
@@ -174,6 +188,10 @@ export function retry(
 /** Nodes that did not take the job, or handed it back, cost no attempt once the answer has begun. */
 const isOutOfAttempts = ({ limits }: Board, { attempts }: Job): boolean =>
   attempts.filter(({ outcome, pieces }) => outcome !== "refused" || pieces === 0).length >= limits.maxAttempts;
+
+/** All who are there now would pass the job on, over a way that is closed to it: there is nothing to wait for. */
+export const isOutOfWays = (board: Board, job: Job): boolean =>
+  job.trail !== undefined && board.registry.offersOf(job.model).length > 0 && offersFor(board, job).length === 0;
 
 /** Gives the job to a node now, or puts it at the head of its account's lane. */
 function next(board: Board, job: Job): void {
@@ -190,7 +208,7 @@ export function canBeTakenOver(board: Board, job: Job): boolean {
   if (job.kind === "chat" && !job.stream) return false;
   const ways = job.shown ? waysToTakeOver(job, job.shown) : "nothing was shown";
   if (typeof ways === "string" || isOutOfAttempts(board, job)) return false;
-  const offers = board.registry.offersOf(job.model);
+  const offers = offersFor(board, job);
   return offers.some((offer) => ways.includes("replay") || continuesAt(job, offer));
 }
 

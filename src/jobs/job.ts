@@ -1,6 +1,7 @@
 // Job: one request for inference while it lives in this process, and what every part of jobs/ knows of it.
 import type { Delta, FinishReason, Task, Usage } from "../protocol/generation.ts";
 import { attemptId, type JobId, type Pubkey } from "../protocol/primitives.ts";
+import type { Trail } from "../protocol/trail.ts";
 import type { Offer } from "../registry/registry.ts";
 import type { Strategy, Why } from "../scheduler/choose.ts";
 import { nothingShown, type Seam, type Shown, type TakeOver } from "./continuation.ts";
@@ -50,6 +51,8 @@ export type AttemptRecord = {
   node: Pubkey;
   node_name: string;
   why: Why;
+  /** Marks of the coordinators it was passed on through; absent where the node itself answers. */
+  through?: readonly string[];
   /** How it took over from the attempt before; null where it began the answer. */
   took_over: TakeOver | null;
   /**
@@ -134,6 +137,8 @@ export type JobSpec = {
   structured: boolean;
   /** The same request gives the same answer: temperature 0, or a seed. */
   repeatable: boolean;
+  /** The coordinators that the request came through; absent where it came through none. */
+  trail?: Trail;
 };
 
 export type Job = JobSpec &
@@ -174,6 +179,7 @@ export function newRun(job: Job, offer: Offer, why: Why, nowMs: number): Run {
     node: offer.node.pubkey,
     node_name: offer.node.name,
     why,
+    ...(offer.path.length > 0 ? { through: offer.path } : {}),
     took_over: null,
     resumable: offer.node.channel?.forgetful !== true,
     dispatched_ms: nowMs,

@@ -218,7 +218,7 @@ function awaitNode(board: Board, job: Job, record: AttemptRecord): void {
 function refusal(board: Board, spec: JobSpec): SubmitError | undefined {
   if (board.draining) return { code: "draining", message: "the coordinator is shutting down; try again" };
   const { registry, limits } = board;
-  const offers = registry.offersOf(spec.model);
+  const offers = registry.offersFor(spec.model, spec.trail);
   if (offers.length > 0) {
     if (offers.some((offer) => offer.contextLength === null || offer.contextLength >= spec.minContext))
       return undefined;
@@ -228,11 +228,15 @@ function refusal(board: Board, spec: JobSpec): SubmitError | undefined {
       message: `this model's maximum context length is ${most} tokens; the request has more`,
     };
   }
+  if (registry.offersOf(spec.model).length > 0) return { code: "model_not_found", message: outOfReach(spec.model) };
   const served = registry.lastServedMs(spec.model);
   if (served === undefined) return { code: "model_not_found", message: notServed(registry, spec.model) };
   if (spec.kind === "async" || board.clock.nowMs() - served <= limits.resumeGraceMs) return undefined;
   return { code: "no_nodes_online", message: `all nodes that serve ${spec.model} are offline; try again later` };
 }
+
+const outOfReach = (model: string): string =>
+  `The model '${model}' is here only through coordinators that this request came through, or further away than it may go.`;
 
 function notServed(registry: Registry, model: string): string {
   const names = [...registry.models.keys()].sort().slice(0, 20);

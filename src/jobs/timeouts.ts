@@ -3,7 +3,7 @@
 
 import { attemptFailed, runLost } from "./attempts.ts";
 import type { Board } from "./board.ts";
-import { canBeTakenOver } from "./dispatch.ts";
+import { canBeTakenOver, isOutOfWays } from "./dispatch.ts";
 import type { Job, JobError } from "./job.ts";
 import { endStopping, finish } from "./settle.ts";
 
@@ -71,7 +71,7 @@ function lookAtQueued(board: Board, job: Job, nowMs: number): void {
     finish(board, job, "expired", error("queue_timeout", "no node was free in time; try again later"));
     return;
   }
-  const served = board.registry.lastServedMs(job.model);
+  const served = isOutOfWays(board, job) ? undefined : board.registry.lastServedMs(job.model);
   // Asynchronous jobs wait out an absence for as long as the queue lets them.
   if (job.kind === "chat" && (served === undefined || nowMs - served > board.limits.resumeGraceMs)) {
     finish(board, job, "failed", error("no_nodes_online", `all nodes that serve ${job.model} are offline`));

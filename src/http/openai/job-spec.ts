@@ -23,6 +23,7 @@ export function jobSpec(
   const asked = request.max_completion_tokens ?? request.max_tokens ?? null;
   const maxTokens = asked ?? defaults.maxTokens;
   const choices = request.n ?? 1;
+  const { trail } = caller;
   return {
     kind,
     task: "chat",
@@ -39,6 +40,7 @@ export function jobSpec(
     minContext: Math.floor(chars / MOST_CHARS_PER_TOKEN) + 1,
     structured: request.response_format != null && request.response_format.type !== "text",
     repeatable: request.temperature === 0 || request.seed != null,
+    ...(trail !== undefined && trail.hops > 0 ? { trail } : {}),
     cost: Math.min(MAX_COST, Math.ceil(chars / CHARS_PER_TOKEN) + maxTokens * choices),
   };
 }
