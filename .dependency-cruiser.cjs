@@ -7,6 +7,7 @@ const ROOMS = [
   "cli",
   "modes",
   "config",
+  "update",
   "http",
   "dashboard",
   "daemon",

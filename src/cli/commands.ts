@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { CliError, EXIT } from "./cli-error.ts";
 import type { SetupFlags } from "./commands/setup.ts";
+import type { UpdateFlags } from "./commands/update.ts";
 import type { Attach } from "./program.ts";
 
 type Json = { json?: boolean };
@@ -10,8 +11,8 @@ const JSON_FLAG = ["--json", "print JSON"] as const;
 /** Adds every command to the program. */
 export function defineCommands(program: Command, attach: Attach): void {
   defineLife(program, attach);
-  defineSetup(program, attach);
   definePause(program, attach);
+  defineSetup(program, attach);
   defineLooking(program, attach);
   defineUse(program, attach);
   defineKeys(program, attach);
@@ -19,6 +20,7 @@ export function defineCommands(program: Command, attach: Attach): void {
   defineNodes(program, attach);
   defineData(program, attach);
   defineConfig(program, attach);
+  defineUpdate(program, attach);
   program
     .command("version")
     .description("print the version")
@@ -64,8 +66,6 @@ function defineLife(program: Command, attach: Attach): void {
     );
 }
 
-function defineSetup(program: Command, attach: Attach): void {
-  program
 function definePause(program: Command, attach: Attach): void {
   const load = () => import("./commands/pause.ts");
   program
@@ -85,6 +85,8 @@ function definePause(program: Command, attach: Attach): void {
     .action(attach(async (context, options, flags: Json) => (await load()).resume(context, options, flags)));
 }
 
+function defineSetup(program: Command, attach: Attach): void {
+  program
     .command("setup")
     .description("ask a few questions and write config.toml; every answer can be given as a flag")
     .option("-y, --yes", "ask nothing: flags, then defaults")
@@ -307,6 +309,23 @@ function defineConfig(program: Command, attach: Attach): void {
     .command("example")
     .description("print a config.toml with every key, its default and what it is for")
     .action(attach(async (context) => (await load()).example(context)));
+}
+
+function defineUpdate(program: Command, attach: Attach): void {
+  program
+    .command("update")
+    .description("put a newer release in this executable's place, or the one before back")
+    .option("--check", "only say what the feed has")
+    .option("--feed <url>", "another folder of release.json than [update] feed")
+    .option("-y, --yes", "install without asking")
+    .option("--allow-downgrade", "install an older version, too")
+    .option("--rollback", "put the executable from before the last update back")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, flags: UpdateFlags) =>
+        (await import("./commands/update.ts")).update(context, options, flags),
+      ),
+    );
 }
 
 function unknownCommand(name: string, program: Command): CliError {
