@@ -1,33 +1,14 @@
 // Build: makes one executable of everything. `bun build/build.ts [--target bun-linux-x64] [--outfile dist/infernet]`.
-import { mkdirSync } from "node:fs";
+// Another target needs its native files: `bun run release` brings them into a folder of its own and builds there.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { libsqlPlugin } from "./plugins/libsql.ts";
 import { nodeLlamaCppPlugin } from "./plugins/node-llama-cpp.ts";
+import { checkSignature, signAdHoc } from "./setup/macho-signature.ts";
+import { hostTarget, isTarget, releaseTarget, TARGETS, type Target } from "./setup/targets.ts";
 
 const root = path.resolve(import.meta.dir, "..");
-
-/** What each of Bun's compile targets is called by the packages that ship native files for it. */
-const TARGETS = {
-  "bun-linux-x64": { libsql: "@libsql/linux-x64-gnu", llama: "linux-x64" },
-  "bun-linux-x64-musl": { libsql: "@libsql/linux-x64-musl", llama: "linux-x64-musl" },
-  "bun-linux-arm64": { libsql: "@libsql/linux-arm64-gnu", llama: "linux-arm64" },
-  "bun-linux-arm64-musl": { libsql: "@libsql/linux-arm64-musl", llama: "linux-arm64-musl" },
-  "bun-darwin-arm64": { libsql: "@libsql/darwin-arm64", llama: "mac-arm64-metal" },
-  "bun-darwin-x64": { libsql: "@libsql/darwin-x64", llama: "mac-x64" },
-  "bun-windows-x64": { libsql: "@libsql/win32-x64-msvc", llama: "win-x64" },
-} as const;
-type Target = keyof typeof TARGETS;
-
-const isTarget = (name: string): name is Target => name in TARGETS;
-
-/** This machine's target; musl is told by the loader that Bun itself was linked with. */
-function hostTarget(): string {
-  const os = process.platform === "win32" ? "windows" : process.platform;
-  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  const musl = os === "linux" && report.header?.glibcVersionRuntime === undefined ? "-musl" : "";
-  return `bun-${os}-${process.arch}${musl}`;
-}
 
 /** Short hash of HEAD, empty outside a repository. */
 function gitCommit(): string {
@@ -37,11 +18,32 @@ function gitCommit(): string {
   return run.success ? run.stdout.toString().trim() : "";
 }
 
+/** Bun's runtime for the target from the installed package, whose hash the lockfile has. */
+function installedRuntime(target: Target): string {
+  const { runtime } = TARGETS[target];
+  if (runtime === null) throw new Error(`--installed-runtime: there is no package with Bun's runtime for ${target}`);
+  return path.join(root, "node_modules", runtime, "bin", target.startsWith("bun-windows") ? "bun.exe" : "bun");
+}
+
+/** macOS runs only what is signed in itself. */
+function mendSignature(file: string): void {
+  const { wrong, covered } = checkSignature(readFileSync(file));
+  if (wrong === 0 && covered) return;
+  const signed = signAdHoc(readFileSync(file), "infernet");
+  if (checkSignature(signed).wrong > 0) throw new Error(`${file}: its ad-hoc signature is wrong`);
+  writeFileSync(file, signed);
+}
+
 const { values } = parseArgs({
   options: {
     target: { type: "string" },
     outfile: { type: "string", default: path.join(root, "dist/infernet") },
     entry: { type: "string", default: path.join(root, "src/main.ts") },
+    // What `bun run release` knows better than this folder.
+    version: { type: "string", default: "" },
+    commit: { type: "string" },
+    "release-key": { type: "string", multiple: true, default: [] },
+    "installed-runtime": { type: "boolean", default: false },
     "no-bytecode": { type: "boolean", default: false },
     "no-minify": { type: "boolean", default: false },
     "no-splitting": { type: "boolean", default: false },
@@ -49,7 +51,9 @@ const { values } = parseArgs({
 });
 const target = values.target ?? hostTarget();
 if (!isTarget(target)) throw new Error(`--target ${target}: must be one of ${Object.keys(TARGETS).join(", ")}`);
-mkdirSync(path.dirname(values.outfile), { recursive: true });
+const isWindows = target.startsWith("bun-windows");
+const outfile = isWindows && !values.outfile.endsWith(".exe") ? `${values.outfile}.exe` : values.outfile;
+mkdirSync(path.dirname(outfile), { recursive: true });
 
 const started = performance.now();
 const built = await Bun.build({
@@ -59,12 +63,23 @@ const built = await Bun.build({
   minify: !values["no-minify"],
   bytecode: !values["no-bytecode"],
   splitting: !values["no-splitting"],
-  define: { INFERNET_COMMIT: JSON.stringify(gitCommit()), "process.env.NODE_ENV": '"production"' },
+  define: {
+    INFERNET_COMMIT: JSON.stringify(values.commit ?? gitCommit()),
+    INFERNET_VERSION: JSON.stringify(values.version),
+    INFERNET_TARGET: JSON.stringify(releaseTarget(target)),
+    INFERNET_RELEASE_KEYS: JSON.stringify(values["release-key"].join(",")),
+    "process.env.NODE_ENV": '"production"',
+  },
   plugins: [libsqlPlugin(TARGETS[target].libsql), nodeLlamaCppPlugin(TARGETS[target].llama)],
-  compile: { target, outfile: values.outfile, autoloadDotenv: false, autoloadBunfig: false },
+  compile: {
+    target,
+    outfile,
+    autoloadDotenv: false,
+    autoloadBunfig: false,
+    ...(values["installed-runtime"] ? { executablePath: installedRuntime(target) } : {}),
+  },
 });
 for (const log of built.logs) console.error(String(log));
-const size = Bun.file(values.outfile).size;
-console.log(
-  `${values.outfile}  ${(size / 1e6).toFixed(1)} MB  ${target}  ${Math.round(performance.now() - started)} ms`,
-);
+if (target.startsWith("bun-darwin")) mendSignature(outfile);
+const size = Bun.file(outfile).size;
+console.log(`${outfile}  ${(size / 1e6).toFixed(1)} MB  ${target}  ${Math.round(performance.now() - started)} ms`);

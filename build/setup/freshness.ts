@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 /** What the build reads, relative to the repository. Missing ones are skipped. */
-const INPUTS = [
+export const INPUTS = [
   "src",
   "web",
   "migrations",
