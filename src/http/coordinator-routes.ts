@@ -6,6 +6,8 @@ import type { Route as LocalRoute } from "./local.ts";
 import { localHttpRoutes } from "./local-http.ts";
 import { type ChatDeps, chatCompletions } from "./openai/chat-completions.ts";
 import { chatRequestSchema } from "./openai/chat-request.ts";
+import { completionRequestSchema, completions } from "./openai/completions.ts";
+import { embeddingRequestSchema, embeddings } from "./openai/embeddings.ts";
 import { modelList, oneModel } from "./openai/models.ts";
 import { openApi } from "./openapi.ts";
 import { type OpsDeps, opsRoutes } from "./ops-routes.ts";
@@ -27,6 +29,22 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       summary: "Chat completion (OpenAI).",
       body: chatRequestSchema,
       handle: (call) => chatCompletions(deps.chat, call),
+    },
+    {
+      method: "POST",
+      path: `${base}/completions`,
+      tier: "client",
+      summary: "Text completion (OpenAI).",
+      body: completionRequestSchema,
+      handle: (call) => completions(deps.chat, call),
+    },
+    {
+      method: "POST",
+      path: `${base}/embeddings`,
+      tier: "client",
+      summary: "Embeddings (OpenAI).",
+      body: embeddingRequestSchema,
+      handle: (call) => embeddings(deps.chat, call),
     },
     {
       method: "GET",

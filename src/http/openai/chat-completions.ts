@@ -1,11 +1,11 @@
 // `POST /v1/chat/completions`: parse, submit, and answer from the job's output.
-import type { Job } from "../../jobs/job.ts";
-import type { Jobs } from "../../jobs/jobs.ts";
+import type { Job, JobSpec } from "../../jobs/job.ts";
+import type { Jobs, SubmitError } from "../../jobs/jobs.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorResponse } from "../errors.ts";
 import type { ClientCall } from "../routes.ts";
-import { type ChatStream, chatStream, wholeChat } from "./chat-output.ts";
-import { type ChatRequest, chatRequestSchema, check, parseJson } from "./chat-request.ts";
+import { type ChatStream, chatShape, chatStream, type Shape, wholeChat } from "./chat-output.ts";
+import { chatRequestSchema, check, parseJson } from "./chat-request.ts";
 import { jobSpec, type SpecDefaults } from "./job-spec.ts";
 
 export type ChatDeps = {
@@ -26,21 +26,39 @@ export async function chatCompletions(deps: ChatDeps, call: ClientCall): Promise
   if (!json.ok) return errorResponse(json.error.code, json.error.message, json.error);
   const request = check(chatRequestSchema, json.value);
   if (!request.ok) return errorResponse(request.error.code, request.error.message, request.error);
+  return answerTo(deps, call, {
+    spec: jobSpec("chat", request.value, bodyJson, call.caller, deps.defaults),
+    idPrefix: "chatcmpl-",
+    shape: chatShape,
+    includeUsage: request.value.stream_options?.include_usage === true,
+  });
+}
+
+/** A request of one of OpenAI's generating routes. */
+export type Asked = {
+  spec: JobSpec;
+  /** What OpenAI's ids of such answers begin with. */
+  idPrefix: string;
+  shape: () => Shape;
+  includeUsage: boolean;
+};
+
+/** Submits the job and answers from its output, as a stream or as a whole. */
+export async function answerTo(deps: ChatDeps, call: ClientCall, asked: Asked): Promise<Response> {
   const silenceOver = call.mayBeSilent();
-  if (request.value.stream === true) return streamed(deps, call, request.value, bodyJson, silenceOver);
-  const response = await whole(deps, call, request.value, bodyJson);
+  if (asked.spec.stream) return streamed(deps, call, asked, silenceOver);
+  const response = await whole(deps, call, asked);
   silenceOver();
   return response;
 }
 
-async function whole(deps: ChatDeps, call: ClientCall, request: ChatRequest, bodyJson: string): Promise<Response> {
-  const head = { id: "", created: nowS(deps), model: request.model };
-  const output = wholeChat(head);
-  const submitted = deps.jobs.submit(jobSpec("chat", request, bodyJson, call.caller, deps.defaults), output);
-  if (!submitted.ok)
-    return errorResponse(submitted.error.code, submitted.error.message, { param: paramOf(submitted.error.code) });
+async function whole(deps: ChatDeps, call: ClientCall, { spec, idPrefix, shape }: Asked): Promise<Response> {
+  const head = { id: "", created: nowS(deps), model: spec.model };
+  const output = wholeChat(head, shape());
+  const submitted = deps.jobs.submit(spec, output);
+  if (!submitted.ok) return refused(submitted.error);
   const job = submitted.value;
-  head.id = `chatcmpl-${job.id}`;
+  head.id = `${idPrefix}${job.id}`;
   cancelWithClient(deps, call, job);
   await output.ended;
   if (job.state !== "completed") return failure(job);
@@ -50,19 +68,18 @@ async function whole(deps: ChatDeps, call: ClientCall, request: ChatRequest, bod
 async function streamed(
   deps: ChatDeps,
   call: ClientCall,
-  request: ChatRequest,
-  bodyJson: string,
+  { spec, idPrefix, shape, includeUsage }: Asked,
   silenceOver: () => void,
 ): Promise<Response> {
   const { clock, jobs, streams } = deps;
   // The output wants the job's id and the job wants the output: ids are made first.
   const id = jobs.newId();
-  const head = { id: `chatcmpl-${id}`, created: nowS(deps), model: request.model };
-  const output = chatStream(head, request.stream_options?.include_usage === true, clock.nowMs, silenceOver);
-  const submitted = jobs.submit(jobSpec("chat", request, bodyJson, call.caller, deps.defaults), output, id);
+  const head = { id: `${idPrefix}${id}`, created: nowS(deps), model: spec.model };
+  const output = chatStream(head, shape(), includeUsage, clock.nowMs, silenceOver);
+  const submitted = jobs.submit(spec, output, id);
   if (!submitted.ok) {
     silenceOver();
-    return errorResponse(submitted.error.code, submitted.error.message, { param: paramOf(submitted.error.code) });
+    return refused(submitted.error);
   }
   const job = submitted.value;
   cancelWithClient(deps, call, job);
@@ -77,6 +94,10 @@ async function streamed(
   });
 }
 
+/** The answer to a request that was not taken on. */
+export const refused = ({ code, message }: SubmitError): Response =>
+  errorResponse(code, message, { param: paramOf(code) });
+
 /** Resolves at the job's first piece, at its end, or when the headers may wait no longer. */
 function startedOrDue(clock: Clock, job: Job): Promise<void> {
   // A client that had left already has ended its job by now.
@@ -90,24 +111,24 @@ function startedOrDue(clock: Clock, job: Job): Promise<void> {
   });
 }
 
-function cancelWithClient({ jobs }: ChatDeps, { request }: ClientCall, job: Job): void {
+export function cancelWithClient({ jobs }: ChatDeps, { request }: ClientCall, job: Job): void {
   const gone = () => jobs.cancel(job, { code: "client_gone", message: "the client closed the connection" });
   if (request.signal.aborted) gone();
   else request.signal.addEventListener("abort", gone, { once: true });
 }
 
-const nowS = ({ clock }: ChatDeps): number => Math.floor(clock.nowMs() / 1000);
+export const nowS = ({ clock }: ChatDeps): number => Math.floor(clock.nowMs() / 1000);
 /** The field of the request that such an error is about. */
 export const paramOf = (code: string): string | null =>
   code === "model_not_found" ? "model" : code === "context_length_exceeded" ? "messages" : null;
 
-function failure(job: Job): Response {
+export function failure(job: Job): Response {
   const error = job.error ?? { code: "cancelled" as const, message: "the job was cancelled" };
   return errorResponse(error.code, error.message, { param: paramOf(error.code), headers: jobHeaders(job) });
 }
 
 /** What is known of the job when the headers go out. */
-function jobHeaders(job: Job): Record<string, string> {
+export function jobHeaders(job: Job): Record<string, string> {
   const node = job.attempts[job.attempts.length - 1]?.node;
   return {
     "x-infernet-job": job.id,

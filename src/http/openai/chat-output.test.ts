@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { type JobSpec, newJob } from "../../jobs/job.ts";
 import { jobIdSchema } from "../../protocol/primitives.ts";
-import { chatStream } from "./chat-output.ts";
+import { chatShape, chatStream } from "./chat-output.ts";
 
 const SPEC: JobSpec = {
   kind: "chat",
@@ -28,6 +28,7 @@ test("the server's limit on silence is set again before a stream's end, complete
     const head = { id: "chatcmpl-1", created: 1, model: "m" };
     const stream = chatStream(
       head,
+      chatShape(),
       false,
       () => 0,
       () => void restored++,

@@ -1,7 +1,8 @@
-// Chat output: where a chat's answer goes, as a stream of OpenAI's chunks or as one whole completion.
-import { answer } from "../../jobs/answer.ts";
+// Chat output: where an answer goes, as a stream of OpenAI's chunks or as one whole completion. A shape says what a
+// choice looks like, of a chat or of a text completion.
+import { answer, type Choice } from "../../jobs/answer.ts";
 import type { Job, JobErrorCode, Output } from "../../jobs/job.ts";
-import { type Delta, isPlain } from "../../protocol/generation.ts";
+import { type Delta, type FinishReason, isPlain } from "../../protocol/generation.ts";
 import { openAiError } from "../errors.ts";
 
 export type ChatHead = {
@@ -37,18 +38,63 @@ export type ChatStream = Output & {
 
 const EVENT_END = "\n\n";
 
-/** Streams chunks (OpenAI: `chat.completion.chunk`) as server-sent events. `beforeEnd` is called ahead of the last. */
+/** How OpenAI's answers to one route look; made anew for each answer. */
+export type Shape = {
+  /** OpenAI's `object`, of a chunk and of the whole. */
+  readonly chunk: string;
+  readonly whole: string;
+  /** What to send for one piece; `chunkOf` makes a chunk of a choice's JSON. */
+  piece(delta: Delta, chunkOf: (choiceJson: string) => string): string;
+  /** What to send at a choice's end. */
+  end(index: number, reason: FinishReason, chunkOf: (choiceJson: string) => string): string;
+  /** One of the whole answer's choices. */
+  choice(choice: Choice): object;
+};
+
+/** `/v1/chat/completions`. */
+export function chatShape(): Shape {
+  const greeted = new Set<number>();
+  const choiceJson = (index: number, deltaJson: string, finish: string, logprobs?: unknown): string => {
+    const logprobsJson = logprobs === undefined ? "" : `,"logprobs":${JSON.stringify(logprobs)}`;
+    return `{"index":${index},"delta":${deltaJson}${logprobsJson},"finish_reason":${finish}}`;
+  };
+  const piece: Shape["piece"] = (delta, chunkOf) => {
+    const index = delta.index ?? 0;
+    const isNew = !greeted.has(index);
+    if (isNew) greeted.add(index);
+    const greeting = isNew ? chunkOf(choiceJson(index, '{"role":"assistant","content":""}', "null")) : "";
+    if (isPlain(delta)) {
+      // What another node repeated of an answer that was begun is empty.
+      if (!isNew && delta.content === "") return "";
+      return greeting + chunkOf(choiceJson(0, `{"content":${JSON.stringify(delta.content)}}`, "null"));
+    }
+    const { index: _, logprobs, ...rest } = delta;
+    return greeting + chunkOf(choiceJson(index, JSON.stringify(rest), "null", logprobs));
+  };
+  return {
+    chunk: "chat.completion.chunk",
+    whole: "chat.completion",
+    piece,
+    end(index, reason, chunkOf) {
+      const empty = greeted.has(index) ? "" : piece({ index, content: "" }, chunkOf);
+      return empty + chunkOf(choiceJson(index, "{}", `"${reason}"`));
+    },
+    choice: (choice) => choice,
+  };
+}
+
+/** Streams chunks as server-sent events. `beforeEnd` is called ahead of the last. */
 export function chatStream(
   head: ChatHead,
+  shape: Shape,
   includeUsage: boolean,
   nowMs: () => number,
   beforeEnd: () => void = () => undefined,
 ): ChatStream {
-  const start = `data: ${JSON.stringify({ id: head.id, object: "chat.completion.chunk", created: head.created, model: head.model }).slice(0, -1)},"choices":[`;
+  const start = `data: ${JSON.stringify({ id: head.id, object: shape.chunk, created: head.created, model: head.model }).slice(0, -1)},"choices":[`;
   const end = `]${includeUsage ? ',"usage":null' : ""}}${EVENT_END}`;
   const opened = Promise.withResolvers<void>();
   const done = Promise.withResolvers<void>();
-  const greeted = new Set<number>();
   let controller: DirectController | null = null;
   let waiting = "";
   let ended = false;
@@ -64,20 +110,7 @@ export function chatStream(
     controller.flush();
     return typeof wrote === "number" ? undefined : wrote.then(() => undefined);
   };
-  const choiceChunk = (index: number, deltaJson: string, finish: string, logprobs?: unknown): string => {
-    const logprobsJson = logprobs === undefined ? "" : `,"logprobs":${JSON.stringify(logprobs)}`;
-    return `${start}{"index":${index},"delta":${deltaJson}${logprobsJson},"finish_reason":${finish}}${end}`;
-  };
-  const chunkOf = (delta: Delta): string => {
-    const index = delta.index ?? 0;
-    const greeting = greeted.has(index) ? "" : choiceChunk(index, '{"role":"assistant","content":""}', "null");
-    greeted.add(index);
-    // What another node repeated of an answer that was begun is empty.
-    if (greeting === "" && isPlain(delta) && delta.content === "") return "";
-    if (isPlain(delta)) return `${greeting}${choiceChunk(0, `{"content":${JSON.stringify(delta.content)}}`, "null")}`;
-    const { index: _, logprobs, ...rest } = delta;
-    return greeting + choiceChunk(index, JSON.stringify(rest), "null", logprobs);
-  };
+  const chunkOf = (choiceJson: string): string => start + choiceJson + end;
   const close = (text: string) => {
     ended = true;
     beforeEnd();
@@ -90,7 +123,7 @@ export function chatStream(
     closed: done.promise,
     deltas(_attempt, _offset, deltas) {
       let text = "";
-      for (const delta of deltas) text += chunkOf(delta);
+      for (const delta of deltas) text += shape.piece(delta, chunkOf);
       return text === "" ? undefined : write(text);
     },
     canRestart: () => false,
@@ -101,10 +134,7 @@ export function chatStream(
       if (job.state !== "completed") return close(errorEvent(job));
       const finish = job.finish.length > 0 ? job.finish : [{ index: 0, reason: "stop" as const }];
       let text = "";
-      for (const { index, reason } of finish) {
-        if (!greeted.has(index)) text += chunkOf({ index, content: "" });
-        text += choiceChunk(index, "{}", `"${reason}"`);
-      }
+      for (const { index, reason } of finish) text += shape.end(index, reason, chunkOf);
       if (includeUsage) text += `${start}],"usage":${JSON.stringify(usageOf(job))}}${EVENT_END}`;
       close(`${text}data: [DONE]${EVENT_END}`);
     },
@@ -155,7 +185,7 @@ export type WholeChat = Output & {
 };
 
 /** Collects the answer until its end. Nothing is shown before, so the job may start over. */
-export function wholeChat(head: ChatHead): WholeChat {
+export function wholeChat(head: ChatHead, shape: Shape): WholeChat {
   const folded = answer();
   const ended = Promise.withResolvers<void>();
   return {
@@ -169,10 +199,10 @@ export function wholeChat(head: ChatHead): WholeChat {
     ended: ended.promise,
     completion: (job) => ({
       id: head.id,
-      object: "chat.completion",
+      object: shape.whole,
       created: head.created,
       model: head.model,
-      choices: folded.choices(job.finish),
+      choices: folded.choices(job.finish).map(shape.choice),
       usage: usageOf(job),
     }),
   };
