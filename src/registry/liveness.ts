@@ -14,8 +14,8 @@ const ASK_EVERY_MS = 30_000;
 /** … and has so long to answer, where jobs wait for it. */
 const ANSWER_MS = 5_000;
 /** When more nodes than this share are silent together, it is the coordinator's own network that is in doubt. */
-const MASS_SILENCE = 0.5;
-const MASS_SILENCE_NODES = 3;
+export const MASS_SILENCE = 0.5;
+export const MASS_SILENCE_NODES = 3;
 /** Weight of the newest round trip. */
 const RTT_WEIGHT = 0.3;
 

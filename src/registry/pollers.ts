@@ -1,0 +1,398 @@
+// Pollers: nodes that ask for their work over HTTP instead of holding a link. Each is an ordinary node in the registry,
+// and what it says becomes the very calls that links make, so that jobs cannot tell.
+//
+// A poller has room only while it asks: its slots are what it runs and what its open questions still want. What it was
+// given is leased: any sign of it renews the lease, silence ends it, and what comes after that is refused.
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { type DispatchFrame, type ReadyFrame, SILENCE_MS } from "../protocol/frames.ts";
+import type { Delta } from "../protocol/generation.ts";
+import type { Pubkey } from "../protocol/primitives.ts";
+import { CLOSE_NORMAL } from "../protocol/transport.ts";
+import type { LinkListener } from "./links.ts";
+import { MASS_SILENCE, MASS_SILENCE_NODES } from "./liveness.ts";
+import {
+  count,
+  deltasOf,
+  endFrame,
+  grant,
+  isBehind,
+  missing,
+  type PolledAttempt,
+  type PolledEnd,
+  polledAttempt,
+} from "./polled-attempt.ts";
+import type { Node, NodeChannel, Registry } from "./registry.ts";
+
+export type PollerDeps = { clock: Clock; log: Log; registry: Registry; listener: LinkListener };
+
+/** What a poller serves, and whose calls count as its own: a key's public half, or an API key's id. */
+export type Served = Pick<ReadyFrame, "name" | "device" | "backends" | "models" | "prices"> & { holder: string };
+
+export type PollRefusal =
+  /** The attempt is not leased to this node, or not any more. */
+  | "lease_lapsed"
+  /** Nobody wants its answer any more. */
+  | "job_cancelled"
+  /** It has ended already. */
+  | "already_completed";
+
+/** How an attempt that a node had ended: what it hears when it asks again. */
+type Past = "completed" | "failed" | "cancelled" | "refused";
+
+type Ask = { limit: number; given: DispatchFrame[]; wake: () => void };
+type Session = {
+  readonly node: Node;
+  readonly channel: NodeChannel;
+  readonly holder: string;
+  /** What it serves, as JSON: told to the registry when it changes. */
+  served: string;
+  continues: boolean;
+  readonly attempts: Map<string, PolledAttempt>;
+  /** The last of those that ended. */
+  readonly past: Map<string, Past>;
+  readonly asks: Ask[];
+};
+
+const SWEEP_MS = 1_000;
+const MAX_PAST = 1_024;
+/** Jobs that are claimed in the database are waited for so long before a question is answered without them. */
+const CLAIM_MS = 2_000;
+/** How long a node that sends faster than its reader reads is held … */
+const HOLD_MS = 8_000;
+/** … and how much it may be ahead before it is told to send that again later. */
+const AHEAD_BYTES = 768 * 1024;
+
+export type Pollers = ReturnType<typeof createPollers>;
+
+export function createPollers(deps: PollerDeps) {
+  const { clock, log, registry, listener } = deps;
+  const sessions = new Map<Pubkey, Session>();
+  let sweptMs = clock.nowMs();
+  const stopSweep = clock.every(SWEEP_MS, () => {
+    const nowMs = clock.nowMs();
+    // This process did not run for a while: what nodes said meanwhile is not read yet.
+    if (nowMs - sweptMs > 8 * SWEEP_MS) for (const { node } of sessions.values()) node.lastSeenMs = nowMs;
+    sweptMs = nowMs;
+    const silent = [...sessions.values()].filter(({ node }) => nowMs - node.lastSeenMs > SILENCE_MS);
+    const mostAreSilent = silent.length >= MASS_SILENCE_NODES && silent.length > sessions.size * MASS_SILENCE;
+    // Then it is this machine's own network that is in doubt.
+    if (!mostAreSilent) for (const session of silent) lapse(session, "no sign of it for 90 s");
+  });
+
+  /** The session that still is the node's: a link may have taken over. */
+  const sessionOf = (pubkey: Pubkey): Session | undefined => {
+    const session = sessions.get(pubkey);
+    if (!session || session.node.channel === session.channel) return session;
+    drop(session);
+    return undefined;
+  };
+  const drop = (session: Session): void => {
+    if (sessions.get(session.node.pubkey) === session) sessions.delete(session.node.pubkey);
+    for (const { wake } of session.asks) wake();
+    for (const attempt of session.attempts.values()) {
+      for (const go of attempt.waiting) go();
+      attempt.kept.resolve();
+    }
+    session.attempts.clear();
+  };
+  /** It said nothing for too long. Its jobs go elsewhere, and it is under suspicion. */
+  const lapse = (session: Session, reason: string): void => {
+    drop(session);
+    if (session.node.channel !== session.channel) return;
+    registry.detach(session.node);
+    log.info("node lost", { node: session.node.pubkey, name: session.node.name, reason });
+    listener.lost(session.node);
+  };
+  /** It leaves, or was told to. Its jobs go elsewhere without blame. */
+  const leave = (session: Session, reason: string): void => {
+    drop(session);
+    if (session.node.channel !== session.channel) return;
+    registry.detach(session.node);
+    log.info("node left", { node: session.node.pubkey, name: session.node.name, reason });
+    listener.ready(session.node, []);
+  };
+
+  const room = ({ asks }: Session): number => asks.reduce((sum, { limit, given }) => sum + limit - given.length, 0);
+  /** Its slots, so that it is given as much as it asked for; `leaving` attempts are about to end. */
+  const setSlots = (session: Session, leaving = 0): void => {
+    session.node.slots = Math.max(0, session.node.running - leaving) + room(session);
+  };
+
+  const end = (session: Session, attempt: PolledAttempt, past: Past, how: PolledEnd, rest: Delta[] = []): void => {
+    session.attempts.delete(attempt.id);
+    session.past.set(attempt.id, past);
+    for (const oldest of session.past.keys()) {
+      if (session.past.size <= MAX_PAST) break;
+      session.past.delete(oldest);
+    }
+    const offset = count(attempt, rest, rest.length);
+    for (const go of attempt.waiting) go();
+    endings.set(attempt.id, attempt);
+    // A job may take the place at once: not more than was asked for.
+    setSlots(session, 1);
+    const wrong = listener.end(session.node, endFrame(attempt, offset, rest, how));
+    if (wrong !== undefined) {
+      // More than its reader can take, or the like: the end itself is still good.
+      log.warn("the end of an attempt does not fit", { node: session.node.pubkey, attempt: attempt.id, wrong });
+      const error = { code: "backend_failed", message: wrong.slice(0, 1024) };
+      listener.end(session.node, endFrame(attempt, attempt.offset, [], { outcome: "failed", error }));
+    }
+    setSlots(session);
+    if (room(session) > 0) listener.capacity(session.node);
+  };
+  /** Ended, and not kept here yet. */
+  const endings = new Map<string, PolledAttempt>();
+  const giveBack = (session: Session, attempt: PolledAttempt, message: string): void =>
+    end(session, attempt, "refused", { outcome: "refused", error: { code: "backend_busy", message } });
+
+  /** A job was chosen for this node: it goes to the oldest question that has room. */
+  const give = (session: Session, frame: DispatchFrame): void => {
+    const attempt = polledAttempt(frame);
+    session.attempts.set(attempt.id, attempt);
+    const ask = session.asks.find(({ limit, given }) => given.length < limit);
+    const why = ask ? cannot(session, frame) : "the node does not ask for work now";
+    if (!ask || why !== undefined) {
+      // Not from within the choice that led here.
+      queueMicrotask(() => {
+        if (session.attempts.has(attempt.id)) giveBack(session, attempt, why ?? "");
+      });
+      return;
+    }
+    ask.given.push(frame);
+    ask.wake();
+  };
+
+  const newSession = (pubkey: Pubkey, served: Served): Session => {
+    const channel: NodeChannel = {
+      forgetful: true,
+      send(frameJson) {
+        const frame = JSON.parse(frameJson) as { type: string; attempt: string; bytes: number };
+        if (frame.type === "dispatch") return give(session, frame as unknown as DispatchFrame);
+        const attempt = session.attempts.get(frame.attempt);
+        if (frame.type === "credit" && attempt) grant(attempt, frame.bytes);
+        // The node hears of it when it next says something; its slot is free at once.
+        if (frame.type === "cancel" && attempt) {
+          queueMicrotask(() => {
+            if (session.attempts.has(attempt.id)) end(session, attempt, "cancelled", { outcome: "cancelled" });
+          });
+        }
+      },
+      acknowledge(id) {
+        endings.get(id)?.kept.resolve();
+        endings.delete(id);
+      },
+      close: (_code, reason) => lapse(session, reason),
+    };
+    const node = registry.attach(pubkey, channel, readyFrame(served));
+    const session: Session = {
+      node,
+      channel,
+      holder: served.holder,
+      served: JSON.stringify(served),
+      continues: served.backends.some(({ continues }) => continues),
+      attempts: new Map(),
+      past: new Map(),
+      asks: [],
+    };
+    sessions.set(pubkey, session);
+    // Whatever it ran before is gone: nobody has its pieces.
+    listener.ready(node, []);
+    setSlots(session);
+    log.info("node joined", { node: pubkey, name: node.name, models: node.offers.length, by: "polling" });
+    return session;
+  };
+
+  return {
+    /** A sign of the node: its lease is renewed. False where it holds none. */
+    seen(pubkey: Pubkey): boolean {
+      const session = sessionOf(pubkey);
+      if (session) session.node.lastSeenMs = clock.nowMs();
+      return session !== undefined;
+    },
+
+    /** True where this node polls now, and holds no link. */
+    has: (pubkey: Pubkey): boolean => sessionOf(pubkey) !== undefined,
+
+    /** Takes the node up, or what it serves now. A link of the same key ends. */
+    serve(pubkey: Pubkey, served: Served): void {
+      const session = sessionOf(pubkey);
+      if (!session) {
+        const link = registry.nodes.get(pubkey)?.channel ?? null;
+        newSession(pubkey, served);
+        link?.close(CLOSE_NORMAL, "the node polls now");
+        return;
+      }
+      session.node.lastSeenMs = clock.nowMs();
+      const json = JSON.stringify(served);
+      if (json === session.served) return;
+      session.served = json;
+      session.continues = served.backends.some(({ continues }) => continues);
+      Object.assign(session.node, { name: served.name, device: served.device });
+      const serves = { ...served, slots: session.node.slots };
+      registry.heartbeat(session.node, {
+        type: "heartbeat",
+        status: "available",
+        running: session.node.running,
+        serves,
+      });
+      setSlots(session);
+    },
+
+    /**
+     * Gives the node up to `limit` jobs, those there are or, within `waitMs`, the first that comes. What is given to a
+     * caller who has gone meanwhile (`signal`) is given back.
+     */
+    async ask(pubkey: Pubkey, limit: number, waitMs: number, signal: AbortSignal): Promise<DispatchFrame[]> {
+      const session = sessionOf(pubkey);
+      if (!session) return [];
+      const ask: Ask = { limit, given: [], wake: () => {} };
+      session.asks.push(ask);
+      setSlots(session);
+      listener.capacity(session.node);
+      const over = () => signal.aborted || session.node.channel !== session.channel;
+      if (waitMs > 0) await until(clock, ask, waitMs, signal, () => ask.given.length > 0 || over());
+      // Asynchronous jobs are claimed in the database first.
+      const claimed = () => session.node.running <= session.attempts.size || ask.given.length >= limit;
+      await until(clock, ask, CLAIM_MS, signal, () => claimed() || over());
+      session.asks.splice(session.asks.indexOf(ask), 1);
+      if (sessions.get(pubkey) !== session) return [];
+      setSlots(session);
+      const given = ask.given.filter(({ attempt }) => session.attempts.has(attempt));
+      if (!signal.aborted) {
+        for (const { attempt } of given) listener.accepted(session.node, attempt);
+        return given;
+      }
+      for (const { attempt: id } of given) {
+        const attempt = session.attempts.get(id);
+        if (attempt) giveBack(session, attempt, "the node that asked for work had gone");
+      }
+      return [];
+    },
+
+    /** An attempt that `holder` has under lease, of whichever of its nodes. */
+    find(holder: string, id: string): Result<Leased, PollRefusal> {
+      for (const session of sessions.values()) {
+        if (session.holder !== holder || sessionOf(session.node.pubkey) !== session) continue;
+        const attempt = session.attempts.get(id);
+        if (attempt) return ok({ pubkey: session.node.pubkey, attempt });
+        const past = session.past.get(id);
+        if (past !== undefined) return err(REFUSALS[past]);
+      }
+      return err("lease_lapsed");
+    },
+
+    /** How an attempt of this holder ended. */
+    past(holder: string, id: string): Past | undefined {
+      for (const session of sessions.values()) {
+        if (session.holder === holder && session.past.has(id)) return session.past.get(id);
+      }
+      return undefined;
+    },
+
+    /**
+     * Hands on what the node wrote; `pieces` is how many the node gave. `ahead`: nothing was taken, since the reader is
+     * far behind. A promise: to be waited for before more is sent.
+     */
+    relay({ pubkey, attempt }: Leased, deltas: Delta[], pieces: number): Result<Promise<void> | undefined, "ahead"> {
+      const session = sessionOf(pubkey);
+      if (!session || deltas.length === 0) return ok(undefined);
+      if (attempt.spent - attempt.granted > AHEAD_BYTES) return err("ahead");
+      const offset = count(attempt, deltas, pieces);
+      const frame = { type: "delta", attempt: attempt.id, offset, deltas, pieces: attempt.pieces } as const;
+      const wrong = listener.delta(session.node, frame);
+      if (wrong !== undefined && session.attempts.has(attempt.id)) {
+        const error = { code: "backend_failed", message: wrong.slice(0, 1024) };
+        end(session, attempt, "failed", { outcome: "failed", error });
+      }
+      if (!isBehind(attempt) || !session.attempts.has(attempt.id)) return ok(undefined);
+      return ok(
+        new Promise((resolve) => {
+          attempt.waiting.add(resolve);
+          clock.after(HOLD_MS, resolve);
+        }),
+      );
+    },
+
+    /**
+     * The attempt is over. `whole`: everything the node wrote; what of it did not come is handed on, and where it does
+     * not go on from what came, the attempt counts as failed. Resolves when the end is kept here.
+     */
+    async finish({ pubkey, attempt }: Leased, whole: string | null, how: PolledEnd): Promise<void> {
+      const session = sessionOf(pubkey);
+      if (!session) return;
+      const rest = how.outcome === "completed" ? missing(attempt, whole ?? attempt.whole) : "";
+      if (rest === null) {
+        const error = { code: "backend_failed", message: "pieces of the answer were lost on the way from the node" };
+        end(session, attempt, "failed", { outcome: "failed", error });
+      } else end(session, attempt, how.outcome === "completed" ? "completed" : "failed", how, deltasOf(rest));
+      await attempt.kept.promise;
+    },
+
+    /** The node goes offline of its own will. */
+    leave(pubkey: Pubkey): void {
+      const session = sessionOf(pubkey);
+      if (session) leave(session, "it says that it goes offline");
+    },
+
+    /** Somebody decided about the node: it has to ask anew. */
+    reset(pubkey: Pubkey, reason: string): void {
+      const session = sessionOf(pubkey);
+      if (session) leave(session, reason);
+    },
+
+    close(): void {
+      stopSweep();
+      for (const session of [...sessions.values()]) drop(session);
+    },
+  };
+}
+
+/** An attempt and the node that has it. */
+export type Leased = { pubkey: Pubkey; attempt: PolledAttempt };
+
+const REFUSALS: Record<Past, PollRefusal> = {
+  completed: "already_completed",
+  failed: "already_completed",
+  cancelled: "job_cancelled",
+  refused: "lease_lapsed",
+};
+
+/** Why the node cannot be given this, whatever it offered. */
+function cannot({ node, continues }: Session, { model, task = "chat", answered }: DispatchFrame): string | undefined {
+  const offer = node.offers.find((one) => one.model === model);
+  const tasks = offer?.info.tasks ?? ["chat"];
+  if (!tasks.includes(task)) return `the node does no ${task}`;
+  return answered !== undefined && !continues ? "the node cannot go on with another's answer" : undefined;
+}
+
+const readyFrame = ({ holder: _, ...served }: Served): ReadyFrame => ({
+  type: "ready",
+  sig: "",
+  ...served,
+  slots: 0,
+  attempts: [],
+});
+
+/** Waits for `holds`, looked at whenever the question is woken, but not longer than `limitMs` or its caller's stay. */
+async function until(
+  clock: Clock,
+  ask: Ask,
+  limitMs: number,
+  signal: AbortSignal,
+  holds: () => boolean,
+): Promise<void> {
+  if (holds()) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const look = () => {
+    if (holds()) resolve();
+  };
+  ask.wake = look;
+  signal.addEventListener("abort", look);
+  const cancel = clock.after(limitMs, resolve);
+  await promise;
+  cancel();
+  signal.removeEventListener("abort", look);
+  ask.wake = () => {};
+}
