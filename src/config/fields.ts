@@ -78,4 +78,4 @@ export const scheduleSchema = z
   .default([]);
 
 /** What a coordinator may ask of a node beside inference. */
-export const NODE_COMMANDS = ["models", "drain", "resume", "refresh"] as const;
+export const NODE_COMMANDS = ["models", "drain", "resume", "refresh", "restart"] as const;

@@ -155,7 +155,12 @@ const node = z.strictObject({
       .array(z.enum(NODE_COMMANDS))
       .max(NODE_COMMANDS.length)
       .default([...NODE_COMMANDS]),
-    "What a coordinator may ask of this node: install and remove models, drain, resume, refresh.",
+    "What a coordinator may ask of this node: install and remove models, drain, resume, refresh, restart.",
+  ),
+  model_disk_gib: key(
+    int(1, 1_000_000).nullable().default(null),
+    "GiB that models installed by coordinators may take in all. Left out: what is free, but for 2 GiB.",
+    { example: "200" },
   ),
   insecure: key(
     z.boolean().default(false),
