@@ -59,6 +59,8 @@ const SWEEP_MS = 1_000;
 const MAX_PAST = 1_024;
 /** Jobs that are claimed in the database are waited for so long before a question is answered without them. */
 const CLAIM_MS = 2_000;
+/** An end that is not kept here by then is not waited for: the storage is in trouble. */
+const KEEP_MS = 10_000;
 /** How long a node that sends faster than its reader reads is held … */
 const HOLD_MS = 8_000;
 /** … and how much it may be ahead before it is told to send that again later. */
@@ -69,6 +71,9 @@ export type Pollers = ReturnType<typeof createPollers>;
 export function createPollers(deps: PollerDeps) {
   const { clock, log, registry, listener } = deps;
   const sessions = new Map<Pubkey, Session>();
+  const byHolder = new Map<string, Set<Session>>();
+  /** By attempt: ended, and not kept here yet. */
+  const endings = new Map<string, PolledAttempt>();
   let sweptMs = clock.nowMs();
   const stopSweep = clock.every(SWEEP_MS, () => {
     const nowMs = clock.nowMs();
@@ -90,11 +95,11 @@ export function createPollers(deps: PollerDeps) {
   };
   const drop = (session: Session): void => {
     if (sessions.get(session.node.pubkey) === session) sessions.delete(session.node.pubkey);
+    const others = byHolder.get(session.holder);
+    others?.delete(session);
+    if (others?.size === 0) byHolder.delete(session.holder);
     for (const { wake } of session.asks) wake();
-    for (const attempt of session.attempts.values()) {
-      for (const go of attempt.waiting) go();
-      attempt.kept.resolve();
-    }
+    for (const { waiting } of session.attempts.values()) for (const go of waiting) go();
     session.attempts.clear();
   };
   /** It said nothing for too long. Its jobs go elsewhere, and it is under suspicion. */
@@ -142,8 +147,6 @@ export function createPollers(deps: PollerDeps) {
     setSlots(session);
     if (room(session) > 0) listener.capacity(session.node);
   };
-  /** Ended, and not kept here yet. */
-  const endings = new Map<string, PolledAttempt>();
   const giveBack = (session: Session, attempt: PolledAttempt, message: string): void =>
     end(session, attempt, "refused", { outcome: "refused", error: { code: "backend_busy", message } });
 
@@ -162,6 +165,11 @@ export function createPollers(deps: PollerDeps) {
     }
     ask.given.push(frame);
     ask.wake();
+  };
+
+  const pastOf = (holder: string, id: string): Past | undefined => {
+    for (const { past } of byHolder.get(holder) ?? []) if (past.has(id)) return past.get(id);
+    return undefined;
   };
 
   const newSession = (pubkey: Pubkey, served: Served): Session => {
@@ -197,6 +205,7 @@ export function createPollers(deps: PollerDeps) {
       asks: [],
     };
     sessions.set(pubkey, session);
+    byHolder.set(session.holder, (byHolder.get(session.holder) ?? new Set()).add(session));
     // Whatever it ran before is gone: nobody has its pieces.
     listener.ready(node, []);
     setSlots(session);
@@ -273,23 +282,16 @@ export function createPollers(deps: PollerDeps) {
 
     /** An attempt that `holder` has under lease, of whichever of its nodes. */
     find(holder: string, id: string): Result<Leased, PollRefusal> {
-      for (const session of sessions.values()) {
-        if (session.holder !== holder || sessionOf(session.node.pubkey) !== session) continue;
-        const attempt = session.attempts.get(id);
+      for (const session of [...(byHolder.get(holder) ?? [])]) {
+        const attempt = sessionOf(session.node.pubkey) === session ? session.attempts.get(id) : undefined;
         if (attempt) return ok({ pubkey: session.node.pubkey, attempt });
-        const past = session.past.get(id);
-        if (past !== undefined) return err(REFUSALS[past]);
       }
-      return err("lease_lapsed");
+      const past = pastOf(holder, id);
+      return err(past === undefined ? "lease_lapsed" : REFUSALS[past]);
     },
 
-    /** How an attempt of this holder ended. */
-    past(holder: string, id: string): Past | undefined {
-      for (const session of sessions.values()) {
-        if (session.holder === holder && session.past.has(id)) return session.past.get(id);
-      }
-      return undefined;
-    },
+    /** How an attempt of this holder ended; undefined where that is not known any more. */
+    past: pastOf,
 
     /**
      * Hands on what the node wrote; `pieces` is how many the node gave. `ahead`: nothing was taken, since the reader is
@@ -307,27 +309,31 @@ export function createPollers(deps: PollerDeps) {
         end(session, attempt, "failed", { outcome: "failed", error });
       }
       if (!isBehind(attempt) || !session.attempts.has(attempt.id)) return ok(undefined);
-      return ok(
-        new Promise((resolve) => {
-          attempt.waiting.add(resolve);
-          clock.after(HOLD_MS, resolve);
-        }),
-      );
+      return ok(held(clock, attempt));
     },
 
     /**
      * The attempt is over. `whole`: everything the node wrote; what of it did not come is handed on, and where it does
-     * not go on from what came, the attempt counts as failed. Resolves when the end is kept here.
+     * not go on from what came, the attempt counts as failed. Resolves when the end is kept here, or cannot be for now.
      */
-    async finish({ pubkey, attempt }: Leased, whole: string | null, how: PolledEnd): Promise<void> {
+    async finish(
+      { pubkey, attempt }: Leased,
+      whole: string | null,
+      how: PolledEnd,
+    ): Promise<Result<Past, PollRefusal | "storage_failed">> {
       const session = sessionOf(pubkey);
-      if (!session) return;
+      if (!session?.attempts.has(attempt.id)) return err("lease_lapsed");
       const rest = how.outcome === "completed" ? missing(attempt, whole ?? attempt.whole) : "";
       if (rest === null) {
         const error = { code: "backend_failed", message: "pieces of the answer were lost on the way from the node" };
         end(session, attempt, "failed", { outcome: "failed", error });
       } else end(session, attempt, how.outcome === "completed" ? "completed" : "failed", how, deltasOf(rest));
-      await attempt.kept.promise;
+      const late = Promise.withResolvers<"late">();
+      const cancel = clock.after(KEEP_MS, () => late.resolve("late"));
+      const kept = await Promise.race([attempt.kept.promise, late.promise]);
+      cancel();
+      endings.delete(attempt.id);
+      return kept === "late" ? err("storage_failed") : ok(session.past.get(attempt.id) ?? "failed");
     },
 
     /** The node goes offline of its own will. */
@@ -347,6 +353,17 @@ export function createPollers(deps: PollerDeps) {
       for (const session of [...sessions.values()]) drop(session);
     },
   };
+}
+
+/** Resolves when the reader has caught up, or after a while. */
+function held(clock: Clock, attempt: PolledAttempt): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const cancel = clock.after(HOLD_MS, resolve);
+  attempt.waiting.add(() => {
+    cancel();
+    resolve();
+  });
+  return promise;
 }
 
 /** An attempt and the node that has it. */

@@ -187,6 +187,7 @@ export class SimNode {
   /** Every frame that came, parsed. */
   readonly heard: { type: string; attempt?: string; bytes?: number }[] = [];
   node: Node | null = null;
+  private own: NodeChannel | null = null;
   private readonly stage: Stage;
   private readonly options: SimOptions;
 
@@ -217,7 +218,8 @@ export class SimNode {
       prices: { input: 0, output: 0 },
       attempts: [...this.attempts.values()].map(({ id, made }) => ({ attempt: id, offset: made })),
     };
-    const node = this.stage.registry.attach(this.pubkey, this.channel(), ready);
+    this.own = this.channel();
+    const node = this.stage.registry.attach(this.pubkey, this.own, ready);
     node.accepting = false;
     this.node = node;
     const resume = new Map(this.listener.ready(node, ready.attempts).map(({ attempt, offset }) => [attempt, offset]));
@@ -253,9 +255,11 @@ export class SimNode {
 
   /** The link breaks. */
   lose(): void {
-    const { node } = this;
+    const { node, own } = this;
     if (!node) return;
     this.node = null;
+    // Another link or poll took the node over.
+    if (node.channel !== own) return;
     this.stage.registry.detach(node);
     this.listener.lost(node);
   }
