@@ -28,6 +28,7 @@ import {
   type TransportEvents,
 } from "../protocol/transport.ts";
 import { AVAILABLE, type Standing } from "./care/standing.ts";
+import type { CommandLink } from "./commands/node-commands.ts";
 import { execute, refused } from "./execute.ts";
 import {
   type AttemptEnd,
@@ -55,6 +56,8 @@ export type LinkClientDeps = {
   slots: Slots;
   /** Whether the node takes jobs, asked at each one; left out: always. */
   standing?: () => Standing;
+  /** Does what the coordinator asks beside inference; left out: nothing of it. */
+  commands?: CommandLink;
   /** Sent with `ready` until the node is known there. */
   joinToken?: string;
   /** Called when the link's state changes; the detail says why it is not `approved`, or what is wrong all the same. */
@@ -132,7 +135,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     if (!backend) return finish(refused("model_not_found", `this node does not serve ${frame.model} any more`));
     if (!deps.slots.take()) return finish(refused("backend_busy", "all slots of this node are taken"));
     attempt.takenMs = clock.nowMs();
-    void execute(backend, frame, attempt, () => changed(attempt)).then((end) => {
+    void execute(backend, frame, attempt, () => changed(attempt), deps.coordinator.pubkey).then((end) => {
       deps.slots.give();
       finish(end);
     });
@@ -166,6 +169,8 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
       });
     } else if (frame.type === "ping") link?.out.push(`{"type":"pong","n":${frame.n}}`);
     else if (frame.type === "alive") notice(frame.notice ?? null);
+    else if (frame.type === "command" || frame.type === "command_cancel" || frame.type === "command_ack")
+      deps.commands?.obey(frame);
     else return `${frame.type} is not expected here`;
     return undefined;
   };
@@ -204,6 +209,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
       }
     }
     wasAdmitted = frame.status === "approved";
+    if (wasAdmitted) deps.commands?.opened((said) => link?.out.push(JSON.stringify(said)));
     // `ready` does not say it.
     if (standing().status !== "available") link?.heartbeat();
   };
@@ -228,6 +234,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
       obey,
       closed(code, reason, wasRefused) {
         if (link === opened) link = null;
+        deps.commands?.closed();
         deps.onStatus?.(wasRefused ? "refused" : "offline", reason);
         if (stopping) return;
         if (admittedMs !== null && clock.nowMs() - admittedMs > STABLE_MS) retryMs = FIRST_RETRY_MS;

@@ -24,7 +24,7 @@ import { startValue } from "./start-error.ts";
 /** The banner names a model where the node has joined by then. */
 const SETTLE_MS = 3_000;
 
-export async function start({ config, log }: StartInput): Promise<Running> {
+export async function start({ config, log, restart }: StartInput): Promise<Running> {
   const clock = systemClock;
   const instance = openInstance(config, clock);
   try {
@@ -52,6 +52,7 @@ export async function start({ config, log }: StartInput): Promise<Running> {
       clock,
       identity,
       targets: [{ pubkey: coordinator.pubkey, label: "this instance", dial }],
+      restart,
     });
     ownNode = node;
     const late = Promise.withResolvers<void>();

@@ -19,6 +19,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { JobId, Pubkey } from "../protocol/primitives.ts";
 import { markOf } from "../protocol/trail.ts";
+import { commandDelivery } from "../registry/command-delivery.ts";
 import { createLinks, type Links } from "../registry/links.ts";
 import type { PriceBounds } from "../registry/price-bounds.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
@@ -102,11 +103,13 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       outputs.delete(job.id);
     },
   });
+  const delivery = commandDelivery({ db, clock, log });
   const links = createLinks({
     clock,
     log,
     registry,
     listener: jobs.listener,
+    commands: delivery,
     coordinator: identity,
     version: versionText,
     admit: (request) =>
@@ -124,7 +127,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   const streams = new Set<ChatStream>();
   const keepAliveMs = config.server.keep_alive_s * 1000;
   const stopFollowing = db.path === null ? followChanges({ db, clock, log, ring, keys, links }) : () => {};
-  const stopHousekeeping = keepHouse({ clock, log, db, registry, streams, keepAliveMs });
+  const stopHousekeeping = keepHouse({ clock, log, db, registry, streams, keepAliveMs, delivery });
   let draining = false;
   const verify: VerifyDeps = {
     clock,
@@ -213,6 +216,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       stopHousekeeping();
       stopFollowing();
       links.close();
+      await delivery.settled();
       await server.stop();
       await records.close();
       await data.close();

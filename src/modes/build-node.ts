@@ -6,20 +6,24 @@ import { createBackend } from "../backends/create.ts";
 import type { EmbeddedOptions } from "../backends/embedded/embedded.ts";
 import { probeBackends } from "../backends/probe.ts";
 import type { Config } from "../config.ts";
+import { type OwnCommands, ownCommands } from "../daemon/commands/own-commands.ts";
 import { deviceOf, freeDiskMib, lookAtMachine } from "../daemon/device/machine.ts";
 import type { AttemptEnd } from "../daemon/kept-attempts.ts";
 import { type LinkClient, type LinkStatus, linkClient } from "../daemon/link-client.ts";
 import { type Serves, serving } from "../daemon/serving.ts";
 import { slots } from "../daemon/slots.ts";
 import type { Identity } from "../identity/keys.ts";
+import { checkCoordinatorUrl } from "../identity/transport-rule.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import type { Dial } from "../protocol/transport.ts";
 import { versionText } from "../version.ts";
+import { buildNodeCommands } from "./build-node-commands.ts";
 import { modelsDirectory } from "./models-directory.ts";
 import { careFor } from "./node-care.ts";
-import { StartError } from "./start-error.ts";
+import { peerNode } from "./peer-node.ts";
+import { StartError, startValue } from "./start-error.ts";
 
 export type Target = { pubkey: Pubkey; label: string; dial: Dial; joinToken?: string };
 export type TargetState = {
@@ -45,6 +49,8 @@ export type NodeSide = {
   backends(): { kind: string; url: string | null; healthy: boolean }[];
   /** Held and let go by its operator. */
   own: OwnNode;
+  /** What its operator asks of it. */
+  commands: OwnCommands;
   /** Resolves when every coordinator has answered once, well or badly. */
   settled: Promise<void>;
   stop(limitMs: number): Promise<void>;
@@ -56,11 +62,12 @@ export type NodeSideDeps = {
   clock: Clock;
   identity: Identity;
   targets: readonly Target[];
+  restart: (() => void) | undefined;
 };
 
 export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   const { config, log, clock, identity } = deps;
-  const backends = await openBackends(config, log);
+  const backends = await openBackends(deps);
   const links: LinkClient[] = [];
   const looking = lookAtMachine();
   const serve = serving(
@@ -81,6 +88,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   if (machine.gpuTrouble !== null) log.warn("a GPU cannot be looked at", { reason: machine.gpuTrouble });
   const device = deviceOf(machine, diskFreeMib);
   const care = careFor({ config, log, clock, backends, links, running: () => taken.taken });
+  const commands = await buildNodeCommands({ ...deps, backends, serving: serve, care, links });
   const totals = counting();
   const states = new Map<Target, TargetState>();
   const settling = deps.targets.map((target) => {
@@ -100,6 +108,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
         serving: serve,
         slots: taken,
         standing: care.standing,
+        commands: commands.link(target.pubkey),
         onEnd: totals.count,
         ...(target.joinToken === undefined ? {} : { joinToken: target.joinToken }),
         onStatus(status, detail) {
@@ -120,13 +129,21 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
     running: () => taken.taken,
     states: () => [...states.values()],
     totals: () => totals.now,
-    own: care,
+    own: {
+      ...care,
+      resume() {
+        care.resume();
+        void commands.undrain();
+      },
+    },
+    commands: ownCommands({ clock, newId: () => Bun.randomUUIDv7(), commands }),
     backends: () =>
       serve.now().backends.map(({ kind, healthy }, i) => ({ kind, url: backends[i]?.url ?? null, healthy })),
     settled: Promise.all(settling).then(() => {}),
     async stop(limitMs) {
       serve.stop();
       care.stop();
+      await commands.stop();
       await Promise.all(links.map((link) => link.stop(limitMs)));
       await Promise.all(backends.map((backend) => backend.close()));
     },
@@ -154,7 +171,7 @@ const stateOf = ({ label }: Target, status: LinkStatus, error: string | null): T
 });
 
 /** The configured backends; else those found on this machine; else the embedded engine. */
-async function openBackends(config: Config, log: Log): Promise<Backend[]> {
+async function openBackends({ config, log, clock, identity, targets }: NodeSideDeps): Promise<Backend[]> {
   const embedded: EmbeddedOptions = {
     models: config.engine.models,
     threads: config.engine.threads,
@@ -165,8 +182,12 @@ async function openBackends(config: Config, log: Log): Promise<Backend[]> {
   };
   const { backends, probe } = config.node;
   if (backends.length > 0) {
-    return backends.map(({ kind, url, api_key: apiKey }) => {
-      const made = createBackend({ kind, url: url ?? null, apiKey: apiKey ?? null }, { embedded });
+    const notice = (message: string) => log.warn("a backend has something to say", { kind: "infernet", message });
+    const coordinators = targets.map(({ pubkey }) => pubkey);
+    const peer = peerNode({ clock, identity, config, coordinators, notice });
+    return backends.map(({ kind, url = null, api_key: apiKey = null, pubkey = null }) => {
+      if (kind === "infernet" && url !== null) startValue(checkCoordinatorUrl(url, { insecure: config.node.insecure }));
+      const made = createBackend({ kind, url, apiKey, pubkey }, { embedded, peer });
       if (made.ok) return made.value;
       throw new StartError({ code: "backend_invalid", message: made.error, hint: "mend it in [[node.backends]]" });
     });

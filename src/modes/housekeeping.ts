@@ -4,6 +4,7 @@ import type { ChatStream } from "../http/openai/chat-output.ts";
 import { deleteExpiredContent, hasExpiredContent } from "../jobs/content.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import type { CommandDelivery } from "../registry/command-delivery.ts";
 import { expirePendingNodes, noteSeen } from "../registry/nodes.ts";
 import type { Registry } from "../registry/registry.ts";
 
@@ -14,17 +15,20 @@ export type HouseDeps = {
   registry: Registry;
   streams: Set<ChatStream>;
   keepAliveMs: number;
+  delivery: Pick<CommandDelivery, "look" | "expire">;
 };
 
 const SEEN_EVERY_MS = 60_000;
 const CONTENT_EVERY_MS = 60_000;
 const PENDING_EVERY_MS = 3_600_000;
+const COMMANDS_EVERY_MS = 2_000;
+const EXPIRY_EVERY_MS = 600_000;
 const KEEP_ALIVE_EVERY_MS = 1_000;
 /** How often a storage that refused a write is tried again. */
 const PROBE_EVERY_MS = 2_000;
 
 /** Starts it all; the result stops it. */
-export function keepHouse({ clock, log, db, registry, streams, keepAliveMs }: HouseDeps): () => void {
+export function keepHouse({ clock, log, db, registry, streams, keepAliveMs, delivery }: HouseDeps): () => void {
   const quietly = (what: string, act: () => Promise<unknown>) => () => {
     act().catch((error: unknown) => log.warn("housekeeping failed; it is tried again", { what, err: error }));
   };
@@ -57,6 +61,14 @@ export function keepHouse({ clock, log, db, registry, streams, keepAliveMs }: Ho
         if (gone && !(await hasExpiredContent(db, clock.nowMs()))) return;
         gone = (await deleteExpiredContent(db, clock.nowMs())).gone;
       }),
+    ),
+    clock.every(
+      COMMANDS_EVERY_MS,
+      quietly("commands", () => delivery.look()),
+    ),
+    clock.every(
+      EXPIRY_EVERY_MS,
+      quietly("expired commands", () => delivery.expire()),
     ),
     clock.every(
       PENDING_EVERY_MS,

@@ -29,13 +29,13 @@ import { StartError, startValue } from "./start-error.ts";
 const DRAIN_MS = 30_000;
 const DEFAULT_PORT = 46_337;
 
-export async function start({ config, log }: StartInput): Promise<Running> {
+export async function start({ config, log, restart }: StartInput): Promise<Running> {
   const clock = systemClock;
   const instance = openInstance(config, clock);
   try {
     const identity = startValue(loadIdentity(instance.dir, "node"));
     const targets = targetsOf(config, identity, clock);
-    const node = await buildNodeSide({ config, log, clock, identity, targets });
+    const node = await buildNodeSide({ config, log, clock, identity, targets, restart });
     const status = (): Status => statusOf(identity, node, server, instance.startedMs);
     const server = listen(config, log, clock, identity, node, status);
     instance.answersAt(server.url);

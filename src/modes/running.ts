@@ -3,7 +3,12 @@ import type { Config, Mode } from "../config.ts";
 import type { Log } from "../lib/log.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 
-export type StartInput = { config: Config; log: Log };
+export type StartInput = {
+  config: Config;
+  log: Log;
+  /** Called when this instance is to be stopped and started again; left out where that is not to be had. */
+  restart?: (() => void) | undefined;
+};
 
 /** A started instance. Everything beside `stop` is for the banner and DATA/instance.json. */
 export type Running = {

@@ -241,6 +241,8 @@ export type WelcomeFrame = z.infer<typeof welcomeFrame>;
 export type AdmittedFrame = z.infer<typeof admittedFrame>;
 export type DispatchFrame = z.infer<typeof dispatchFrame>;
 export type CommandFrame = z.infer<typeof commandFrame>;
+export type CommandCancelFrame = z.infer<typeof commandCancelFrame>;
+export type CommandAckFrame = z.infer<typeof commandAckFrame>;
 
 export const nodeFrameSchema = z.discriminatedUnion("type", [
   deltaFrame,

@@ -32,6 +32,7 @@ async function joined(listener: Partial<LinkListener>) {
       lost() {},
       ...listener,
     },
+    commands: { opened() {}, lost() {}, progress() {}, end() {} },
     coordinator,
     version: "test",
     admit: async () => ok({ status: "approved" }),

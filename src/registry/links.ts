@@ -25,6 +25,7 @@ import {
   type Transport,
   type TransportEvents,
 } from "../protocol/transport.ts";
+import type { CommandListener } from "./command-delivery.ts";
 import { type Liveness, liveness } from "./liveness.ts";
 import type { Node, Registry } from "./registry.ts";
 
@@ -58,6 +59,7 @@ export type LinkDeps = {
   log: Log;
   registry: Registry;
   listener: LinkListener;
+  commands: CommandListener;
   coordinator: { secretKey: Uint8Array; pubkey: Pubkey };
   version: string;
   /** Decides about the node in the database: known, let in by its token, pending, refused. */
@@ -109,7 +111,7 @@ function acceptLink(
   { pubkey, address, known }: LinkCaller,
   connect: (events: TransportEvents) => Transport,
 ): void {
-  const { clock, log, registry, listener, coordinator } = deps;
+  const { clock, log, registry, listener, commands, coordinator } = deps;
   let step: "hello" | "ready" | "admitting" | "pending" | "open" | "refused" | "closed" = "hello";
   let handshake: Handshake | undefined;
   const self: Open = {
@@ -143,6 +145,7 @@ function acceptLink(
       registry.detach(node);
       log.info("node lost", { node: pubkey, name: node.name, code, reason });
       listener.lost(node);
+      commands.lost(node);
     },
   };
   const transport = connect(events);
@@ -264,6 +267,12 @@ function acceptLink(
       case "pong":
         alive.pong(node, frame.n);
         return undefined;
+      case "command_progress":
+        commands.progress(node, frame);
+        return undefined;
+      case "command_end":
+        commands.end(node, frame);
+        return undefined;
       default:
         return `${frame.type} is not expected after the handshake`;
     }
@@ -300,6 +309,7 @@ function acceptLink(
       });
       logNotice(node);
       listener.capacity(node);
+      commands.opened(node);
     }
     older?.close(CLOSE_NORMAL, "replaced by a newer link");
   };

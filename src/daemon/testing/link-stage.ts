@@ -23,6 +23,7 @@ import {
   type Transport,
   type TransportEvents,
 } from "../../protocol/transport.ts";
+import { type CommandDelivery, commandDelivery } from "../../registry/command-delivery.ts";
 import { type Admission, type AdmissionRefusal, createLinks, type Links } from "../../registry/links.ts";
 import { type LinkClient, type LinkClientDeps, linkClient } from "../link-client.ts";
 import { serving } from "../serving.ts";
@@ -92,6 +93,7 @@ export type Wire = {
 
 export type LinkStage = Stage & {
   links: Links;
+  delivery: CommandDelivery;
   wires: Wire[];
   /** The newest connection. */
   readonly wire: Wire;
@@ -111,11 +113,13 @@ export type LinkStageOptions = { coordinator?: Identity } & Pick<NonNullable<Par
 export function linkStage(database: TestDatabase, options: LinkStageOptions = {}): LinkStage {
   const on = stage(database, options);
   const coordinator = options.coordinator ?? COORDINATOR;
+  const delivery = commandDelivery({ db: database.db, clock: on.clock, log: NO_LOG });
   const links = createLinks({
     clock: on.clock,
     log: NO_LOG,
     registry: on.registry,
     listener: on.jobs.listener,
+    commands: delivery,
     coordinator,
     version: "test",
     admit: async ({ ready }) => {
@@ -126,6 +130,7 @@ export function linkStage(database: TestDatabase, options: LinkStageOptions = {}
   const made: LinkStage = {
     ...on,
     links,
+    delivery,
     wires: [],
     get wire() {
       const wire = this.wires.at(-1);

@@ -14,6 +14,7 @@ import { NO_LOG, SimNode, type Stage, stage } from "../../jobs/testing/stage.ts"
 import { systemClock } from "../../lib/clock.ts";
 import { fromHex } from "../../lib/hex.ts";
 import type { JobId, Pubkey } from "../../protocol/primitives.ts";
+import { commandDelivery } from "../../registry/command-delivery.ts";
 import { createLinks } from "../../registry/links.ts";
 import { coordinatorRoutes } from "../coordinator-routes.ts";
 import { localRoutes } from "../local.ts";
@@ -120,6 +121,7 @@ export async function coordinatorStage(
     log: NO_LOG,
     registry,
     listener: jobs.listener,
+    commands: commandDelivery({ db, clock, log: NO_LOG }),
     coordinator: COORDINATOR,
     version: "test",
     admit: async () => ({ ok: true, value: { status: "approved" } }),
