@@ -18,7 +18,6 @@ describe("createBackend", () => {
       const made = createBackend(config);
       return made.ok ? "" : made.error;
     };
-    expect(error({ kind: "infernet", url: "http://up" })).toContain("not built yet");
     expect(error({ kind: "openai" })).toContain("needs a url");
     expect(error({ kind: "openai", url: "ftp://user:secret@host" })).toContain("http://");
     expect(error({ kind: "openai", url: "ftp://user:secret@host" })).not.toContain("secret");

@@ -277,6 +277,10 @@ describe("text forms", () => {
     const backends = (text: string) => load({ env: { INFERNET_BACKEND: text } }).config.node.backends;
     expect(backends("embedded")).toEqual([{ kind: "embedded" }]);
     expect(backends("ollama@http://10.0.0.5:11434")).toEqual([{ kind: "ollama", url: "http://10.0.0.5:11434" }]);
+    const pubkey = "ab".repeat(32);
+    expect(backends(`infernet@https://b.example/v1#${pubkey}`)).toMatchObject([
+      { kind: "infernet", url: "https://b.example/v1", pubkey },
+    ]);
   });
 });
 

@@ -104,9 +104,7 @@ function readEnvironment(layers: Layers, env: LoadInput["env"]): void {
   }
   const shortForm = env.INFERNET_BACKEND;
   if (shortForm && !env.INFERNET_NODE_BACKENDS) {
-    const at = shortForm.indexOf("@");
-    const entry = at < 0 ? { kind: shortForm } : { kind: shortForm.slice(0, at), url: shortForm.slice(at + 1) };
-    setValue(layers, "node", "backends", [entry], { from: "environment", where: "INFERNET_BACKEND" });
+    setValue(layers, "node", "backends", [backendEntry(shortForm)], { from: "environment", where: "INFERNET_BACKEND" });
   }
   const known = new Set([...CONFIG_KEYS.map((key) => key.env), ...OTHER_VARIABLES]);
   for (const name of Object.keys(env)) {
@@ -119,6 +117,15 @@ function readEnvironment(layers: Layers, env: LoadInput["env"]): void {
       layers.problems.push({ key: name, message, source: { from: "environment", where: name } });
     }
   }
+}
+
+/** `kind`, `kind@url` or `infernet@url#pubkey`, not checked yet. */
+function backendEntry(text: string): Tree {
+  const at = text.indexOf("@");
+  if (at < 0) return { kind: text };
+  const [kind, address] = [text.slice(0, at), text.slice(at + 1)];
+  const hash = kind === "infernet" ? address.indexOf("#") : -1;
+  return hash < 0 ? { kind, url: address } : { kind, url: address.slice(0, hash), pubkey: address.slice(hash + 1) };
 }
 
 /** Variables of the command line that are no keys. */

@@ -2,14 +2,19 @@
 import type { Backend, BackendErrorCode, GenerateRequest } from "../backends/backend.ts";
 import type { DispatchFrame } from "../protocol/frames.ts";
 import type { Delta } from "../protocol/generation.ts";
+import type { Pubkey } from "../protocol/primitives.ts";
+import { onwards, type Trail } from "../protocol/trail.ts";
 import { type AttemptEnd, type KeptAttempt, keep, MAX_KEPT_BYTES } from "./kept-attempts.ts";
 
-/** Runs the job to its end. `changed` is called when there is something to send. Never throws. */
+/**
+ * Runs the job of `coordinator` to its end. `changed` is called when there is something to send. Never throws.
+ */
 export async function execute(
   backend: Backend,
   frame: DispatchFrame,
   attempt: KeptAttempt,
   changed: () => void,
+  coordinator: Pubkey,
 ): Promise<AttemptEnd> {
   const emit = (delta: Delta): Promise<void> | undefined => {
     const wait = keep(attempt, delta);
@@ -20,6 +25,7 @@ export async function execute(
   try {
     const request = requestOf(frame);
     if (typeof request === "string") return failed("invalid_request", request);
+    if (backend.kind === "infernet") request.trail = onwards(trailOf(frame), [coordinator]);
     const ended = await backend.generate(request, emit, attempt.abort.signal);
     if (attempt.bytes > MAX_KEPT_BYTES) return failed("output_too_large", "the answer grew past 32 MiB");
     if (ended.ok) return { outcome: "completed", finish: ended.value.finish, usage: ended.value.usage };
@@ -29,6 +35,8 @@ export async function execute(
     return failed("backend_failed", error instanceof Error ? error.message : String(error));
   }
 }
+
+const trailOf = ({ hops = 0, via = [] }: DispatchFrame): Trail => ({ hops, via });
 
 /** The client's request as a backend takes it, bounded where the client named no bound; or what is wrong with it. */
 function requestOf({

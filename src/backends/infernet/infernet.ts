@@ -1,0 +1,106 @@
+// Infernet: the pool of another organisation's coordinator as a backend. Its client API is OpenAI's, so that streaming,
+// cancelling and holding back are the openai-compatible adapter's; this file signs, and minds where requests came from.
+import { err, ok, type Result } from "../../lib/result.ts";
+import type { Pubkey } from "../../protocol/primitives.ts";
+import { markOf, NO_TRAIL, onwards, type Trail, trailHeaders } from "../../protocol/trail.ts";
+import type { Backend, BackendError, BackendModel, Emit, GenerateEnd, GenerateRequest } from "../backend.ts";
+import { endpoint, type Fetch, readText, requestJson } from "../http.ts";
+import { openAiCompatible } from "../openai-compatible/openai-compatible.ts";
+import { dearer, type Prices, parseLentModels } from "./lent-models.ts";
+import { refusal } from "./refusal.ts";
+
+/** The node that the backend belongs to, as the upstream coordinator gets to know it. */
+export type PeerNode = {
+  pubkey: Pubkey;
+  /** A fetch that signs each request with the node's key, for this coordinator and no other. */
+  signedFor(coordinator: Pubkey): Fetch;
+  /** The coordinators that this node serves: what leads back to one of them is no offer. */
+  coordinators: readonly Pubkey[];
+  /** What the node asks of them, µ$ per million tokens. */
+  prices: Prices;
+  /** Told of what its operator should know; the same thing once. */
+  notice(message: string): void;
+};
+
+export type InfernetOptions = {
+  /** The upstream coordinator's address, with or without `/v1`, and its key. */
+  url: string;
+  coordinator: Pubkey;
+  node: PeerNode;
+};
+
+const MAX_REFUSAL_BYTES = 64 * 1024;
+
+/** Opens nothing before its first use. Throws TypeError where `url` is no address. */
+export function infernet({ url, coordinator, node }: InfernetOptions): Backend {
+  const signed = node.signedFor(coordinator);
+  const base = url.replace(/\/v1\/*$/, "");
+  const own = onwards(NO_TRAIL, node.coordinators);
+  const say = once(node.notice);
+
+  return {
+    kind: "infernet",
+    url: endpoint(signed, base, null).base,
+    // Whether an answer is taken up where it broke off depends on the node that the upstream gives it to.
+    continues: false,
+    slots: () => null,
+    async models(signal) {
+      // Asked with the trail that requests will have: the answer is what those can get.
+      const way = passing(signed, own, node.pubkey);
+      const answer = await requestJson(endpoint(way.fetch, base, null), "/v1/models", null, signal);
+      if (!answer.ok) return refused(way, answer.error, say);
+      const lent = parseLentModels(answer.value, coordinator, node.coordinators.map(markOf));
+      if (!lent.ok) return lent;
+      const tooDear = dearer(lent.value, node.prices);
+      if (tooDear !== null) say("price", `the coordinator at ${base} ${tooDear}`);
+      return ok(lent.value.map(({ model }): BackendModel => model));
+    },
+    async generate(
+      request: GenerateRequest,
+      emit: Emit,
+      signal: AbortSignal,
+    ): Promise<Result<GenerateEnd, BackendError>> {
+      const way = passing(signed, request.trail ?? own, node.pubkey);
+      const adapter = openAiCompatible({ kind: "openai", url: base, fetch: way.fetch });
+      const ended = await adapter.generate(request, emit, signal);
+      return ended.ok ? ended : refused(way, ended.error, say);
+    },
+    close: async () => undefined,
+  };
+}
+
+type Way = { fetch: Fetch; refusal: BackendError | null };
+
+/** One request's fetch: the trail in its headers, and what the upstream refused it for in the upstream's own code. */
+function passing(signed: Fetch, trail: Trail, pubkey: Pubkey): Way {
+  const way: Way = {
+    refusal: null,
+    async fetch(url, init) {
+      const headers = { ...(init.headers as Record<string, string>), ...trailHeaders(trail) };
+      const response = await signed(url, { ...init, headers });
+      if (response.ok) return response;
+      const text = await readText(response, MAX_REFUSAL_BYTES);
+      way.refusal = refusal(response.status, text, pubkey);
+      return new Response(text, response);
+    },
+  };
+  return way;
+}
+
+function refused(way: Way, error: BackendError, say: Say): Result<never, BackendError> {
+  if (error.code === "aborted" || way.refusal === null) return err(error);
+  if (way.refusal.code === "backend_failed") say("refusal", way.refusal.message);
+  return err(way.refusal);
+}
+
+type Say = (about: string, message: string) => void;
+
+/** Passes a message on where it is another than the last one about the same. */
+function once(notice: (message: string) => void): Say {
+  const last = new Map<string, string>();
+  return (about, message) => {
+    if (last.get(about) === message) return;
+    last.set(about, message);
+    notice(message);
+  };
+}
