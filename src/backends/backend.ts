@@ -5,6 +5,7 @@ import type { BackendKind } from "../protocol/backend-kinds.ts";
 import type { Command, CommandProgress } from "../protocol/commands.ts";
 import type { BackendLoad } from "../protocol/frames.ts";
 import type { Delta, Feature, FinishReason, Task, Usage } from "../protocol/generation.ts";
+import type { Trail } from "../protocol/trail.ts";
 
 /** One model a backend can serve now. */
 export type BackendModel = {
@@ -24,6 +25,8 @@ export type BackendModel = {
   tasks?: readonly Task[];
   /** What it can do beyond text; absent where the backend does not say. */
   features?: readonly Feature[];
+  /** Of a backend of kind `infernet`: marks of the coordinators that the way leads through, the nearest first. */
+  path?: readonly string[];
 };
 
 export type BackendErrorCode =
@@ -58,10 +61,14 @@ export type EmbeddingBody = Record<string, unknown> & {
  * `model`: its name at this backend. A completion emits its text as `content`; an embedding request one delta for each
  * input, with `index` and `embedding`. A chat whose last message is the assistant's is to be continued, not answered.
  */
-export type GenerateRequest =
+export type GenerateRequest = (
   | { task: "chat"; model: string; body: ChatBody }
   | { task: "completion"; model: string; body: CompletionBody }
-  | { task: "embedding"; model: string; body: EmbeddingBody };
+  | { task: "embedding"; model: string; body: EmbeddingBody }
+) & {
+  /** For a backend of kind `infernet`: the coordinators that the request came through, the one that sent it here too. */
+  trail?: Trail;
+};
 
 export type GenerateEnd = {
   /** One entry for each choice that ended, in order of index. Right even where the backend is wrong: "tool_calls" when tools were called. */

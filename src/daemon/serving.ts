@@ -69,7 +69,10 @@ export function serving(deps: ServingDeps, onChange: () => void): Serving {
 }
 
 function describe(deps: ServingDeps, models: readonly BackendModel[][], healthy: readonly boolean[]): Serves {
-  const offers = models.flatMap((list, backend) => list.map((model) => offerOf(model, backend)));
+  // Where several backends have a model, the one that answers itself goes before one that passes requests on.
+  const offers = models
+    .flatMap((list, backend) => list.map((model) => offerOf(model, backend)))
+    .sort((a, b) => (a.path?.length ?? 0) - (b.path?.length ?? 0));
   const asked = deps.backends.reduce(
     (sum, backend, i) => sum + (healthy[i] ? (backend.slots() ?? SLOTS_UNKNOWN) : 0),
     0,
@@ -90,6 +93,9 @@ function offerOf(model: BackendModel, backend: number): ModelOffer {
     loaded: model.loaded,
     quantization: model.quantization,
     demo: model.demo,
+    ...(model.tasks === undefined ? {} : { tasks: [...model.tasks] }),
+    ...(model.features === undefined ? {} : { features: [...model.features] }),
+    ...(model.path === undefined ? {} : { path: [...model.path] }),
     backend,
   };
 }
