@@ -1,8 +1,11 @@
-// Model list: what an Ollama server has on its disk, what of it is in memory, and how much context each will take.
+// Model list: what an Ollama server has on its disk, what of it is in memory, how much context each will take and what
+// each can do.
 import { err, ok, type Result } from "../../lib/result.ts";
+import type { Feature, Task } from "../../protocol/generation.ts";
 import type { BackendError, BackendModel } from "../backend.ts";
 import { type Endpoint, requestJson } from "../http.ts";
 import { isRecord } from "../record.ts";
+import { isAtLeast, readVersion, SINCE, type Version } from "./version.ts";
 
 const MAX_MODELS = 1024;
 const MAX_NAME_CHARS = 256;
@@ -15,27 +18,37 @@ export type Shown = {
   trainedContext: number | null;
   /** `num_ctx` of its Modelfile: the owner's wish. */
   wishedContext: number | null;
-  generates: boolean;
+  /** e.g. "completion", "tools", "vision", "thinking", "embedding", "insert"; null where an older server says nothing. */
+  capabilities: ReadonlySet<string> | null;
+  /** e.g. "llama", "gptoss"; "" where unknown. */
+  family: string;
 };
 
 export type ModelListOptions = {
   /** Offered for models without a wish of their own, up to what they were trained for. */
   contextLength: number;
+  /** Models that run in somebody's cloud are offered too. */
+  cloud: boolean;
   /** By digest; filled here. */
   shown: Map<string, Shown>;
 };
 
+/** A model with all that a request to it must know. */
+export type ListedModel = { model: BackendModel; shown: Shown };
+export type Listing = { version: Version | null; models: ListedModel[] };
+
 type Tag = { name: string; digest: string; quantization: string | null };
 
-/** Lists the models that generate here. Those that run in somebody's cloud are left out. */
+/** Lists the models. Those that run in somebody's cloud are left out unless asked for. */
 export async function listModels(
   server: Endpoint,
-  { contextLength, shown }: ModelListOptions,
+  { contextLength, cloud, shown }: ModelListOptions,
   signal: AbortSignal,
-): Promise<Result<BackendModel[], BackendError>> {
-  const [tagged, running] = await Promise.all([
+): Promise<Result<Listing, BackendError>> {
+  const [tagged, running, versioned] = await Promise.all([
     requestJson(server, "/api/tags", null, signal),
     requestJson(server, "/api/ps", null, signal),
+    requestJson(server, "/api/version", null, signal),
   ]);
   if (!tagged.ok) return tagged;
   const list = isRecord(tagged.value) ? tagged.value.models : null;
@@ -43,27 +56,50 @@ export async function listModels(
     return err({ code: "backend_failed", message: "Ollama's answer to /api/tags is no list" } as const);
   const tags = list
     .slice(0, MAX_MODELS)
-    .map(readTag)
+    .map((item) => readTag(item, cloud))
     .filter((tag) => tag !== null);
   await showAll(server, tags, shown, signal);
+  const version = versioned.ok ? readVersion(versioned.value) : null;
   const loaded = running.ok ? loadedContexts(running.value) : null;
-  const models: BackendModel[] = [];
-  for (const tag of tags) {
+  const models = tags.map((tag): ListedModel => {
     const facts = shown.get(tag.digest) ?? UNKNOWN;
-    if (!facts.generates) continue;
-    models.push({
+    const model: BackendModel = {
       name: tag.name,
       contextLength: offeredContext(facts, loaded?.get(tag.name) ?? null, contextLength),
       digest: tag.digest === "" ? null : tag.digest,
       loaded: loaded === null ? null : loaded.has(tag.name),
       quantization: tag.quantization,
       demo: false,
-    });
-  }
-  return ok(models);
+    };
+    if (facts.capabilities !== null) {
+      model.tasks = tasksOf(facts.capabilities);
+      model.features = featuresOf(facts.capabilities, version);
+    }
+    return { model, shown: facts };
+  });
+  // What neither answers nor embeds (pictures, say) is of no use here.
+  return ok({ version, models: models.filter(({ model }) => model.tasks === undefined || model.tasks.length > 0) });
 }
 
-const UNKNOWN: Shown = { trainedContext: null, wishedContext: null, generates: true };
+/** What is assumed of a model that `/api/show` said nothing about. */
+export const UNKNOWN: Shown = { trainedContext: null, wishedContext: null, capabilities: null, family: "" };
+
+function tasksOf(capabilities: ReadonlySet<string>): Task[] {
+  const tasks: Task[] = [];
+  if (capabilities.has("completion")) tasks.push("chat", "completion");
+  if (capabilities.has("embedding")) tasks.push("embedding");
+  return tasks;
+}
+
+function featuresOf(capabilities: ReadonlySet<string>, version: Version | null): Feature[] {
+  if (!capabilities.has("completion")) return [];
+  const features: Feature[] = ["json"];
+  if (capabilities.has("tools")) features.push("tools");
+  if (capabilities.has("vision")) features.push("vision");
+  if (capabilities.has("thinking")) features.push("reasoning");
+  if (isAtLeast(version, SINCE.logprobs)) features.push("logprobs");
+  return features;
+}
 
 /** The owner's wish, else our own size; more where the model is in memory with more, never above its training. */
 function offeredContext(facts: Shown, loadedContext: number | null, contextLength: number): number {
@@ -71,11 +107,11 @@ function offeredContext(facts: Shown, loadedContext: number | null, contextLengt
   return Math.min(wanted, facts.trainedContext ?? wanted);
 }
 
-function readTag(item: unknown): Tag | null {
+function readTag(item: unknown, cloud: boolean): Tag | null {
   if (!isRecord(item) || typeof item.name !== "string") return null;
   const { name, remote_host: host, remote_model: remote, digest, details } = item;
   const isRemote = (typeof host === "string" && host !== "") || (typeof remote === "string" && remote !== "");
-  if (name === "" || name.length > MAX_NAME_CHARS || isRemote) return null;
+  if (name === "" || name.length > MAX_NAME_CHARS || (isRemote && !cloud)) return null;
   const quantization = isRecord(details) ? details.quantization_level : null;
   return {
     name,
@@ -101,12 +137,14 @@ function readShown(answer: unknown): Shown {
   if (!isRecord(answer)) return UNKNOWN;
   const info = isRecord(answer.model_info) ? answer.model_info : {};
   const key = Object.keys(info).find((name) => name.endsWith(".context_length"));
-  const capabilities = answer.capabilities;
+  const { capabilities, details } = answer;
   const wish = typeof answer.parameters === "string" ? /^num_ctx\s+(\d+)/m.exec(answer.parameters)?.[1] : undefined;
+  const family = isRecord(details) ? details.family : null;
   return {
     trainedContext: key === undefined ? null : positive(info[key]),
     wishedContext: wish === undefined ? null : positive(Number(wish)),
-    generates: !Array.isArray(capabilities) || capabilities.includes("completion"),
+    capabilities: Array.isArray(capabilities) ? new Set(capabilities.filter((name) => typeof name === "string")) : null,
+    family: typeof family === "string" ? family : "",
   };
 }
 

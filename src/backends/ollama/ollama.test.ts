@@ -2,9 +2,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Delta } from "../../protocol/generation.ts";
+import { Answer } from "../answer.ts";
 import { collect, textOf } from "../testing/collect.ts";
 import { endless, type Route, type ScriptedServer, scriptedServer, streamed } from "../testing/scripted-server.ts";
-import { ChatLines } from "./chat-lines.ts";
+import { AnswerLines } from "./answer-lines.ts";
 import { ollama } from "./ollama.ts";
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -21,13 +22,13 @@ const TAGS = {
   ],
 };
 const SHOW: Record<string, unknown> = {
-  "small:latest": { model_info: { "llama.context_length": 2048 }, capabilities: ["completion", "tools"] },
+  "small:latest": { model_info: { "llama.context_length": 2048 }, capabilities: ["completion", "tools", "vision"] },
   "wish:latest": {
     model_info: { "qwen2.context_length": 131072 },
     parameters: 'stop "x"\nnum_ctx    16384',
-    capabilities: ["completion"],
+    capabilities: ["completion", "thinking"],
   },
-  "embed:latest": { model_info: {}, capabilities: ["embedding"] },
+  "embed:latest": { model_info: { "bert.context_length": 512 }, capabilities: ["embedding"] },
 };
 
 function serve(chat: Route): { backend: ReturnType<typeof ollama>; server: ScriptedServer } {
@@ -35,6 +36,7 @@ function serve(chat: Route): { backend: ReturnType<typeof ollama>; server: Scrip
     "GET /api/tags": () => Response.json(TAGS),
     "GET /api/ps": () => Response.json({ models: [{ name: "wish:latest", context_length: 32768 }] }),
     "POST /api/show": ({ body }) => Response.json(SHOW[String(body?.model)] ?? {}),
+    "GET /api/version": () => Response.json({ version: "0.17.4" }),
     "POST /api/chat": chat,
   });
   cleanups.push(() => server.stop());
@@ -56,14 +58,42 @@ const answer =
     streamed(lines, NDJSON);
 
 describe("models", () => {
-  test("context from training, the Modelfile's wish and what is in memory; no cloud, no embedding models", async () => {
+  test("context from training, the Modelfile's wish and what is in memory; tasks and features; no cloud", async () => {
     const { backend, server } = serve(answer([]));
     const listed = await backend.models(new AbortController().signal);
     expect(listed).toEqual({
       ok: true,
       value: [
-        { name: "small:latest", contextLength: 2048, digest: "aa", loaded: false, quantization: "Q4_K_M", demo: false },
-        { name: "wish:latest", contextLength: 32768, digest: "bb", loaded: true, quantization: null, demo: false },
+        {
+          name: "small:latest",
+          contextLength: 2048,
+          digest: "aa",
+          loaded: false,
+          quantization: "Q4_K_M",
+          demo: false,
+          tasks: ["chat", "completion"],
+          features: ["json", "tools", "vision", "logprobs"],
+        },
+        {
+          name: "wish:latest",
+          contextLength: 32768,
+          digest: "bb",
+          loaded: true,
+          quantization: null,
+          demo: false,
+          tasks: ["chat", "completion"],
+          features: ["json", "reasoning", "logprobs"],
+        },
+        {
+          name: "embed:latest",
+          contextLength: 512,
+          digest: "cc",
+          loaded: false,
+          quantization: null,
+          demo: false,
+          tasks: ["embedding"],
+          features: [],
+        },
       ],
     });
     await backend.models(new AbortController().signal);
@@ -114,7 +144,7 @@ describe("request", () => {
     });
   });
 
-  test("what surely does not fit is not sent, pictures by address and n > 1 are refused", async () => {
+  test("what surely does not fit is not sent, and pictures by address are refused", async () => {
     const { backend, server } = serve(answer([]));
     const code = async (body: Record<string, unknown>) => {
       const { result } = await collect(backend, { model: "small:latest", ...body });
@@ -128,7 +158,7 @@ describe("request", () => {
         messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "https://x/y.png" } }] }],
       }),
     ).toBe("invalid_request");
-    expect(await code({ n: 2 })).toBe("invalid_request");
+    expect(await code({ n: 99 })).toBe("invalid_request");
     expect(server.seen.some(({ path }) => path === "/api/chat")).toBe(false);
   });
 });
@@ -176,10 +206,11 @@ describe("answer", () => {
         const all = ["lesson", ...contents];
         const bytes = new TextEncoder().encode(`${all.map(say).join("")}${last()}`);
         const deltas: Delta[] = [];
-        const lines = new ChatLines((delta) => {
+        const answer = new Answer((delta) => {
           deltas.push(delta);
           return undefined;
         });
+        const lines = new AnswerLines(answer);
         const decoder = new TextDecoder();
         let at = 0;
         for (const size of [...sizes, bytes.length]) {
@@ -188,10 +219,9 @@ describe("answer", () => {
         }
         void lines.end();
         expect(textOf(deltas)).toBe(all.join("").toWellFormed());
-        expect(lines.result()).toEqual({
-          finish: [{ index: 0, reason: "stop" }],
-          usage: { prompt_tokens: 8, completion_tokens: 2 },
-        });
+        expect(lines.done).toBe(true);
+        expect(lines.usage).toEqual({ prompt_tokens: 8, completion_tokens: 2 });
+        expect(answer.end().finish).toEqual([{ index: 0, reason: "stop" }]);
       }),
       { numRuns: 300 },
     );

@@ -1,142 +1,136 @@
-// Ollama request: OpenAI's chat request in the words of Ollama's native `/api/chat`. The native route is used because
-// the OpenAI one ignores `num_ctx` and silently cuts the prompt at 4096 tokens.
+// Ollama request: OpenAI's requests in the words of Ollama's native routes. These are used because the OpenAI ones
+// ignore `num_ctx` and silently cut the prompt at 4096 tokens.
 import { err, ok, type Result } from "../../lib/result.ts";
+import type { ChatBody, CompletionBody, EmbeddingBody } from "../backend.ts";
 import { isRecord } from "../record.ts";
+import { type Message, readMessages, unfinishedAnswer } from "./messages.ts";
+import type { Shown } from "./model-list.ts";
+import { readOptions } from "./sampling.ts";
+import { isAtLeast, SINCE, type Version } from "./version.ts";
 
-/** OpenAI's name → Ollama's option (api/types.go, `Options`). */
-const OPTIONS: [string, string][] = [
-  ["max_tokens", "num_predict"],
-  ["max_completion_tokens", "num_predict"],
-  ["temperature", "temperature"],
-  ["top_p", "top_p"],
-  ["top_k", "top_k"],
-  ["min_p", "min_p"],
-  ["seed", "seed"],
-  ["frequency_penalty", "frequency_penalty"],
-  ["presence_penalty", "presence_penalty"],
-];
+/** What a request must know of its model. */
+export type Target = {
+  /** The model's name at the server. */
+  model: string;
+  /** Asked for as `num_ctx`, always the same for one model, since another loads it anew; null leaves it to the server. */
+  contextLength: number | null;
+  shown: Shown;
+  version: Version | null;
+};
 
-/** `contextLength` is asked for as `num_ctx`; null leaves it to the server. The error is a sentence for the client. */
-export function ollamaRequest(
-  model: string,
-  body: Record<string, unknown>,
-  contextLength: number | null,
-): Result<Record<string, unknown>, string> {
-  if (typeof body.n === "number" && body.n > 1) return err("Ollama gives one choice at a time: n must be 1");
-  const messages = readMessages(body.messages);
-  if (!messages.ok) return messages;
-  const options: Record<string, unknown> = isRecord(body.options) ? { ...body.options } : {};
-  for (const [from, to] of OPTIONS) if (body[from] !== undefined && body[from] !== null) options[to] = body[from];
-  const { stop } = body;
-  if (stop !== undefined && stop !== null) options.stop = Array.isArray(stop) ? stop : [stop];
-  if (contextLength !== null) options.num_ctx = contextLength;
-  // `truncate` and `shift`: an error instead of messages dropped without a word. Older servers do not know them.
-  const sent: Record<string, unknown> = {
-    model,
-    messages: messages.value,
-    stream: true,
-    truncate: false,
-    shift: false,
-    options,
-  };
-  if (body.logprobs === true) {
-    sent.logprobs = true;
-    if (typeof body.top_logprobs === "number") sent.top_logprobs = body.top_logprobs;
-  }
-  if (Array.isArray(body.tools) && body.tool_choice !== "none") sent.tools = body.tools;
+export type ChatRequest = Record<string, unknown> & { messages: Message[]; options: Record<string, unknown> };
+
+/** `/api/chat`. The error is a sentence for the client. */
+export function chatRequest(target: Target, body: ChatBody): Result<ChatRequest, string> {
+  const common = commonRequest(target, body);
+  const messages = readMessages(body.messages, target.shown.capabilities?.has("vision") ?? true);
+  const tools = readTools(body);
   const format = responseFormat(body.response_format);
-  if (format !== null) sent.format = format;
-  for (const key of ["think", "keep_alive"]) if (body[key] !== undefined) sent[key] = body[key];
-  if (sent.think === undefined && typeof body.reasoning_effort === "string") {
-    sent.think = body.reasoning_effort === "none" ? false : body.reasoning_effort;
-  }
+  const logprobs = readLogprobs(target, body.logprobs === true, body.top_logprobs);
+  if (!common.ok) return common;
+  if (!messages.ok) return messages;
+  if (!tools.ok) return tools;
+  if (!format.ok) return format;
+  if (!logprobs.ok) return logprobs;
+  // An empty answer has nothing to go on with.
+  if (unfinishedAnswer(messages.value) === "") messages.value.pop();
+  const sent: ChatRequest = { ...common.value, ...logprobs.value, messages: messages.value };
+  if (tools.value !== null) sent.tools = tools.value;
+  if (format.value !== null) sent.format = format.value;
+  const think = readThink(target, body);
+  if (think !== null) sent.think = think;
   return ok(sent);
 }
 
-/** OpenAI's `response_format` as Ollama's `format`: "json" or a JSON schema. */
-function responseFormat(format: unknown): unknown {
-  if (!isRecord(format)) return null;
-  if (format.type === "json_object") return "json";
-  const { json_schema: named } = format;
-  return format.type === "json_schema" && isRecord(named) ? (named.schema ?? null) : null;
+/** `/api/generate` with the prompt as it is. With a suffix, the model's own template puts both in their places. */
+export function completionRequest(target: Target, body: CompletionBody): Result<Record<string, unknown>, string> {
+  const common = commonRequest(target, body);
+  const wished = typeof body.logprobs === "number" ? body.logprobs : null;
+  const logprobs = readLogprobs(target, wished !== null, wished ?? undefined);
+  if (!common.ok) return common;
+  if (!logprobs.ok) return logprobs;
+  if (body.prompt === "") return err("Ollama takes an empty prompt for no request: prompt must not be empty");
+  if (body.echo === true) return err("Ollama does not echo the prompt: echo must be false");
+  if (typeof body.best_of === "number" && body.best_of > 1) return err("Ollama has no best_of");
+  const sent = { ...common.value, ...logprobs.value, prompt: body.prompt };
+  const { suffix } = body;
+  if (suffix === undefined || suffix === null || suffix === "") return ok({ ...sent, raw: true });
+  if (typeof suffix !== "string") return err("suffix must be text");
+  if (target.shown.capabilities?.has("insert") === false) return err("this model cannot fill in before a suffix");
+  return ok({ ...sent, suffix });
 }
 
-function readMessages(list: unknown): Result<Record<string, unknown>[], string> {
-  if (!Array.isArray(list) || list.length === 0) return err("messages must not be empty");
-  const messages: Record<string, unknown>[] = [];
-  /** Tool results name their call by id at OpenAI's, by the function's name at Ollama's. */
-  const toolNames = new Map<string, string>();
-  for (const [i, item] of list.entries()) {
-    if (!isRecord(item) || typeof item.role !== "string") return err(`messages[${i}] has no role`);
-    const content = readContent(item.content);
-    if (typeof content === "string") return err(`messages[${i}]: ${content}`);
-    const message: Record<string, unknown> = {
-      role: item.role === "developer" ? "system" : item.role,
-      content: content.text,
-    };
-    if (content.images.length > 0) message.images = content.images;
-    if (Array.isArray(item.tool_calls)) message.tool_calls = readToolCalls(item.tool_calls, toolNames);
-    const name = typeof item.tool_call_id === "string" ? toolNames.get(item.tool_call_id) : undefined;
-    if (name !== undefined) message.tool_name = name;
-    if (typeof item.reasoning_content === "string") message.thinking = item.reasoning_content;
-    messages.push(message);
-  }
-  return ok(messages);
+/** `/api/embed` for some of the inputs. The error is a sentence for the client. */
+export function embeddingRequest(
+  { model, contextLength }: Target,
+  { dimensions }: EmbeddingBody,
+): Result<Record<string, unknown>, string> {
+  // The same num_ctx as for an answer: another would load the model anew.
+  const sent: Record<string, unknown> = { model, truncate: false };
+  if (contextLength !== null) sent.options = { num_ctx: contextLength };
+  if (dimensions === undefined || dimensions === null) return ok(sent);
+  if (typeof dimensions !== "number" || !Number.isInteger(dimensions) || dimensions < 1)
+    return err("dimensions must be a whole number above 0");
+  return ok({ ...sent, dimensions });
 }
 
-/** Text and pictures of a message; a sentence where a part cannot be carried. */
-function readContent(content: unknown): { text: string; images: string[] } | string {
-  if (content === undefined || content === null) return { text: "", images: [] };
-  if (typeof content === "string") return { text: content, images: [] };
-  if (!Array.isArray(content)) return "content must be text or a list of parts";
-  const texts: string[] = [];
-  const images: string[] = [];
-  for (const part of content) {
-    if (!isRecord(part)) return "a part of content is not an object";
-    if (typeof part.text === "string") texts.push(part.text);
-    else {
-      const url = isRecord(part.image_url) ? part.image_url.url : part.image_url;
-      const data = typeof url === "string" ? /^data:[^,]*;base64,(.+)$/s.exec(url)?.[1] : undefined;
-      if (data === undefined) return `Ollama takes text and pictures as data: URLs only, not "${part.type}"`;
-      images.push(data);
-    }
-  }
-  return { text: texts.join("\n"), images };
+/** Texts to embed; tokens are not taken. */
+export function embeddingInputs(input: EmbeddingBody["input"]): Result<string[], string> {
+  const list: unknown[] = Array.isArray(input) ? input : [input];
+  if (list.length === 0) return err("input must not be empty");
+  const texts = list.filter((item): item is string => typeof item === "string");
+  return texts.length === list.length ? ok(texts) : err("Ollama embeds texts, not tokens: input must be text");
 }
 
-/** Earlier calls of the assistant: arguments are an object at Ollama's. */
-function readToolCalls(calls: unknown[], names: Map<string, string>): unknown[] {
-  const made: unknown[] = [];
-  for (const call of calls) {
-    const fn = isRecord(call) && isRecord(call.function) ? call.function : null;
-    if (!isRecord(call) || fn === null || typeof fn.name !== "string") continue;
-    if (typeof call.id === "string") names.set(call.id, fn.name);
-    made.push({ function: { name: fn.name, arguments: parseArguments(fn.arguments) } });
-  }
-  return made;
+function commonRequest(
+  { model, contextLength }: Target,
+  body: Record<string, unknown>,
+): Result<Record<string, unknown> & { options: Record<string, unknown> }, string> {
+  const options = readOptions(body);
+  if (!options.ok) return options;
+  const { logit_bias: bias } = body;
+  if (isRecord(bias) && Object.keys(bias).length > 0) return err("Ollama has no logit_bias");
+  if (contextLength !== null) options.value.num_ctx = contextLength;
+  // `truncate` and `shift`: an error instead of messages dropped without a word.
+  return ok({ model, stream: true, truncate: false, shift: false, options: options.value });
 }
 
-function parseArguments(text: unknown): unknown {
-  if (typeof text !== "string") return text ?? {};
-  try {
-    return JSON.parse(text);
-  } catch {
-    return { raw: text }; // A model wrote it, and models write broken JSON.
-  }
+function readTools(body: ChatBody): Result<unknown[] | null, string> {
+  const { tools, tool_choice: choice = "auto" } = body;
+  if (!Array.isArray(tools) || tools.length === 0 || choice === "none") return ok(null);
+  if (choice === "auto" || choice === null) return ok(tools);
+  return err("Ollama leaves it to the model whether it calls a tool: tool_choice must be auto or none");
 }
 
-/** English has about 4 bytes a token, code full of spaces up to 7: with more, a prompt is surely too long. */
-const MAX_BYTES_PER_TOKEN = 8;
+/** OpenAI's `response_format` as Ollama's `format`: "json", a JSON schema, or null for text. */
+function responseFormat(format: unknown): Result<unknown, string> {
+  if (format === undefined || format === null) return ok(null);
+  const type = isRecord(format) ? format.type : format;
+  if (type === "text") return ok(null);
+  if (type === "json_object") return ok("json");
+  const named = isRecord(format) ? format.json_schema : null;
+  if (type === "json_schema" && isRecord(named) && isRecord(named.schema)) return ok(named.schema);
+  return err("response_format must be text, json_object, or json_schema with a schema");
+}
 
-/**
- * The prompt's length in tokens at the very least, counted from its bytes. An Ollama that does not know `truncate`
- * drops old messages without a word, so what surely does not fit is refused here.
- */
-export function leastPromptTokens(messages: unknown): number {
-  let bytes = 0;
-  for (const message of Array.isArray(messages) ? messages : []) {
-    const content = isRecord(message) ? readContent(message.content) : "";
-    if (typeof content !== "string") bytes += Buffer.byteLength(content.text);
-  }
-  return Math.ceil(bytes / MAX_BYTES_PER_TOKEN);
+function readLogprobs({ version }: Target, wanted: boolean, top: unknown): Result<Record<string, unknown>, string> {
+  if (!wanted) return ok({});
+  if (!isAtLeast(version, SINCE.logprobs)) return err(`this Ollama (${version?.join(".")}) gives no logprobs`);
+  if (top === undefined || top === null || top === 0) return ok({ logprobs: true });
+  if (typeof top !== "number" || !Number.isInteger(top) || top < 0 || top > 20)
+    return err("top_logprobs must be a whole number from 0 to 20");
+  return ok({ logprobs: true, top_logprobs: top });
+}
+
+/** gpt-oss knows how hard to think; other models only whether to. */
+const KNOWS_EFFORT = /^gpt-?oss$/;
+const EFFORTS: Record<string, string> = { minimal: "low", low: "low", medium: "medium", high: "high", xhigh: "high" };
+
+/** `think`, else OpenAI's `reasoning_effort`, which a model that cannot think goes without. */
+function readThink({ shown }: Target, body: ChatBody): unknown {
+  if (body.think !== undefined && body.think !== null) return body.think;
+  const { reasoning_effort: effort } = body;
+  if (typeof effort !== "string" || shown.capabilities?.has("thinking") !== true) return null;
+  if (KNOWS_EFFORT.test(shown.family)) return EFFORTS[effort] ?? null;
+  return effort !== "none";
 }

@@ -1,8 +1,10 @@
-// Chat lines: reads the NDJSON of Ollama's `/api/chat` into an answer. Most lines differ in text and time only and are
-// read by the plain template.
+// Answer lines: reads the NDJSON of Ollama's `/api/chat` and `/api/generate` into an answer. Most lines differ in text
+// and time only and are read by the plain template.
 import { randomHex } from "../../lib/hex.ts";
-import { Answer } from "../answer.ts";
-import type { BackendError, Emit, GenerateEnd } from "../backend.ts";
+import type { Usage } from "../../protocol/generation.ts";
+import type { Answer } from "../answer.ts";
+import type { BackendError } from "../backend.ts";
+import { completionLogprobs } from "../completion-logprobs.ts";
 import { errorInStream } from "../http-errors.ts";
 import { PlainTemplate } from "../plain-template.ts";
 import { isRecord } from "../record.ts";
@@ -11,20 +13,35 @@ const MAX_LINE_CHARS = 16 * 1024 * 1024;
 
 type TextKey = "content" | "reasoning_content";
 
-export class ChatLines {
+export type AnswerLinesOptions = {
+  /** The choice that is read. */
+  index?: number;
+  /** `/v1/completions` has a form of logprobs of its own. */
+  completion?: boolean;
+};
+
+export class AnswerLines {
   /** Set when the server reported an error; nothing after it counts. */
   error: BackendError | null = null;
   /** The line with `done: true` was seen. */
   done = false;
+  /** Set with `done`. */
+  usage: Usage | null = null;
   private readonly answer: Answer;
+  private readonly index: number;
+  private readonly completion: boolean;
   private readonly plain = new PlainTemplate();
   private plainKey: TextKey = "content";
   /** A line without its end, in the pieces it came in. */
   private waiting: string[] = [];
   private waitingChars = 0;
+  /** Content so far, counted where logprobs need it. */
+  private contentChars = 0;
 
-  constructor(emit: Emit) {
-    this.answer = new Answer(emit);
+  constructor(answer: Answer, { index = 0, completion = false }: AnswerLinesOptions = {}) {
+    this.answer = answer;
+    this.index = index;
+    this.completion = completion;
   }
 
   /**
@@ -63,11 +80,6 @@ export class ChatLines {
     return this.answer.queue.flush(true);
   }
 
-  /** The answer's end, or null where the stream broke off. */
-  result(): GenerateEnd | null {
-    return this.done ? this.answer.end() : null;
-  }
-
   private wait(text: string): void {
     this.waitingChars += text.length;
     if (this.waitingChars > MAX_LINE_CHARS) throw new RangeError("line too long");
@@ -77,7 +89,7 @@ export class ChatLines {
   private take(text: string, pos: number): number {
     if (this.done || this.error !== null) return -1;
     const after = this.plain.take(text, pos);
-    if (after >= 0 && this.plain.text !== "") this.answer.queue.text(0, this.plainKey, this.plain.text);
+    if (after >= 0 && this.plain.text !== "") this.answer.queue.text(this.index, this.plainKey, this.plain.text);
     return after;
   }
 
@@ -89,7 +101,7 @@ export class ChatLines {
       this.error = errorInStream(line);
       return;
     }
-    this.message(line);
+    this.message(line, messageOf(line));
     if (line.done === true) this.finish(line);
     const plain = plainText(line);
     if (plain === null) return;
@@ -103,48 +115,69 @@ export class ChatLines {
     });
   }
 
-  private message(line: Record<string, unknown>): void {
-    const { answer } = this;
-    answer.choice(0);
-    const message = isRecord(line.message) ? line.message : {};
-    const { thinking, tool_calls: calls } = message;
-    const content = typeof message.content === "string" ? message.content : "";
-    if (typeof thinking === "string" && thinking !== "") answer.queue.text(0, "reasoning_content", thinking);
-    if (Array.isArray(line.logprobs) && line.logprobs.length > 0) {
-      answer.queue.withLogprobs(0, content, { content: line.logprobs });
-    } else if (content !== "") answer.queue.text(0, "content", content);
+  private message(line: Record<string, unknown>, { content, thinking, tool_calls: calls }: Message): void {
+    const { answer, index } = this;
+    answer.choice(index);
+    if (thinking !== "") answer.queue.text(index, "reasoning_content", thinking);
+    if (Array.isArray(line.logprobs) && line.logprobs.length > 0) this.logprobs(content, line.logprobs);
+    else if (content !== "") answer.queue.text(index, "content", content);
     // Each call comes whole, without index; an id of our own keeps calls apart where there is none.
     if (Array.isArray(calls)) {
       answer.toolCalls(
-        0,
+        index,
         calls.filter(isRecord).map((call) => ({ id: `call_${randomHex(12)}`, ...withoutIndex(call) })),
       );
     }
   }
 
+  private logprobs(content: string, list: unknown[]): void {
+    const logprobs = this.completion ? completionLogprobs(list, this.contentChars) : { content: list };
+    this.contentChars += content.length;
+    this.answer.queue.withLogprobs(this.index, content, logprobs);
+  }
+
   private finish(line: Record<string, unknown>): void {
     this.done = true;
     const reason = line.done_reason;
-    this.answer.finish(0, typeof reason === "string" ? reason : "stop");
+    this.answer.finish(this.index, typeof reason === "string" ? reason : "stop");
     // Ollama leaves out what is 0.
-    this.answer.setUsage(line.prompt_eval_count ?? 0, line.eval_count ?? 0);
+    this.usage = { prompt_tokens: count(line.prompt_eval_count), completion_tokens: count(line.eval_count) };
   }
 }
 
+const count = (value: unknown): number =>
+  typeof value === "number" && Number.isInteger(value) && value > 0 && value < 2 ** 31 ? value : 0;
+
+type Message = { content: string; thinking: string; tool_calls: unknown };
+
+/** What a line says: `message` of a chat, or `response` and `thinking` of a completion. */
+function messageOf(line: Record<string, unknown>): Message {
+  const message = isRecord(line.message)
+    ? line.message
+    : { content: line.response, thinking: line.thinking, tool_calls: line.tool_calls };
+  const { content, thinking, tool_calls } = message;
+  return {
+    content: typeof content === "string" ? content : "",
+    thinking: typeof thinking === "string" ? thinking : "",
+    tool_calls,
+  };
+}
+
 function withoutIndex(call: Record<string, unknown>): Record<string, unknown> {
+  const { function: fn } = call;
   const { index: _, ...rest } = call;
-  return rest;
+  if (!isRecord(fn)) return rest;
+  const { index: __, ...named } = fn;
+  return { ...rest, function: named };
 }
 
 /** The text of a line that means nothing but text (or thinking); null for every other line. */
 function plainText(line: Record<string, unknown>): { key: TextKey; text: string } | null {
-  const { message, done, error, logprobs } = line;
-  if (done === true || !isRecord(message) || (error !== undefined && error !== null)) return null;
-  if ((logprobs !== undefined && logprobs !== null) || message.tool_calls !== undefined) return null;
-  const { content, thinking } = message;
-  if (typeof content === "string" && content !== "" && (thinking === undefined || thinking === "")) {
-    return { key: "content", text: content };
-  }
-  const isThinking = typeof thinking === "string" && (content === undefined || content === "");
-  return isThinking ? { key: "reasoning_content", text: thinking } : null;
+  const { done, error, logprobs } = line;
+  if (done === true || (error !== undefined && error !== null)) return null;
+  if (logprobs !== undefined && logprobs !== null) return null;
+  const { content, thinking, tool_calls: calls } = messageOf(line);
+  if (calls !== undefined && calls !== null) return null;
+  if (content !== "") return thinking === "" ? { key: "content", text: content } : null;
+  return thinking === "" ? null : { key: "reasoning_content", text: thinking };
 }
