@@ -30,12 +30,18 @@ export type Registration = {
   slots: number;
   /** The request was signed with v2. */
   authV2: boolean;
+  /** How it gets its work; a link where left out. */
+  transport?: NodeRow["transport"];
+  /** Whose it is; the built-in account's where left out. */
+  accountId?: string;
 };
 export type AdmissionRule = {
   /** `[coordinator] registration`. */
   registration: "token" | "approval" | "open";
   /** From the join token, where one came along. */
   secret?: JoinSecret;
+  /** It came with an operator's API key, which lets it in. */
+  byKey?: true;
 };
 export type RegistrationRefusal =
   | JoinTokenRefusal
@@ -64,15 +70,15 @@ export async function registerNode(
     if (refusal !== null) return err(refusal);
     const standing = await admit(tx, known, registration, rule, nowMs);
     if (!standing.ok) return standing;
-    const { pubkey, authV2, nodeId, role, name, address, specs, slots } = registration;
-    const said = { role, name, address, specs, slots, lastSeenMs: nowMs, ...standing.value };
+    const { pubkey, authV2, nodeId, role, name, address, specs, slots, transport = "link" } = registration;
+    const said = { role, name, address, specs, slots, transport, lastSeenMs: nowMs, ...standing.value };
     const [row] = await tx
       .insert(nodes)
       .values({
         ...said,
         pubkey,
         nodeId,
-        accountId: LOCAL_ACCOUNT_ID,
+        accountId: registration.accountId ?? LOCAL_ACCOUNT_ID,
         firstSeenMs: nowMs,
         authV2Seen: authV2,
         reason: null,
@@ -94,10 +100,11 @@ async function admit(
   tx: Drizzle,
   known: NodeRow | undefined,
   { pubkey, role, address }: Registration,
-  { registration, secret }: AdmissionRule,
+  { registration, secret, byKey }: AdmissionRule,
   nowMs: number,
 ): Promise<Result<Standing, RegistrationRefusal>> {
   if (known?.status === "approved") return ok({ status: "approved", admittedBy: known.admittedBy });
+  if (byKey) return ok({ status: "approved", admittedBy: "key" });
   if (secret !== undefined) {
     const admitted = await admitWithToken(tx, { secret, pubkey, role, nowMs });
     return admitted.ok ? ok({ status: "approved", admittedBy: "token" }) : admitted;
@@ -227,6 +234,25 @@ export async function noteSeen({ db }: { db: Db }, seen: Iterable<readonly [Pubk
   if (rows.length > 0) await db.writer.batch(NOTE_SEEN, rows, { durable: false });
 }
 const NOTE_SEEN = "UPDATE nodes SET last_seen_ms = ? WHERE pubkey = ?";
+
+/** Notes what a node says of itself now. Written behind. */
+export async function noteSpecs(
+  { db }: { db: Db },
+  pubkey: Pubkey,
+  specs: Record<string, unknown>,
+  atMs: number,
+): Promise<void> {
+  const row = [JSON.stringify(specs), atMs, pubkey];
+  await db.writer.batch("UPDATE nodes SET specs = ?, last_seen_ms = ? WHERE pubkey = ?", [row], { durable: false });
+}
+
+/** Forgets a node that leaves, with its commands and payout addresses; an ejected one stays known. Durable. */
+export async function removeNode({ db }: { db: Db }, pubkey: Pubkey): Promise<boolean> {
+  return await db.writer.transact(async (tx) => {
+    const mine = and(eq(nodes.pubkey, pubkey), ne(nodes.status, "ejected"));
+    return (await tx.delete(nodes).where(mine).returning({ pubkey: nodes.pubkey })).length > 0;
+  });
+}
 
 /** Notes that a key signed with v2, so that v1 is refused from then on, also after a crash. */
 export async function noteAuthV2({ db }: { db: Db }, pubkey: Pubkey): Promise<void> {
