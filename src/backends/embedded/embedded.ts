@@ -1,5 +1,6 @@
 // Embedded: the backend that needs no server. llama.cpp in a child process of our own, with the demo model or the
 // user's GGUF files.
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
@@ -127,8 +128,11 @@ function describe(file: string, header: GgufHeader, limit: number): BackendModel
   };
 }
 
+/** On Linux the very file that runs, though an update may have put another one in its place. */
+const OWN_FILE = "/proc/self/exe";
+
 /** The executable starts itself; in development Bun runs the source. */
 function engineCommand(): string[] {
-  if (natives !== null) return [process.execPath, "engine"];
+  if (natives !== null) return [existsSync(OWN_FILE) ? OWN_FILE : process.execPath, "engine"];
   return [process.execPath, path.resolve(import.meta.dir, "../../main.ts"), "engine"];
 }
