@@ -221,7 +221,8 @@ describe("a request", () => {
   test("that finds nobody there is unreachable", async () => {
     const { backend, server } = lent({});
     await server.stop();
-    expect((await collect(backend)).result).toMatchObject({ error: { code: "backend_unreachable" } });
+    const message = expect.stringContaining(`the coordinator at ${server.url} cannot be reached`);
+    expect((await collect(backend)).result).toMatchObject({ error: { code: "backend_unreachable", message } });
   });
 
   test("that is refused for good is told to the operator once", async () => {

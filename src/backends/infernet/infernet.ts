@@ -48,7 +48,7 @@ export function infernet({ url, coordinator, node }: InfernetOptions): Backend {
       // Asked with the trail that requests will have: the answer is what those can get.
       const way = passing(signed, own, node.pubkey);
       const answer = await requestJson(endpoint(way.fetch, base, null), "/v1/models", null, signal);
-      if (!answer.ok) return refused(way, answer.error, say);
+      if (!answer.ok) return refused(way, answer.error, base, say);
       const lent = parseLentModels(answer.value, coordinator, node.coordinators.map(markOf));
       if (!lent.ok) return lent;
       const tooDear = dearer(lent.value, node.prices);
@@ -63,7 +63,7 @@ export function infernet({ url, coordinator, node }: InfernetOptions): Backend {
       const way = passing(signed, request.trail ?? own, node.pubkey);
       const adapter = openAiCompatible({ kind: "openai", url: base, fetch: way.fetch });
       const ended = await adapter.generate(request, emit, signal);
-      return ended.ok ? ended : refused(way, ended.error, say);
+      return ended.ok ? ended : refused(way, ended.error, base, say);
     },
     close: async () => undefined,
   };
@@ -87,7 +87,9 @@ function passing(signed: Fetch, trail: Trail, pubkey: Pubkey): Way {
   return way;
 }
 
-function refused(way: Way, error: BackendError, say: Say): Result<never, BackendError> {
+function refused(way: Way, error: BackendError, base: string, say: Say): Result<never, BackendError> {
+  if (error.code === "backend_unreachable")
+    return err({ ...error, message: `the coordinator at ${base} cannot be reached: ${error.message}` });
   if (error.code === "aborted" || way.refusal === null) return err(error);
   if (way.refusal.code === "backend_failed") say("refusal", way.refusal.message);
   return err(way.refusal);
