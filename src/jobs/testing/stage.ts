@@ -178,7 +178,14 @@ export type SimAttempt = {
   end: EndFrame | null;
 };
 
-export type SimOptions = { slots?: number; contextLength?: number | null; models?: string[]; continues?: boolean };
+export type SimOptions = {
+  slots?: number;
+  contextLength?: number | null;
+  models?: string[];
+  continues?: boolean;
+  /** It passes requests on to these coordinators. */
+  path?: string[];
+};
 
 /** A node as the coordinator sees it. Its n-th delta of an attempt says `n;`. */
 export class SimNode {
@@ -206,14 +213,16 @@ export class SimNode {
 
   /** Joins, or comes back over a new link, with the attempts it has; those it was not asked to go on with are dropped. */
   join(): this {
-    const { slots = 2, contextLength = null, models = [MODEL], continues = false } = this.options;
+    const { slots = 2, contextLength = null, models = [MODEL], continues = false, path } = this.options;
     const ready: ReadyFrame = {
       type: "ready",
       sig: "",
       name: `node ${this.pubkey.slice(-2)}`,
       device: { os: "", arch: "", cpu: "", cores: 1, memory_mib: 1, gpus: [] },
-      backends: [{ kind: "openai", continues, healthy: true }],
-      models: models.map((name): ModelOffer => ({ name, context_length: contextLength, ...NO_DETAILS })),
+      backends: [{ kind: path ? "infernet" : "openai", continues, healthy: true }],
+      models: models.map(
+        (name): ModelOffer => ({ name, context_length: contextLength, ...NO_DETAILS, ...(path ? { path } : {}) }),
+      ),
       slots,
       prices: { input: 0, output: 0 },
       attempts: [...this.attempts.values()].map(({ id, made }) => ({ attempt: id, offset: made })),
