@@ -12,6 +12,8 @@ export const AUTH_REFUSALS = {
   wrong_recipient: 401,
   created_before_start: 401,
   key_unknown: 401,
+  /** The same, of a heartbeat. */
+  not_registered: 404,
   bad_signature: 401,
   nonce_replayed: 401,
   nonce_store_full: 401,

@@ -159,7 +159,7 @@ describe("each refusal of a signed request", () => {
   for (const route of ["polling", "presence", "client"] as const) {
     test(`key_unknown: a key that is not registered, on the ${route} routes`, async () => {
       directory.clear();
-      expect(await code(signed(), route)).toBe("key_unknown");
+      expect(await code(signed(), route)).toBe(route === "presence" ? "not_registered" : "key_unknown");
     });
   }
 
@@ -294,7 +294,8 @@ describe("what strangers can do", () => {
 
   test("their bodies are not read where only registered keys are served", async () => {
     for (const route of ["polling", "presence", "client", "local"] as const) {
-      expect(await code({ ...signed(), body: bodyNotRead }, route)).toBe("key_unknown");
+      const expected = route === "presence" ? "not_registered" : "key_unknown";
+      expect(await code({ ...signed(), body: bodyNotRead }, route)).toBe(expected);
     }
   });
 

@@ -186,7 +186,9 @@ function checkKnown(deps: VerifyDeps, envelope: AuthEnvelope, route: MachineRout
   }
   const known = deps.keys.lookup(envelope.pubkey);
   if (!known && !RULES[route].unknown) {
-    return refusal("key_unknown", "this key is not registered here; register first");
+    // What a heartbeat hears that came before its registration.
+    const code = route === "presence" ? "not_registered" : "key_unknown";
+    return refusal(code, "this key is not registered here; register first");
   }
   if (known?.authV2Seen && envelope.v === 1) {
     return refusal("v1_retired", "this key has signed with version 2 and may not go back to version 1");

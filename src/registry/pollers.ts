@@ -280,6 +280,15 @@ export function createPollers(deps: PollerDeps) {
       return [];
     },
 
+    /** What the node runs, and what it still asks for. */
+    busy(pubkey: Pubkey): number {
+      const session = sessionOf(pubkey);
+      return session ? session.attempts.size + room(session) : 0;
+    },
+
+    /** How many nodes of this holder poll now. */
+    count: (holder: string): number => byHolder.get(holder)?.size ?? 0,
+
     /** An attempt that `holder` has under lease, of whichever of its nodes. */
     find(holder: string, id: string): Result<Leased, PollRefusal> {
       for (const session of [...(byHolder.get(holder) ?? [])]) {
@@ -377,10 +386,15 @@ const REFUSALS: Record<Past, PollRefusal> = {
 };
 
 /** Why the node cannot be given this, whatever it offered. */
-function cannot({ node, continues }: Session, { model, task = "chat", answered }: DispatchFrame): string | undefined {
+function cannot(
+  { node, continues }: Session,
+  { model, task = "chat", answered, body }: DispatchFrame,
+): string | undefined {
   const offer = node.offers.find((one) => one.model === model);
   const tasks = offer?.info.tasks ?? ["chat"];
   if (!tasks.includes(task)) return `the node does no ${task}`;
+  if (typeof body.n === "number" && body.n > 1 && offer?.info.features?.length === 0)
+    return "the node gives one answer";
   return answered !== undefined && !continues ? "the node cannot go on with another's answer" : undefined;
 }
 

@@ -229,7 +229,7 @@ export class SimNode {
     };
     this.own = this.channel();
     const node = this.stage.registry.attach(this.pubkey, this.own, ready);
-    node.accepting = false;
+    this.stage.registry.hold(node, true);
     this.node = node;
     const resume = new Map(this.listener.ready(node, ready.attempts).map(({ attempt, offset }) => [attempt, offset]));
     for (const attempt of [...this.attempts.values()]) {
@@ -237,7 +237,7 @@ export class SimNode {
       if (offset === undefined) this.attempts.delete(attempt.id);
       else attempt.sent = offset;
     }
-    node.accepting = true;
+    this.stage.registry.hold(node, false);
     this.listener.capacity(node);
     return this;
   }
