@@ -43,7 +43,14 @@ export type BackendErrorCode =
   /** The signal given to generate() was aborted. */
   | "aborted";
 
-export type BackendError = { code: BackendErrorCode; message: string };
+export type BackendError = {
+  code: BackendErrorCode;
+  message: string;
+  /** With `backend_busy`: the server asks to be left alone for so long (HTTP `Retry-After`). */
+  retryAfterMs?: number;
+  /** With `context_length_exceeded`: tokens it says it takes, prompt and answer together. */
+  contextLength?: number;
+};
 
 /** A chat request as the client wrote it: OpenAI's fields, unknown ones included. */
 export type ChatBody = Record<string, unknown> & { model: string; messages: unknown[] };

@@ -8,7 +8,7 @@ import type { Fetch } from "./http.ts";
 import { infernet, type PeerNode } from "./infernet/infernet.ts";
 import { ollama } from "./ollama/ollama.ts";
 import { openAiCompatible } from "./openai-compatible/openai-compatible.ts";
-import type { OpenAiKind } from "./openai-compatible/variants.ts";
+import type { OpenAiKind } from "./openai-compatible/dialect.ts";
 
 /** One entry of `[[node.backends]]`. */
 export type BackendConfig = {

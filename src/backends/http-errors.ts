@@ -7,9 +7,13 @@ const MAX_MESSAGE_CHARS = 2000;
 
 const OVERFLOW_STATUSES = new Set([400, 413, 422]);
 const OVERFLOW_WORDS =
-  /context (length|window|size)|maximum (context|model) len|exceed_context_size|max_model_len|longer than the (model|maximum)/i;
+  /context (length|window|size)|maximum (context|model) len|exceed_context_size|max_model_len|longer than the (model|maximum)|exceed\w* (the )?(model's )?max(imum)?[_ ](sequence[_ ])?length/i;
 const UNKNOWN_MODEL_WORDS =
-  /no instance found|unknown model|no such model|model\b.*\b(not found|not exist|not exists)/is;
+  /no instance found|unknown model|no such model|no (router|handler) for (requested )?model|model\b.*\b(not found|not exist|not exists)/is;
+/** llama.cpp's server throws on requests that it cannot read or do, and answers with 500. */
+const REQUEST_FAULT_WORDS =
+  /json\.exception\.(parse|type|out_of_range)_error|input is not supported - hint|failed to parse grammar/i;
+const MAX_RETRY_AFTER_S = 3600;
 
 /** The readable part of an error body: JSON of any of the known shapes, else the text, without markup. */
 export function errorMessage(body: string): string {
@@ -19,11 +23,11 @@ export function errorMessage(body: string): string {
   return text.trim().slice(0, MAX_MESSAGE_CHARS);
 }
 
-/** An answer that is not 2xx. `body` is its text, perhaps cut. */
-export function errorFromStatus(status: number, body: string): BackendError {
+/** An answer that is not 2xx. `body` is its text, perhaps cut; `retryAfter` the header of that name. */
+export function errorFromStatus(status: number, body: string, retryAfter: string | null = null): BackendError {
   const message = errorMessage(body) || `HTTP ${status}`;
-  if (OVERFLOW_STATUSES.has(status) && isOverflow(message, body)) return { code: "context_length_exceeded", message };
-  if (status === 429 || status === 503) return { code: "backend_busy", message };
+  if (OVERFLOW_STATUSES.has(status) && isOverflow(message, body)) return overflow(message, body);
+  if (status === 429 || status === 503) return busy(message, retryAfter);
   if ((status === 404 || status === 400) && UNKNOWN_MODEL_WORDS.test(message))
     return { code: "model_not_found", message };
   if (status === 401 || status === 403) {
@@ -37,6 +41,10 @@ export function errorFromStatus(status: number, body: string): BackendError {
   }
   if (status === 402 || status === 408) return { code: "backend_failed", message };
   if (status >= 400 && status < 500) return { code: "invalid_request", message };
+  // llama.cpp: `not_supported_error`, for what the server was started without.
+  if (status === 501 || (status === 500 && REQUEST_FAULT_WORDS.test(message))) {
+    return { code: "invalid_request", message };
+  }
   return {
     code: "backend_failed",
     message: status >= 300 && status < 400 ? `the backend redirects (HTTP ${status})` : message,
@@ -54,7 +62,7 @@ export function errorInStream(value: unknown): BackendError {
   const body = typeof error === "string" ? error : JSON.stringify(error ?? null);
   if (status !== null) return errorFromStatus(status, body);
   const message = errorMessage(body) || "the backend sent an error";
-  return isOverflow(message, body) ? { code: "context_length_exceeded", message } : { code: "backend_failed", message };
+  return isOverflow(message, body) ? overflow(message, body) : { code: "backend_failed", message };
 }
 
 /** Something thrown by fetch or by reading a body. */
@@ -70,6 +78,36 @@ export function errorFromThrow(thrown: unknown, signal: AbortSignal): BackendErr
 function isOverflow(message: string, body: string): boolean {
   if (!OVERFLOW_WORDS.test(message) && !OVERFLOW_WORDS.test(body)) return false;
   return /\d{2,}/.test(message) || /"n_ctx"\s*:\s*\d{2,}/.test(body);
+}
+
+function overflow(message: string, body: string): BackendError {
+  const contextLength = namedContext(message, body);
+  return contextLength === null
+    ? { code: "context_length_exceeded", message }
+    : { code: "context_length_exceeded", message, contextLength };
+}
+
+/** How each server names its limit; the first that fits counts. */
+const CONTEXT_PATTERNS = [
+  /"n_ctx"\s*:\s*(\d+)/,
+  /(?:maximum )?(?:context|model) length (?:is|of) (?:only )?(\d+)/i,
+  /(?:context|model)(?:'s)? (?:length|size|window)[^\d(]*\(?(\d+)/i,
+  /max_model_len[^\d]*(\d+)/i,
+];
+
+/** Tokens the server says it takes, prompt and answer together; null where it names no such number. */
+function namedContext(message: string, body: string): number | null {
+  for (const pattern of CONTEXT_PATTERNS) {
+    const found = Number(pattern.exec(message)?.[1] ?? pattern.exec(body)?.[1] ?? Number.NaN);
+    if (Number.isInteger(found) && found > 0 && found < 2 ** 31) return found;
+  }
+  return null;
+}
+
+function busy(message: string, retryAfter: string | null): BackendError {
+  const seconds = retryAfter === null ? Number.NaN : Number(retryAfter.trim());
+  if (!(seconds > 0 && seconds <= MAX_RETRY_AFTER_S)) return { code: "backend_busy", message };
+  return { code: "backend_busy", message, retryAfterMs: Math.ceil(seconds * 1000) };
 }
 
 function parse(body: string): unknown {

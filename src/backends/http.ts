@@ -25,25 +25,52 @@ export function endpoint(fetch: Fetch, url: string, apiKey: string | null): Endp
   return { fetch, base: `${parsed.origin}${parsed.pathname.replace(/\/+$/, "")}`, headers };
 }
 
-/** Sends a request; anything but 2xx is an error. Bun's own idle limit is off: callers bound the time by `signal`. */
-export async function request(
+/** What a request is beside its path. */
+export type Sent = {
+  /** JSON text; null or left out for none. */
+  body?: string | null;
+  /** Left out: POST with a body, else GET. */
+  method?: "GET" | "POST" | "DELETE";
+};
+
+/** Sends a request and gives its answer, whatever its status. Bun's own idle limit is off: callers bound the time by `signal`. */
+export async function send(
   { fetch, base, headers }: Endpoint,
   path: string,
-  body: string | null,
+  { body = null, method = body === null ? "GET" : "POST" }: Sent,
   signal: AbortSignal,
 ): Promise<Result<Response, BackendError>> {
   if (signal.aborted) return err({ code: "aborted", message: "aborted" } as const);
   try {
-    const response = await fetch(base + path, {
-      method: body === null ? "GET" : "POST",
-      headers: body === null ? headers : { "content-type": "application/json", ...headers },
-      body,
-      signal,
-      redirect: "manual",
-      timeout: false,
-    });
-    if (response.ok) return ok(response);
-    return err(errorFromStatus(response.status, await readText(response, MAX_ERROR_BYTES)));
+    return ok(
+      await fetch(base + path, {
+        method,
+        headers: body === null ? headers : { "content-type": "application/json", ...headers },
+        body,
+        signal,
+        redirect: "manual",
+        timeout: false,
+      }),
+    );
+  } catch (thrown) {
+    return err(errorFromThrow(thrown, signal));
+  }
+}
+
+/** Sends a request; anything but 2xx is an error. */
+export async function request(
+  server: Endpoint,
+  path: string,
+  body: string | null,
+  signal: AbortSignal,
+  method?: "GET" | "POST" | "DELETE",
+): Promise<Result<Response, BackendError>> {
+  const sent = await send(server, path, method === undefined ? { body } : { body, method }, signal);
+  if (!sent.ok || sent.value.ok) return sent;
+  const response = sent.value;
+  try {
+    const text = await readText(response, MAX_ERROR_BYTES);
+    return err(errorFromStatus(response.status, text, response.headers.get("retry-after")));
   } catch (thrown) {
     return err(errorFromThrow(thrown, signal));
   }
@@ -60,6 +87,22 @@ export async function requestJson(
   if (!response.ok) return response;
   try {
     return ok(JSON.parse(await readText(response.value, MAX_JSON_BYTES)));
+  } catch (thrown) {
+    return err(errorFromThrow(thrown, signal));
+  }
+}
+
+/** GETs a page of text, cut at `maxBytes`. */
+export async function requestText(
+  server: Endpoint,
+  path: string,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<Result<string, BackendError>> {
+  const response = await request(server, path, null, signal);
+  if (!response.ok) return response;
+  try {
+    return ok(await readText(response.value, maxBytes));
   } catch (thrown) {
     return err(errorFromThrow(thrown, signal));
   }

@@ -1,6 +1,6 @@
-// Chat stream: reads the events of a streamed chat completion into an answer. The hot path of a node: one call of
-// `push` for each network read, most events by the plain template, the rest by JSON.parse.
-import { Answer } from "../answer.ts";
+// Chat stream: reads the events of a streamed chat completion, or of a plain completion, into an answer. The hot path
+// of a node: one call of `push` for each network read, most events by the plain template, the rest by JSON.parse.
+import { Answer, type AnswerOptions } from "../answer.ts";
 import type { BackendError, Emit, GenerateEnd } from "../backend.ts";
 import { errorInStream } from "../http-errors.ts";
 import { PlainTemplate } from "../plain-template.ts";
@@ -10,19 +10,28 @@ import { type SseHandler, SseParser } from "./sse.ts";
 type TextKey = "content" | "reasoning_content";
 type Plain = { key: TextKey; text: string };
 
+export type ChatStreamOptions = AnswerOptions & {
+  /** Choices asked for (`n`). */
+  choices?: number;
+};
+
 export class ChatStream implements SseHandler {
   /** Set when the server reported an error; nothing after it counts. */
   error: BackendError | null = null;
   /** `[DONE]` was seen. */
   done = false;
+  /** The server's own name for this answer, for the servers that cancel by it; null until it said one. */
+  id: string | null = null;
   private sawEvent = false;
+  private readonly choices: number;
   private readonly answer: Answer;
   private readonly sse: SseParser;
   private readonly plain = new PlainTemplate();
   private plainKey: TextKey = "content";
 
-  constructor(emit: Emit) {
-    this.answer = new Answer(emit);
+  constructor(emit: Emit, { choices = 1, ...options }: ChatStreamOptions = {}) {
+    this.choices = choices;
+    this.answer = new Answer(emit, options);
     this.sse = new SseParser(this);
   }
 
@@ -41,9 +50,11 @@ export class ChatStream implements SseHandler {
     return this.answer.queue.flush(true);
   }
 
-  /** The answer's end, or null where the stream broke off: neither a finish reason nor `[DONE]` came. */
+  /** The answer's end, or null where the stream broke off: without `[DONE]` every choice needs its finish reason. */
   result(): GenerateEnd | null {
-    return this.sawEvent && (this.done || this.answer.finished) ? this.answer.end() : null;
+    const { finished, begun } = this.answer;
+    const isWhole = this.done || finished >= Math.max(this.choices, begun);
+    return this.sawEvent && isWhole ? this.answer.end() : null;
   }
 
   take(buffer: string, pos: number): number {
@@ -92,20 +103,28 @@ export class ChatStream implements SseHandler {
   chunk(event: Record<string, unknown>): void {
     this.sawEvent = true;
     const { usage, choices } = event;
-    if (isRecord(usage)) this.answer.setUsage(usage.prompt_tokens, usage.completion_tokens);
+    if (this.id === null && typeof event.id === "string" && event.id !== "") this.id = event.id;
+    this.usage(usage);
     if (!Array.isArray(choices)) return;
     for (const choice of choices) if (isRecord(choice)) this.choice(choice);
+  }
+
+  private usage(usage: unknown): void {
+    if (isRecord(usage)) this.answer.setUsage(usage.prompt_tokens, usage.completion_tokens);
   }
 
   private choice(choice: Record<string, unknown>): void {
     const index = typeof choice.index === "number" ? choice.index : 0;
     const { answer } = this;
     answer.choice(index);
+    // Exo has room for it here too.
+    this.usage(choice.usage);
     const found = choice.delta ?? choice.message;
     const delta = isRecord(found) ? found : {};
-    const reasoning = delta.reasoning_content ?? delta.reasoning;
+    const reasoning = reasoningOf(delta);
     if (typeof reasoning === "string" && reasoning !== "") answer.queue.text(index, "reasoning_content", reasoning);
-    const content = contentText(delta.content);
+    // A plain completion has its text right in the choice.
+    const content = contentText(delta.content ?? choice.text);
     const logprobs = choice.logprobs;
     if (logprobs !== undefined && logprobs !== null) answer.queue.withLogprobs(index, content, logprobs);
     else if (content !== "") answer.queue.text(index, "content", content);
@@ -113,15 +132,31 @@ export class ChatStream implements SseHandler {
       answer.queue.text(index, "refusal", delta.refusal);
     }
     if (Array.isArray(delta.tool_calls)) answer.toolCalls(index, delta.tool_calls);
-    if (typeof choice.finish_reason === "string") this.finish(index, choice.finish_reason);
+    // OpenAI's older form of a single call.
+    if (isRecord(delta.function_call)) answer.toolCalls(index, [{ index: 0, function: delta.function_call }]);
+    const reason = finishText(choice.finish_reason);
+    if (reason !== null) this.finish(index, reason);
   }
 
   private finish(index: number, reason: string): void {
-    if (reason === "error" || reason === "abort") {
+    if (GIVEN_UP.has(reason)) {
       this.error = { code: "backend_failed", message: `the backend gave up the answer (finish_reason "${reason}")` };
     } else this.answer.finish(index, reason);
   }
 }
+
+/** Reasons that mean that the answer is not whole. */
+const GIVEN_UP = new Set(["error", "abort", "aborted", "cancelled", "canceled"]);
+
+/** A reason as text, or SGLang's native form, an object with its type. */
+function finishText(reason: unknown): string | null {
+  const text = isRecord(reason) ? reason.type : reason;
+  return typeof text === "string" && text !== "" ? text : null;
+}
+
+/** `reasoning_content` of llama.cpp, SGLang, Exo and DeepSeek; `reasoning` of newer vLLM. */
+const reasoningOf = (delta: Record<string, unknown>): unknown =>
+  isEmpty(delta.reasoning_content) ? delta.reasoning : delta.reasoning_content;
 
 const isError = (event: Record<string, unknown>, type: string): boolean =>
   (event.error !== undefined && event.error !== null) ||
@@ -141,15 +176,15 @@ const isEmpty = (value: unknown): boolean =>
 /** The text of an event that means nothing but text (or reasoning) of choice 0; null for every other event. */
 function plainText(event: Record<string, unknown>): Plain | null {
   const { choices } = event;
-  if (!Array.isArray(choices) || choices.length !== 1 || isError(event, "")) return null;
+  if (!Array.isArray(choices) || choices.length !== 1 || isRecord(event.usage) || isError(event, "")) return null;
   const choice: unknown = choices[0];
-  if (!isRecord(choice) || !isRecord(choice.delta)) return null;
-  const { index = 0, delta, logprobs, finish_reason: finish } = choice;
-  if (index !== 0 || (logprobs !== undefined && logprobs !== null) || typeof finish === "string" || !isRecord(delta))
-    return null;
-  if (!isEmpty(delta.tool_calls) || !isEmpty(delta.refusal)) return null;
-  const reasoning = delta.reasoning_content ?? delta.reasoning;
-  const { content } = delta;
+  if (!isRecord(choice)) return null;
+  const { index = 0, delta = {}, logprobs, text, usage } = choice;
+  if (index !== 0 || !isRecord(delta) || isRecord(usage) || finishText(choice.finish_reason) !== null) return null;
+  if ((logprobs !== undefined && logprobs !== null) || choice.message !== undefined) return null;
+  if (!isEmpty(delta.tool_calls) || !isEmpty(delta.refusal) || !isEmpty(delta.function_call)) return null;
+  const reasoning = reasoningOf(delta);
+  const content = delta.content ?? text;
   if (typeof content === "string" && content !== "" && isEmpty(reasoning)) return { key: "content", text: content };
   if (typeof reasoning === "string" && isEmpty(content)) return { key: "reasoning_content", text: reasoning };
   return null;

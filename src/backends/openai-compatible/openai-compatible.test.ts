@@ -10,8 +10,8 @@ import {
   scriptedServer,
   streamed,
 } from "../testing/scripted-server.ts";
+import type { OpenAiKind } from "./dialect.ts";
 import { openAiCompatible } from "./openai-compatible.ts";
-import type { OpenAiKind } from "./variants.ts";
 
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -395,36 +395,5 @@ describe("cancel and back-pressure", () => {
     held.resolve();
     const { deltas } = await run;
     expect(textOf(deltas).length).toBe(total * 60_000);
-  });
-});
-
-describe("models", () => {
-  const list = async (kind: OpenAiKind, body: unknown) => {
-    const server = scriptedServer({ "GET /v1/models": () => Response.json(body) });
-    cleanups.push(() => server.stop());
-    return await openAiCompatible({ kind, url: server.url }).models(new AbortController().signal);
-  };
-  test("vLLM tells the context length", async () => {
-    expect(await list("vllm", { data: [{ id: "m", owned_by: "vllm", max_model_len: 4096 }] })).toEqual({
-      ok: true,
-      value: [{ name: "m", contextLength: 4096, digest: null, loaded: true, quantization: null, demo: false }],
-    });
-  });
-  test("llama.cpp in meta, its router in status", async () => {
-    const models = await list("llamacpp", {
-      data: [
-        { id: "a", meta: { n_ctx: 512, n_ctx_train: 4096 } },
-        { id: "b", status: { value: "unloaded" } },
-      ],
-    });
-    expect(models).toMatchObject({
-      value: [
-        { contextLength: 512, loaded: true },
-        { contextLength: null, loaded: false },
-      ],
-    });
-  });
-  test("no list is an error", async () => {
-    expect(await list("openai", { nope: 1 })).toMatchObject({ ok: false, error: { code: "backend_failed" } });
   });
 });

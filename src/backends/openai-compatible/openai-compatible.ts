@@ -1,21 +1,16 @@
-// OpenAI-compatible: the adapter for every server that speaks OpenAI's chat completions. Kinds differ by their variant.
-import { err, ok, type Result } from "../../lib/result.ts";
+// OpenAI-compatible: the adapter for every server that speaks OpenAI's API. Kinds differ by their dialect.
+import { ok, type Result } from "../../lib/result.ts";
+import type { BackendLoad } from "../../protocol/frames.ts";
 import type { Backend, BackendError, BackendModel, Emit, GenerateEnd, GenerateRequest } from "../backend.ts";
-import {
-  type Endpoint,
-  endpoint,
-  type Fetch,
-  MAX_JSON_BYTES,
-  readPieces,
-  readText,
-  request,
-  requestJson,
-} from "../http.ts";
-import { errorFromThrow, errorInStream } from "../http-errors.ts";
-import { isRecord } from "../record.ts";
-import { ChatStream } from "./chat-stream.ts";
-import { parseModelList } from "./model-list.ts";
-import { chatBody, type OpenAiKind, VARIANTS } from "./variants.ts";
+import { endpoint, type Fetch } from "../http.ts";
+import { type Dialect, type DialectDeps, type OpenAiKind, UNKNOWN_SERVER } from "./dialect.ts";
+import { exo } from "./exo.ts";
+import { generate } from "./generate.ts";
+import { llamacpp } from "./llamacpp.ts";
+import { max } from "./max.ts";
+import { listEntries, offered } from "./model-list.ts";
+import { sglang } from "./sglang.ts";
+import { vllm } from "./vllm.ts";
 
 export type OpenAiCompatibleOptions = {
   kind: OpenAiKind;
@@ -23,72 +18,85 @@ export type OpenAiCompatibleOptions = {
   url: string;
   apiKey?: string | null;
   fetch?: Fetch;
+  /** How often the server is asked while a model is loaded or fetched, in milliseconds. */
+  pollMs?: number;
+};
+
+const POLL_MS = 500;
+
+const DIALECTS: Record<OpenAiKind, (deps: DialectDeps) => Dialect> = {
+  openai: unknownServer,
+  vllm: ({ server }) => vllm(server),
+  sglang: ({ server }) => sglang(server),
+  max: ({ server }) => max(server),
+  llamacpp,
+  exo,
 };
 
 /** A backend at `url`. Throws TypeError where `url` is no address. Opens nothing before its first use. */
-export function openAiCompatible({
-  kind,
-  url,
-  apiKey = null,
-  fetch: fetchFn = fetch,
-}: OpenAiCompatibleOptions): Backend {
+export function openAiCompatible(options: OpenAiCompatibleOptions): Backend {
+  const { kind, url, apiKey = null, fetch: fetchFn = fetch, pollMs = POLL_MS } = options;
   const server = endpoint(fetchFn, url.replace(/\/v1\/*$/, ""), apiKey);
-  const variant = VARIANTS[kind];
+  const dialect = DIALECTS[kind]({ server, pollMs });
+  const contexts = new NamedContexts();
+  let slots: number | null = null;
+  let ours = 0;
+  const load = dialect.load;
   return {
     kind,
     url: server.base,
-    continues: variant.continues,
-    slots: () => null,
+    continues: dialect.continues,
+    slots: () => slots,
     async models(signal: AbortSignal): Promise<Result<BackendModel[], BackendError>> {
-      const answer = await requestJson(server, variant.modelsPath, null, signal);
-      return answer.ok ? parseModelList(answer.value, variant) : answer;
+      const found = await dialect.find(signal);
+      if (!found.ok) return found;
+      slots = found.value.slots;
+      return ok(contexts.completed(found.value.models));
     },
-    generate: ({ model, body }: GenerateRequest, emit: Emit, signal: AbortSignal) =>
-      chat(server, JSON.stringify(chatBody(variant, model, body)), emit, signal),
+    async generate(
+      request: GenerateRequest,
+      emit: Emit,
+      signal: AbortSignal,
+    ): Promise<Result<GenerateEnd, BackendError>> {
+      ours++;
+      const result = await generate(server, dialect, request, emit, signal).finally(() => ours--);
+      if (!result.ok) contexts.learn(request.model, result.error);
+      return result;
+    },
+    ...(load === undefined
+      ? {}
+      : { load: (signal: AbortSignal): Promise<Result<BackendLoad, BackendError>> => load(signal, ours) }),
+    get actions() {
+      return dialect.actions?.() ?? {};
+    },
     close: async () => undefined,
   };
 }
 
-const BROKEN_OFF: BackendError = {
-  code: "backend_failed",
-  message: "the backend's stream ended before the answer did",
-};
+function unknownServer({ server }: DialectDeps): Dialect {
+  return {
+    ...UNKNOWN_SERVER,
+    async find(signal) {
+      const listed = await listEntries(server, "/v1/models", signal);
+      return listed.ok ? ok({ models: listed.value.map((entry) => offered(entry)), slots: null }) : listed;
+    },
+  };
+}
 
-async function chat(
-  server: Endpoint,
-  body: string,
-  emit: Emit,
-  signal: AbortSignal,
-): Promise<Result<GenerateEnd, BackendError>> {
-  const response = await request(server, "/v1/chat/completions", body, signal);
-  if (!response.ok) return response;
-  const stream = new ChatStream(emit);
-  try {
-    if (response.value.headers.get("content-type")?.includes("json")) await readWhole(response.value, stream);
-    else await readStream(response.value, stream, signal);
-  } catch (thrown) {
-    return err(errorFromThrow(thrown, signal));
+/** Context lengths that a server names only when one asks too much of it. */
+class NamedContexts {
+  private readonly byModel = new Map<string, number>();
+
+  learn(model: string, { contextLength }: BackendError): void {
+    if (contextLength !== undefined) this.byModel.set(model, contextLength);
   }
-  if (signal.aborted) return err({ code: "aborted", message: "aborted" } as const);
-  if (stream.error !== null) return err(stream.error);
-  const end = stream.result();
-  return end === null ? err(BROKEN_OFF) : ok(end);
-}
 
-async function readStream(response: Response, stream: ChatStream, signal: AbortSignal): Promise<void> {
-  await readPieces(response, signal, (text) => {
-    const waits = stream.push(text);
-    return waits ?? (stream.done || stream.error !== null ? "enough" : undefined);
-  });
-  if (!signal.aborted) await stream.end();
-}
-
-/** Some servers answer in one JSON document although a stream was asked for. */
-async function readWhole(response: Response, stream: ChatStream): Promise<void> {
-  const answer: unknown = JSON.parse(await readText(response, MAX_JSON_BYTES));
-  if (!isRecord(answer)) throw new SyntaxError("the answer is not an object");
-  if (answer.error !== undefined && answer.error !== null) stream.error = errorInStream(answer);
-  else stream.chunk(answer);
-  stream.done = true;
-  await stream.end();
+  completed(models: BackendModel[]): BackendModel[] {
+    const names = new Set(models.map(({ name }) => name));
+    for (const name of this.byModel.keys()) if (!names.has(name)) this.byModel.delete(name);
+    return models.map((model) => ({
+      ...model,
+      contextLength: model.contextLength ?? this.byModel.get(model.name) ?? null,
+    }));
+  }
 }
