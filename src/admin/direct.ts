@@ -2,19 +2,20 @@
 // command uses the same functions on the data directory while no instance runs.
 import { statSync } from "node:fs";
 import path from "node:path";
-import type { z } from "zod";
 import { createApiKey, type KeyRing, listApiKeys, revokeApiKey } from "../accounts/api-keys.ts";
 import { backupDatabase } from "../db/backup.ts";
-import { StorageError } from "../db/errors.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { encodeJoinToken } from "../protocol/join-token.ts";
 import { type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
+import type { CommandDelivery } from "../registry/command-delivery.ts";
 import { createJoinToken, listJoinTokens, revokeJoinToken, type StoredJoinToken } from "../registry/join-tokens.ts";
 import { allowNode, approveNode, ejectNode, listNodes } from "../registry/nodes.ts";
 import type { Node, Registry } from "../registry/registry.ts";
 import type { NodeRow as StoredNode } from "../registry/schema.ts";
+import { coordinatorCommands } from "./node-commands.ts";
+import { type Answer, operation } from "./operation.ts";
 import {
   type Admin,
   type AdminError,
@@ -22,8 +23,6 @@ import {
   type ModelRow,
   type NodeRow,
   OPERATIONS,
-  type Operation,
-  parseInput,
   type Status,
 } from "./operations.ts";
 import { type OwnNode, ownNodeAdmin } from "./own-node.ts";
@@ -31,6 +30,7 @@ import { type OwnNode, ownNodeAdmin } from "./own-node.ts";
 /** The instance that runs; a command without one has `null` in its place. */
 export type Live = {
   registry: Pick<Registry, "nodes" | "models">;
+  delivery: Pick<CommandDelivery, "nudge" | "progressOf">;
   /** Breaks the node's link, so that it comes back under what was decided. */
   resetLink(pubkey: Pubkey, reason: string): void | Promise<void>;
   /** Address and process, for `status`. */
@@ -84,28 +84,10 @@ export function directAdmin(deps: DirectDeps): Admin {
       await allowNode(deps, pubkey, { role });
       return decided(deps, pubkey, "allowed");
     }),
+    ...coordinatorCommands({ db, clock: deps.clock, live }),
     ejectNode: operation(OPERATIONS.ejectNode, ({ pubkey, reason = "" }) => eject(deps, pubkey, reason)),
     ...ownNodeAdmin(() => live?.ownNode() ?? null),
     backup: operation(OPERATIONS.backup, ({ file }) => backup(deps, file)),
-  };
-}
-
-type Answer<T> = Promise<Result<T, AdminError>>;
-
-/** `act` behind the check of its input; what the storage refuses becomes an answer. */
-function operation<I extends z.ZodType, T>(
-  shape: Operation<I>,
-  act: (input: z.output<I>) => Answer<T>,
-): (input: z.input<I>) => Answer<T> {
-  return async (input) => {
-    const parsed = parseInput(shape, input);
-    if (!parsed.ok) return parsed;
-    try {
-      return await act(parsed.value);
-    } catch (error) {
-      if (!(error instanceof StorageError)) throw error;
-      return err({ code: "storage_failed", message: error.message });
-    }
   };
 }
 
@@ -211,6 +193,8 @@ function nodeRow(row: StoredNode, live: ReadonlyMap<Pubkey, Node> | undefined): 
     role: row.role,
     status: row.status,
     online,
+    standing: online ? { status: node.status, reason: node.statusReason } : null,
+    own: row.admittedBy === "local",
     models: node?.offers.map((offer) => offer.model) ?? [],
     slots: node?.slots ?? row.slots,
     running: node?.running ?? 0,

@@ -1,6 +1,7 @@
 // Node-only admin: the operations of an instance in `node` mode. It has no keys, tokens or nodes of its own.
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Admin, AdminError, Status } from "./operations.ts";
+import { type OwnCommands, ownCommandsAdmin } from "./own-commands.ts";
 import { type OwnNode, ownNodeAdmin } from "./own-node.ts";
 
 const AT_THE_COORDINATOR: AdminError = {
@@ -10,8 +11,10 @@ const AT_THE_COORDINATOR: AdminError = {
 };
 const refused = async (_: unknown): Promise<Result<never, AdminError>> => err(AT_THE_COORDINATOR);
 
+export type NodeOnlyDeps = { status: () => Status; node: OwnNode; commands: OwnCommands; name: string };
+
 /** `status` tells of the node now; models are those of its backends. */
-export const nodeOnlyAdmin = ({ status, node }: { status: () => Status; node: OwnNode }): Admin => ({
+export const nodeOnlyAdmin = ({ status, node, commands, name }: NodeOnlyDeps): Admin => ({
   status: async (_) => ok(status()),
   listModels: async (_) => ok({ models: status().models }),
   createKey: refused,
@@ -24,6 +27,7 @@ export const nodeOnlyAdmin = ({ status, node }: { status: () => Status; node: Ow
   approveNode: refused,
   allowNode: refused,
   ejectNode: refused,
+  ...ownCommandsAdmin(commands, () => ({ pubkey: status().pubkey, name })),
   ...ownNodeAdmin(() => node),
   backup: refused,
 });

@@ -2,7 +2,8 @@
 // the commands that call them and the direct implementation are all typed by this one table.
 import { z } from "zod";
 import { err, ok, type Result } from "../lib/result.ts";
-import { pubkeySchema } from "../protocol/primitives.ts";
+import { COMMANDS, commandProgressSchema, modelNameSchema } from "../protocol/commands.ts";
+import { pubkeySchema, uuidSchema } from "../protocol/primitives.ts";
 
 /** Longest name of a key or node, in UTF-16 units. */
 const nameSchema = z.string().trim().min(1).max(128);
@@ -42,6 +43,13 @@ const joinTokenRow = z.object({
 });
 export type JoinTokenRow = z.output<typeof joinTokenRow>;
 
+const nodeStanding = z.object({
+  status: z.enum(["available", "paused", "draining"]),
+  /** Why it takes no jobs. */
+  reason: z.string().nullable(),
+});
+export type NodeStanding = z.output<typeof nodeStanding>;
+
 const nodeRow = z.object({
   pubkey: pubkeySchema,
   name: z.string().nullable(),
@@ -49,6 +57,10 @@ const nodeRow = z.object({
   status: z.enum(["approved", "pending", "ejected"]),
   /** It holds a link now; false as well where no instance runs. */
   online: z.boolean(),
+  /** Whether it takes jobs, and why not; null while it is not online. */
+  standing: nodeStanding.nullable(),
+  /** It is the node in this very process. */
+  own: z.boolean(),
   models: z.array(z.string()),
   slots: z.int().min(0),
   running: z.int().min(0),
@@ -67,12 +79,27 @@ const modelRow = z.object({
 });
 export type ModelRow = z.output<typeof modelRow>;
 
-const nodeStanding = z.object({
-  status: z.enum(["available", "paused", "draining"]),
-  /** Why it takes no jobs. */
-  reason: z.string().nullable(),
+/** How commands stand; what stands after `running` is an end. */
+export const COMMAND_STATES = ["queued", "running", "completed", "failed", "refused", "cancelled", "expired"] as const;
+const commandRow = z.object({
+  id: z.string(),
+  node: pubkeySchema,
+  node_name: z.string().nullable(),
+  /** The node is there now. */
+  online: z.boolean(),
+  command: z.enum(COMMANDS),
+  model: z.string().nullable(),
+  state: z.enum(COMMAND_STATES),
+  /** Somebody wants it stopped, and the node has not said that it did. */
+  cancelling: z.boolean(),
+  /** How far it is, where the node says so. */
+  progress: commandProgressSchema.nullable(),
+  error: z.string().nullable(),
+  created_ms: timeMs,
+  ended_ms: timeMs.nullable(),
 });
-export type NodeStanding = z.output<typeof nodeStanding>;
+export type CommandRow = z.output<typeof commandRow>;
+const commandRows = z.object({ commands: z.array(commandRow) });
 
 const statusSchema = z.object({
   /** False where the answer was made from the data directory alone. */
@@ -187,6 +214,23 @@ export const OPERATIONS = {
     z.strictObject({ pubkey: pubkeySchema, reason: z.string().max(512).optional() }),
     pubkeyOnly,
   ),
+
+  /** Asks a node for something beside inference; it is told when it is there, within a day. */
+  issueCommand: operation(
+    "POST",
+    "/nodes/:pubkey/commands",
+    z.strictObject({ pubkey: pubkeySchema, command: z.enum(COMMANDS), model: modelNameSchema.optional() }),
+    commandRow,
+  ),
+  /** The newest first. */
+  listCommands: operation("GET", "/commands", nothing, commandRows),
+  watchCommands: operation(
+    "POST",
+    "/commands/watch",
+    z.strictObject({ ids: z.array(uuidSchema).min(1).max(256) }),
+    commandRows,
+  ),
+  cancelCommand: operation("POST", "/commands/:id/cancel", z.strictObject({ id: uuidSchema }), commandRow),
 
   /** Holds the node side of this instance: running jobs may go on for `idle_drain_s`, then other nodes get them. */
   pauseNode: operation(

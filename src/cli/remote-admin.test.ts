@@ -8,6 +8,8 @@ import { type DirectDeps, directAdmin } from "../admin/direct.ts";
 import { nodeOnlyAdmin } from "../admin/node-only.ts";
 import type { Admin, Status } from "../admin/operations.ts";
 import type { OwnNode } from "../admin/own-node.ts";
+import type { Say } from "../daemon/commands/node-commands.ts";
+import { ownCommands } from "../daemon/commands/own-commands.ts";
 import { type TestDatabase, testDatabase } from "../db/test-database.ts";
 import { localRoutes } from "../http/local.ts";
 import { authenticateMachine } from "../http/machine-auth.ts";
@@ -38,6 +40,24 @@ afterEach(async () => {
 });
 
 const identity = newIdentity();
+
+/** Begins what it is told, and ends what it is told to stop. */
+const OBEDIENT: Parameters<typeof ownCommands>[0]["commands"] = {
+  link() {
+    let say: Say = () => undefined;
+    return {
+      opened(heard) {
+        say = heard;
+      },
+      closed: () => undefined,
+      obey({ type, id }) {
+        if (type === "command") say({ type: "command_progress", id, phase: "pulling", completed: 1, total: 2 });
+        if (type === "command_cancel") say({ type: "command_end", id, outcome: "cancelled", error: null });
+      },
+    };
+  },
+};
+
 async function direct(): Promise<Fixture> {
   const database = await testDatabase();
   cleanUps.push(() => database[Symbol.asyncDispose]());
@@ -52,6 +72,7 @@ async function direct(): Promise<Fixture> {
     startedMs: 5,
     jobs: () => ({ queued: 2, running: 3 }),
     ownNode: () => null,
+    delivery: { nudge: () => undefined, progressOf: () => null },
   };
   const { db } = database;
   const { pubkey } = identity;
@@ -294,7 +315,9 @@ describe("over the local routes", () => {
       },
     };
     const status = (): Status => ({ ...known.value, mode: "node", node: own.standing() });
-    const node = overHttp(serve(nodeOnlyAdmin({ status, node: own }), deps), deps, identity);
+    const commands = ownCommands({ clock: deps.clock, newId: () => Bun.randomUUIDv7(), commands: OBEDIENT });
+    const only = nodeOnlyAdmin({ status, node: own, commands, name: "gpu-1" });
+    const node = overHttp(serve(only, deps), deps, identity);
     expect(await node.status({})).toMatchObject({ ok: true, value: { mode: "node" } });
     expect(await node.listKeys({})).toMatchObject({ ok: false, error: { code: "not_available" } });
     expect(await node.pauseNode({ reason: "a game" })).toMatchObject({ ok: true, value: { status: "paused" } });
@@ -302,5 +325,39 @@ describe("over the local routes", () => {
     expect(await node.resumeNode({})).toMatchObject({ ok: true, value: { status: "available", reason: null } });
     expect(await node.pauseNode({ reason: " " })).toMatchObject({ ok: false, error: { code: "invalid" } });
     expect(await admin.pauseNode({})).toMatchObject({ ok: false, error: { code: "not_available" } });
+    const { pubkey } = known.value;
+    const other = "ab".repeat(32) as Pubkey;
+    expect(await node.issueCommand({ pubkey: other, command: "drain" })).toMatchObject({
+      error: { code: "not_available" },
+    });
+    expect(await node.issueCommand({ pubkey, command: "model_install" })).toMatchObject({ error: { code: "invalid" } });
+    const pulled = await node.issueCommand({ pubkey, command: "model_install", model: "m" });
+    expect(pulled).toMatchObject({ value: { state: "running", progress: { phase: "pulling" }, node_name: "gpu-1" } });
+    const ids = pulled.ok ? [pulled.value.id] : [];
+    expect(await node.cancelCommand({ id: ids[0] ?? "" })).toMatchObject({ ok: true });
+    expect(await node.watchCommands({ ids })).toMatchObject({ value: { commands: [{ state: "cancelled" }] } });
+    expect(await node.cancelCommand({ id: ids[0] ?? "" })).toMatchObject({ error: { code: "conflict" } });
+    expect(await node.listCommands({})).toMatchObject({ value: { commands: [{ id: ids[0] }] } });
+  });
+
+  test("a command is stored for its node, whether it is there or not, and can be taken back", async () => {
+    const { admin } = await direct();
+    const pubkey = "cd".repeat(32) as Pubkey;
+    expect(await admin.issueCommand({ pubkey, command: "drain" })).toMatchObject({ error: { code: "not_found" } });
+    await admin.allowNode({ pubkey });
+    expect(await admin.issueCommand({ pubkey, command: "drain", model: "m" })).toMatchObject({
+      error: { code: "invalid" },
+    });
+    expect(await admin.issueCommand({ pubkey, command: "model_install", model: "../etc" })).toMatchObject({
+      error: { code: "invalid" },
+    });
+    const issued = await admin.issueCommand({ pubkey, command: "model_install", model: "hf.co/a/b:Q4" });
+    expect(issued).toMatchObject({ value: { node: pubkey, state: "queued", online: false, model: "hf.co/a/b:Q4" } });
+    const id = issued.ok ? issued.value.id : "";
+    expect(await admin.watchCommands({ ids: [id] })).toMatchObject({ value: { commands: [{ id, state: "queued" }] } });
+    expect(await admin.cancelCommand({ id })).toMatchObject({ value: { state: "cancelled" } });
+    expect(await admin.cancelCommand({ id })).toMatchObject({ error: { code: "conflict" } });
+    expect(await admin.cancelCommand({ id: Bun.randomUUIDv7() })).toMatchObject({ error: { code: "not_found" } });
+    expect(await admin.listCommands({})).toMatchObject({ value: { commands: [{ id, state: "cancelled" }] } });
   });
 });

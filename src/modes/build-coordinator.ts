@@ -166,6 +166,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
         },
         live: {
           registry,
+          delivery,
           async resetLink(pubkey, reason) {
             await keys.reload(pubkey);
             links.reset(pubkey, reason);

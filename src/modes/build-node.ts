@@ -1,12 +1,13 @@
 // Build the node side: backends, what they serve, and one link for each coordinator.
 import { join } from "node:path";
+import type { OwnCommands } from "../admin/own-commands.ts";
 import type { OwnNode } from "../admin/own-node.ts";
 import type { Backend } from "../backends/backend.ts";
 import { createBackend } from "../backends/create.ts";
 import type { EmbeddedOptions } from "../backends/embedded/embedded.ts";
 import { probeBackends } from "../backends/probe.ts";
 import type { Config } from "../config.ts";
-import { type OwnCommands, ownCommands } from "../daemon/commands/own-commands.ts";
+import { ownCommands } from "../daemon/commands/own-commands.ts";
 import { deviceOf, freeDiskMib, lookAtMachine } from "../daemon/device/machine.ts";
 import type { AttemptEnd } from "../daemon/kept-attempts.ts";
 import { type LinkClient, type LinkStatus, linkClient } from "../daemon/link-client.ts";

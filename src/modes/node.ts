@@ -101,7 +101,9 @@ function listen(
   });
   const routes = [
     ...opsRoutes({ metrics, unready }),
-    ...localHttpRoutes(localRoutes(nodeOnlyAdmin({ status, node: node.own }))),
+    ...localHttpRoutes(
+      localRoutes(nodeOnlyAdmin({ status, node: node.own, commands: node.commands, name: config.node.name })),
+    ),
   ];
   const verify = {
     clock,

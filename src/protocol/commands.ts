@@ -31,6 +31,12 @@ export const modelNameSchema = z
 export const commandArgsSchema = z.strictObject({ model: modelNameSchema.optional() });
 export type CommandArgs = z.infer<typeof commandArgsSchema>;
 
+/** What is wrong with the arguments, in words; null where nothing is. */
+export function wrongArgs(command: Command, { model }: CommandArgs): string | null {
+  if (command.startsWith("model_")) return model === undefined ? `${command} needs a model` : null;
+  return model === undefined ? null : `${command} takes no model`;
+}
+
 const bytes = z.int().min(0);
 /** How far it is. */
 export const commandProgressSchema = z.object({

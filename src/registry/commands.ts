@@ -39,16 +39,9 @@ export type IssueRefusal =
   /** `MAX_OPEN_COMMANDS` wait there. */
   | "too_many";
 
-const isModelCommand = (command: Command): boolean => command.startsWith("model_");
-/** What is wrong with the arguments, in words; null where nothing is. */
-export function wrongArgs(command: Command, { model }: CommandArgs): string | null {
-  if (isModelCommand(command)) return model === undefined ? `${command} needs a model` : null;
-  return model === undefined ? null : `${command} takes no model`;
-}
-
 const open = inArray(commands.state, OPEN_STATES);
 
-/** Stores a command, to be delivered. Durable. The arguments have been checked (`wrongArgs`). */
+/** Stores a command, to be delivered. Durable. The arguments have been checked (protocol's `wrongArgs`). */
 export async function issueCommand(
   { db, clock, newId }: Deps & { newId: () => string },
   { node, command, args, accountId }: NewCommand,

@@ -1,27 +1,9 @@
 // Own commands: what a node's operator asks of it on its own machine, without a coordinator. Kept in memory, since
 // whoever asked is there to see the end.
+import type { OwnCommand, OwnCommands } from "../../admin/own-commands.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { err, ok, type Result } from "../../lib/result.ts";
-import type { Command, CommandArgs, CommandEnd, CommandProgress } from "../../protocol/commands.ts";
+import { err, ok } from "../../lib/result.ts";
 import { type NodeCommands, OPERATOR } from "./node-commands.ts";
-
-export type OwnCommand = {
-  id: string;
-  command: Command;
-  args: CommandArgs;
-  cancelling: boolean;
-  progress: CommandProgress | null;
-  end: CommandEnd | null;
-  createdMs: number;
-  endedMs: number | null;
-};
-
-export type OwnCommands = {
-  issue(command: Command, args: CommandArgs): OwnCommand;
-  cancel(id: string): Result<OwnCommand, "command_unknown" | "command_ended">;
-  /** The oldest first. */
-  list(): OwnCommand[];
-};
 
 export type OwnCommandsDeps = { clock: Clock; newId: () => string; commands: Pick<NodeCommands, "link"> };
 
