@@ -20,10 +20,22 @@ export function newReleaseKey(stage: Stage): ReleaseKey {
   return { path, publicKey: makeReleaseKey(path) };
 }
 
-/** A release of the working tree for this machine alone, under another version; its folder. */
-export async function cutRelease(stage: Stage, { path }: ReleaseKey, version: string): Promise<string> {
+/** A release of the working tree under another version, for this machine alone if nothing is said; its folder. */
+export async function cutRelease(
+  stage: Stage,
+  { path }: ReleaseKey,
+  version: string,
+  targets: string[] = [HOST.target],
+): Promise<string> {
   const out = stage.directory("release");
-  const flags = ["--working-tree", "--version", version, "--target", HOST.target, "--out", out];
+  const flags = [
+    "--working-tree",
+    "--version",
+    version,
+    "--out",
+    out,
+    ...targets.flatMap((name) => ["--target", name]),
+  ];
   const child = Bun.spawn([process.execPath, "build/release.ts", ...flags], {
     cwd: ROOT,
     env: { ...process.env, INFERNET_RELEASE_KEY: path },

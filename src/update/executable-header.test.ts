@@ -63,6 +63,7 @@ test.each([
   ],
   ["an ELF file cut short", head(16, [[0, ELF]])],
   ["a Mach-O file of several processors", head(64, [[0, "cafebabe"]])],
+  ["a PE file without a 64-bit header", head(256, [...PE_AT_80, [0x84, "6486"], [0x98, "0b01"]])],
   ["a PE file of 32 bits", head(256, [...PE_AT_80, [0x84, "4c01"], [0x98, "0b01"]])],
   [
     "a PE file whose header lies behind its end",
