@@ -1,6 +1,6 @@
 // Build: makes one executable of everything. `bun build/build.ts [--target bun-linux-x64] [--outfile dist/infernet]`.
 // Another target needs its native files: `bun run release` brings them into a folder of its own and builds there.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { libsqlPlugin } from "./plugins/libsql.ts";
@@ -18,11 +18,17 @@ function gitCommit(): string {
   return run.success ? run.stdout.toString().trim() : "";
 }
 
-/** Bun's runtime for the target from the installed package, whose hash the lockfile has. */
-function installedRuntime(target: Target): string {
+/**
+ * Bun's runtime for the target from the installed package, whose hash the lockfile has. For this machine's own target
+ * null where there is none: installing `bun` moves it, and the Bun that runs here is the same.
+ */
+function installedRuntime(target: Target): string | null {
   const { runtime } = TARGETS[target];
   if (runtime === null) throw new Error(`--installed-runtime: there is no package with Bun's runtime for ${target}`);
-  return path.join(root, "node_modules", runtime, "bin", target.startsWith("bun-windows") ? "bun.exe" : "bun");
+  const file = path.join(root, "node_modules", runtime, "bin", target.startsWith("bun-windows") ? "bun.exe" : "bun");
+  if (existsSync(file)) return file;
+  if (target === hostTarget()) return null;
+  throw new Error(`${runtime} is not installed: \`bun install --cpu='*' --os='*'\` brings other platforms' runtimes`);
 }
 
 /** macOS runs only what is signed in itself. */
@@ -54,6 +60,7 @@ if (!isTarget(target)) throw new Error(`--target ${target}: must be one of ${Obj
 const isWindows = target.startsWith("bun-windows");
 const outfile = isWindows && !values.outfile.endsWith(".exe") ? `${values.outfile}.exe` : values.outfile;
 mkdirSync(path.dirname(outfile), { recursive: true });
+const runtime = values["installed-runtime"] ? installedRuntime(target) : null;
 
 const started = performance.now();
 const built = await Bun.build({
@@ -76,7 +83,7 @@ const built = await Bun.build({
     outfile,
     autoloadDotenv: false,
     autoloadBunfig: false,
-    ...(values["installed-runtime"] ? { executablePath: installedRuntime(target) } : {}),
+    ...(runtime === null ? {} : { executablePath: runtime }),
   },
 });
 for (const log of built.logs) console.error(String(log));
