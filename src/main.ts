@@ -15,12 +15,25 @@ const terminal: Terminal = {
   stdinIsTty: process.stdin.isTTY === true,
   stdoutIsTty: stdout.isTTY === true,
   stderrIsTty: stderr.isTTY === true,
+  get columns() {
+    return stderr.columns ?? 80;
+  },
   colors: stderr.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb",
 };
 
 /** In the executable the runtime is the program; in development it must be told the entry. */
 const compiled = import.meta.path.startsWith("/$bunfs/") || import.meta.path.includes("~BUN");
 const self = compiled ? [process.execPath] : [process.execPath, realpathSync(import.meta.path)];
+
+const SHELL = process.platform === "win32" ? ["cmd", "/d", "/c"] : ["sh", "-c"];
+
+/** The same process id, terminal and supervisor; only what runs is new. Windows has no such call. */
+function startAgain(): Pick<Context, "startAgain"> {
+  const { execve } = process;
+  const [file] = self;
+  if (process.platform === "win32" || !execve || !file) return {};
+  return { startAgain: () => execve(file, [...self, ...process.argv.slice(2)], process.env) };
+}
 
 const context: Context = {
   terminal,
@@ -36,8 +49,9 @@ const context: Context = {
       process.off("SIGTERM", fn);
     };
   },
-  shell: (command) => Bun.spawn(["sh", "-c", command], { stdin: "inherit", stdout: 2, stderr: "inherit" }).exited,
+  shell: (command) => Bun.spawn([...SHELL, command], { stdin: "inherit", stdout: 2, stderr: "inherit" }).exited,
   self,
+  ...startAgain(),
 };
 
 /** Ends once what was written has left the process, so that nothing piped is cut short. */

@@ -1,6 +1,7 @@
 // Commands: the tree of commands with their arguments and flags. Each one's code is loaded when it runs.
 import type { Command } from "commander";
 import { CliError, EXIT } from "./cli-error.ts";
+import type { InstallFlags, ServiceFlags } from "./commands/service.ts";
 import type { SetupFlags } from "./commands/setup.ts";
 import type { UpdateFlags } from "./commands/update.ts";
 import type { Attach } from "./program.ts";
@@ -12,6 +13,7 @@ const JSON_FLAG = ["--json", "print JSON"] as const;
 export function defineCommands(program: Command, attach: Attach): void {
   defineLife(program, attach);
   definePause(program, attach);
+  defineService(program, attach);
   defineSetup(program, attach);
   defineLooking(program, attach);
   defineUse(program, attach);
@@ -85,17 +87,40 @@ function definePause(program: Command, attach: Attach): void {
     .action(attach(async (context, options, flags: Json) => (await load()).resume(context, options, flags)));
 }
 
+function defineService(program: Command, attach: Attach): void {
+  const load = () => import("./commands/service.ts");
+  const service = program.command("service").description("let the system start infernet, at boot or at login");
+  const scoped = (name: string, description: string): Command =>
+    service
+      .command(name)
+      .description(description)
+      .option("--system", "of the machine, as root; left out: of this user")
+      .option(...JSON_FLAG);
+  scoped("install", "write its file, enable it and start it; once more brings it up to date")
+    .option("--no-start", "do not start it now")
+    .option("--run-as <user>", "whom a service of the machine runs as; left out: whoever called sudo")
+    .option("--dry-run", "print the file and change nothing")
+    .action(attach(async (context, options, flags: InstallFlags) => (await load()).install(context, options, flags)));
+  for (const name of ["uninstall", "status"] as const) {
+    scoped(name, name === "status" ? "say how it stands" : "stop it and take its file away").action(
+      attach(async (context, options, flags: ServiceFlags) => (await load())[name](context, options, flags)),
+    );
+  }
+}
+
 function defineSetup(program: Command, attach: Attach): void {
   program
     .command("setup")
     .description("ask a few questions and write config.toml; every answer can be given as a flag")
     .option("-y, --yes", "ask nothing: flags, then defaults")
     .option("--backend <kind[@url]>", "inference server to front; may be repeated", collect)
-    .option("--install-ollama", "install Ollama in its makers' way, without asking")
+    .option("--install-ollama", "install Ollama in its makers' way, without asking, and a first model")
+    .option("--pull <model>", "have Ollama fetch this model; with --install-ollama the default fits this machine")
+    .option("--no-pull", "fetch no model")
     .option(...JSON_FLAG)
     .addHelpText(
       "after",
-      "\nThe answers are the configuration's flags: --mode, --join TOKEN, --node-name, --node-slots, --server-host …",
+      "\nThe answers are the configuration's flags: --mode, --join TOKEN, --node-name, --idle-only, --server-host …",
     )
     .action(
       attach(async (context, options, flags: SetupFlags) =>

@@ -16,6 +16,8 @@ export type Terminal = {
   stdinIsTty: boolean;
   stdoutIsTty: boolean;
   stderrIsTty: boolean;
+  /** Signs in a row of stderr's terminal. */
+  columns?: number;
   /** The user wants no colours (NO_COLOR) or the terminal has none. */
   colors: boolean;
 };
@@ -28,8 +30,10 @@ export type Context = {
   nowMs: () => number;
   /** Calls `fn` at each SIGINT or SIGTERM until the returned function is called. */
   onSignal(fn: (signal: "SIGINT" | "SIGTERM") => void): () => void;
-  /** Runs a POSIX shell command at the user's terminal; its exit code. What it prints goes to stderr. */
+  /** Runs a command of the shell (POSIX; cmd on Windows) at the user's terminal, printing to stderr; its exit code. */
   shell(command: string): Promise<number>;
+  /** Puts a new process in this one's place, with the same arguments; left out where the system cannot. */
+  startAgain?: () => void;
   /** The command that starts this program again: the executable, or the runtime and main.ts. */
   self: readonly string[];
 };

@@ -1,6 +1,6 @@
 // The command line as users meet it, in process: what is parsed, what is printed where, and which code it ends with.
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { identityOf } from "../identity/keys.ts";
@@ -21,7 +21,7 @@ beforeEach(() => {
 type Ran = { code: number; out: string; err: string };
 async function cli(
   argv: string[],
-  world: { env?: Record<string, string>; stdin?: string; fetch?: Context["fetch"] } = {},
+  world: { env?: Record<string, string>; stdin?: string; fetch?: Context["fetch"]; shell?: Context["shell"] } = {},
 ): Promise<Ran> {
   const ran: Ran = { code: -1, out: "", err: "" };
   const context: Context = {
@@ -44,10 +44,12 @@ async function cli(
     fetch: world.fetch ?? (() => Promise.reject(new TypeError("no network here"))),
     nowMs: () => Date.now(),
     onSignal: () => () => undefined,
-    shell: async (command) => {
-      ran.err += `$ ${command}\n`;
-      return 0;
-    },
+    shell:
+      world.shell ??
+      (async (command) => {
+        ran.err += `$ ${command}\n`;
+        return 0;
+      }),
     self: ["/nonexistent"],
   };
   ran.code = await runCli(argv, context);
@@ -85,7 +87,22 @@ describe("usage", () => {
   test("help is a result: on stdout, ending well, for each command", async () => {
     const { code, out, err } = await cli(["help"]);
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    const commands = ["run", "start", "stop", "restart", "logs", "setup", "status", "doctor", "chat", "models", "keys"];
+    const commands = [
+      "run",
+      "start",
+      "stop",
+      "restart",
+      "logs",
+      "setup",
+      "status",
+      "doctor",
+      "chat",
+      "models",
+      "keys",
+      "pause",
+      "resume",
+      "service",
+    ];
     for (const name of [...commands, "join-token", "nodes", "backup", "migrate", "config", "version"]) {
       expect(out).toMatch(new RegExp(`^  ${name}\\b`, "m"));
       const help = await cli([name, "--help"]);
@@ -242,12 +259,57 @@ describe("setup", () => {
     expect(readFileSync(join(dataDir, "config.toml.old"), "utf8")).toBe("[engine]\nthreads = 2\n");
   });
 
-  test("installs Ollama only where asked to, and shows what it runs", async () => {
-    expect((await cli(["setup", "--yes"])).err).not.toContain("ollama");
-    const { code, err } = await cli(["setup", "--yes", "--install-ollama"]);
-    const command = installCommand(process.platform);
-    expect(code).toBe(command === null ? 1 : 0);
-    if (command !== null) expect(err).toContain(`Running: ${command}\n$ ${command}\n`);
+  describe("of Ollama", () => {
+    const tools = mkdtempSync(join(directory, "tools-"));
+    for (const name of ["curl", "brew", "winget"]) writeFileSync(join(tools, name), "#!/bin/sh\n", { mode: 0o755 });
+    const env = { PATH: tools };
+    const fetch: Context["fetch"] = async (url) => {
+      if (!url.endsWith("/api/version")) throw new TypeError("no network here");
+      return Response.json({ version: "0.12.0" });
+    };
+    const command = installCommand(process.platform, () => true) ?? "none";
+
+    test("only where asked to, saying what it runs, and a model that fits after it", async () => {
+      expect((await cli(["setup", "--yes"], { env, fetch })).err).not.toContain("$ ");
+      const { code, err } = await cli(["setup", "--yes", "--install-ollama"], { env, fetch });
+      expect(code).toBe(0);
+      expect(err).toContain(`Running: ${command}\n$ ${command}\nOllama is installed and answers.\n`);
+      expect(err).toMatch(/\$ ollama pull llama3\.[12]:[138]b\n/);
+    });
+
+    test("with the model that was named, or none", async () => {
+      const named = await cli(["setup", "--yes", "--install-ollama", "--pull", "qwen2.5:0.5b"], { env, fetch });
+      expect(named.err).toContain("$ ollama pull qwen2.5:0.5b\n");
+      const none = await cli(["setup", "--yes", "--install-ollama", "--no-pull", "--json"], { env, fetch });
+      expect(none.err).not.toContain("pull");
+      expect(JSON.parse(none.out)).toMatchObject({ installed_ollama: true, pulled: null });
+      const wrong = await cli(["setup", "--yes", "--pull", "x; rm -rf /"], { env, fetch });
+      expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining("is no model's name") });
+    });
+
+    test("where it fails the answers are kept, and it is said", async () => {
+      const failing = await cli(["setup", "--yes", "--install-ollama"], { env, fetch, shell: async () => 7 });
+      expect(failing).toMatchObject({ code: 1, err: expect.stringContaining("installing Ollama ended with 7") });
+      expect(existsSync(join(dataDir, "config.toml"))).toBe(true);
+      const nowhere = await cli(["setup", "--yes", "--install-ollama"], { env: { PATH: "" }, fetch });
+      expect(nowhere).toMatchObject({ code: 1, err: expect.stringContaining("no one-line installation here") });
+    });
+  });
+
+  test("says what fits this machine, and what is under the floor", async () => {
+    const { out } = await cli(["setup", "--json"]);
+    const { machine, fits, under_the_floor } = JSON.parse(out);
+    expect(machine.memory_mib).toBeGreaterThan(0);
+    expect(fits).toContainEqual(expect.objectContaining({ size: "8B", quantization: "Q4_K_M", needs_mib: 5667 }));
+    expect(under_the_floor.every(({ mend }: { mend: string }) => mend !== "")).toBe(true);
+    expect(JSON.parse((await cli(["setup", "--json", "--mode", "coordinator"])).out).machine).toBeNull();
+  });
+
+  test("every answer that the wizard asks for can be a flag", async () => {
+    expect((await cli(["setup", "--yes", "--idle-only", "--schedule", '["mon,wed 18:00-08:00"]'])).code).toBe(0);
+    expect(written()).toEqual({ node: { idle_only: true, schedule: ["mon,wed 18:00-08:00"] } });
+    const wrong = await cli(["setup", "--yes", "--schedule", "funday"]);
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('"funday" is no day') });
   });
 
   test("writes nothing that would be wrong", async () => {
@@ -270,12 +332,53 @@ describe("setup", () => {
   });
 });
 
+describe("service", () => {
+  const home = mkdtempSync(join(directory, "home-"));
+  /** Records its calls; not the real one. */
+  const fake = (name: string) => {
+    const bin = join(home, "bin");
+    mkdirSync(bin, { recursive: true });
+    writeFileSync(join(bin, name), `#!/bin/sh\necho "$*" >> "${home}/calls"\n`, { mode: 0o755 });
+    return `${bin}:/usr/bin:/bin`;
+  };
+  const unit = join(home, ".config/systemd/user/infernet.service");
+
+  test.if(process.platform === "linux")("is installed once, left alone the second time, and removed", async () => {
+    const env = { HOME: home, PATH: fake("systemctl") };
+    const first = await cli(["service", "install"], { env });
+    expect(first).toMatchObject({ code: 0, out: `wrote ${unit}\n` });
+    expect(readFileSync(unit, "utf8")).toContain(`ExecStart=/nonexistent --data-dir=${dataDir} run\n`);
+    expect((await cli(["service", "install"], { env })).out).toBe(`left as it is: ${unit}\n`);
+    const calls = readFileSync(join(home, "calls"), "utf8");
+    expect(calls).toContain("--user enable infernet.service\n--user start infernet.service\n");
+    expect(await cli(["service", "uninstall"], { env })).toMatchObject({ code: 0, out: `removed ${unit}\n` });
+    expect(existsSync(unit)).toBe(false);
+    expect(await cli(["service", "uninstall"], { env })).toMatchObject({ code: 0, out: "there was no service\n" });
+    expect((await cli(["service", "status"], { env })).code).toBe(3);
+  });
+
+  test.if(process.platform === "linux")("a dry run prints the file and writes nothing", async () => {
+    const { code, out } = await cli(["service", "install", "--dry-run", "--port", "8080"], { env: { HOME: home } });
+    expect(code).toBe(0);
+    expect(out).toContain(" --server-port=8080 run\n");
+    expect(existsSync(unit)).toBe(false);
+    const system = await cli(["service", "install", "--system", "--dry-run", "--run-as", "infer"]);
+    expect(system.out).toContain("User=infer\n");
+  });
+
+  test("no secret goes into its file", async () => {
+    const refused = await cli(["service", "install", "--dry-run", "--join", "infjoin_x"], { env: { HOME: home } });
+    expect(refused).toMatchObject({ code: 2, err: expect.stringContaining("can be read by everybody") });
+  });
+});
+
 describe("doctor", () => {
   test("names what is bad, with a mend, and ends with 1", async () => {
     writeFileSync(join(dataDir, "node.key"), "x\n", { mode: 0o644 });
     const { code, out } = await cli(["doctor", "--json"]);
     expect(code).toBe(1);
-    const { good, checks } = JSON.parse(out);
+    const { good, checks, machine } = JSON.parse(out);
+    expect(machine.cores).toBeGreaterThan(0);
     expect(good).toBe(false);
     expect(checks).toContainEqual({
       name: "data directory",
@@ -289,7 +392,20 @@ describe("doctor", () => {
     const { code, out } = await cli(["doctor"]);
     expect(out).toContain("✓ configuration: no config.toml, defaults in effect");
     expect(out).toContain("- instance: infernet is not running here");
+    for (const name of ["memory", "GPU", "models' disk", "what fits", "idle-only", "schedule", "service"])
+      expect(out).toMatch(new RegExp(`^[✓!-] ${name}: `, "m"));
     expect(code).toBe(0);
+  });
+
+  test("of a coordinator alone says nothing of GPUs and models", async () => {
+    const { out } = await cli(["doctor", "--mode", "coordinator"]);
+    expect(out).not.toMatch(/GPU|idle-only|what fits/);
+  });
+
+  test("idle-only and the schedule are told as they stand", async () => {
+    const { out } = await cli(["doctor", "--idle-only", "--schedule", "mon 00:00-00:01"]);
+    expect(out).toContain("✓ idle-only: pauses at 20 % of a GPU or 50 % of the CPU used by others for 10 s");
+    expect(out).toMatch(/schedule: (the node is paused now, outside of its schedule until mon 00:00|open now)/);
   });
 
   test("a wrong configuration is a finding, not a crash", async () => {

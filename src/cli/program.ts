@@ -66,7 +66,7 @@ function addGlobalOptions(program: Command, { terminal }: Context): void {
 }
 
 /** Commands whose help lists the flags of the configuration; others show where it is read from only. */
-const CONFIGURED = new Set(["run", "start", "restart", "setup"]);
+const CONFIGURED = new Set(["run", "start", "restart", "setup", "install"]);
 const EVERYWHERE = new Set(["--config", "--data-dir", "--debug"]);
 
 function visibleGlobalOptions(command: Command): Option[] {

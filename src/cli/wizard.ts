@@ -2,8 +2,11 @@
 import { cancel, confirm, intro, isCancel, log, multiselect, outro, select, text } from "@clack/prompts";
 import { NODE_COMMANDS } from "../config/fields.ts";
 import type { Config } from "../config.ts";
+import { fits, gib, underTheFloor } from "../daemon/device/fit.ts";
 import { decodeJoinToken } from "../protocol/join-token.ts";
 import type { FoundBackend } from "./checks/backends.ts";
+import type { SeenMachine } from "./checks/machine.ts";
+import { FIT_NOTE, fitTable } from "./fit-table.ts";
 import { harmless } from "./harmless.ts";
 import type { Answers } from "./setup-file.ts";
 
@@ -11,10 +14,23 @@ type Input = {
   given: Answers;
   config: Config;
   found: FoundBackend[];
-  /** The command that would install Ollama; null where there is none or it was asked for already. */
+  /** Null where this machine is not to serve. */
+  machine: SeenMachine | null;
+  /** A model for Ollama that fits it. */
+  first: string | null;
+  /** The command that would install Ollama; null where there is none. */
   install: string | null;
+  /** It was asked for by a flag. */
+  installNow: boolean;
+  /** As given by flag; undefined where it was not. */
+  pull: string | false | undefined;
 };
-export type Asked = { answers: Answers; installOllama: boolean };
+export type Asked = {
+  answers: Answers;
+  installOllama: boolean;
+  /** The model that Ollama is to fetch. */
+  pull: string | null;
+};
 
 /** Asked-for answers over given ones; null where the user gave up. */
 export async function askAnswers(input: Input): Promise<Asked | null> {
@@ -25,15 +41,49 @@ export async function askAnswers(input: Input): Promise<Asked | null> {
     answers.mode = mode;
     if (mode === "node") await askNode(input, answers);
     else await askCoordinator(input, answers);
-    const installOllama = mode !== "coordinator" && (await askBackends(input));
+    const serving = mode === "coordinator" ? NOTHING : await askServing(input, answers);
     if (!answerOf(await confirm({ message: "Write config.toml?" }))) throw new GaveUp();
     outro("Done.");
-    return { answers, installOllama };
+    return { answers, ...serving };
   } catch (error) {
     if (!(error instanceof GaveUp)) throw error;
     cancel("Left as it was.");
     return null;
   }
+}
+
+const NOTHING: Omit<Asked, "answers"> = { installOllama: false, pull: null };
+
+/** What this machine is to serve, and when. */
+async function askServing(input: Input, answers: Answers): Promise<Omit<Asked, "answers">> {
+  const { machine, given, config } = input;
+  if (machine) sayMachine(machine);
+  const installOllama = await askBackends(input);
+  const pull = await askModel(input, installOllama);
+  if (given["node.idle_only"] === undefined) {
+    const message = "Serve only while nobody else uses this machine (a game pauses it, jobs move elsewhere)?";
+    answers["node.idle_only"] = answerOf(await confirm({ message, initialValue: config.node.idle_only }));
+  }
+  return { installOllama, pull };
+}
+
+/** What it is, what fits it, and what is under the floor. */
+function sayMachine(machine: SeenMachine): void {
+  const gpus = machine.gpus.map(({ name, vramMib }) => harmless(name) + (vramMib === null ? "" : ` (${gib(vramMib)})`));
+  log.info(`${gib(machine.memoryMib)} of memory, GPU: ${gpus.join(", ") || "none"}.`);
+  log.message(`${fitTable(fits(machine))}${FIT_NOTE}`);
+  for (const { message } of underTheFloor(machine, machine.diskFreeMib)) log.warn(harmless(message));
+}
+
+/** Which model Ollama is to fetch, where it is or will be there and has none. */
+async function askModel({ found, first, pull, machine }: Input, installs: boolean): Promise<string | null> {
+  if (pull !== undefined) return pull === false ? null : pull;
+  const isEmpty = found.some(({ kind, error, models }) => kind === "ollama" && error === null && models === 0);
+  if (!first || !machine || (!installs && !isEmpty)) return null;
+  const sizes = fits(machine).filter(({ place, quantization }) => place !== "none" && quantization === "Q4_K_M");
+  const upTo = sizes.at(-1);
+  const message = `Fetch ${first} for a start?${upTo ? ` Models of up to ${upTo.size} fit.` : ""}`;
+  return answerOf(await confirm({ message })) ? first : null;
 }
 
 class GaveUp extends Error {}
@@ -79,6 +129,7 @@ async function askNode({ given, config }: Input, answers: Answers): Promise<void
       drain: "drain",
       resume: "resume",
       refresh: "look for models again",
+      restart: "restart",
     };
     answers["node.allow_commands"] = answerOf(
       await multiselect({
@@ -114,7 +165,8 @@ async function askCoordinator({ given, config }: Input, answers: Answers): Promi
 }
 
 /** Says what was found; where it was nothing, offers to install Ollama. */
-async function askBackends({ given, found, install }: Input): Promise<boolean> {
+async function askBackends({ given, found, install, installNow }: Input): Promise<boolean> {
+  if (installNow) return true;
   if (given["node.backends"] !== undefined) return false;
   const there = found.filter((backend) => backend.error === null && backend.kind !== "embedded");
   for (const { kind, url, models } of there) log.info(`Found ${kind} at ${harmless(url ?? "-")}, models: ${models}.`);

@@ -28,7 +28,7 @@ export type Serving = {
 const REFRESH_MS = 15_000;
 const ANSWER_MS = 5_000;
 /** Where neither the operator nor the backend says how much it runs side by side. */
-const SLOTS_UNKNOWN = 64;
+export const SLOTS_UNKNOWN = 64;
 
 export function serving(deps: ServingDeps, onChange: () => void): Serving {
   let models: BackendModel[][] = deps.backends.map(() => []);

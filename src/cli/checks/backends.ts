@@ -3,8 +3,9 @@ import type { Backend } from "../../backends/backend.ts";
 import { createBackend } from "../../backends/create.ts";
 import { probeBackends } from "../../backends/probe.ts";
 import type { Config } from "../../config.ts";
+import { SLOTS_UNKNOWN } from "../../daemon/serving.ts";
 import type { Context } from "../context.ts";
-import { bad, type Check, good, warning } from "./check.ts";
+import { bad, type Check, good, skipped, warning } from "./check.ts";
 
 const TIMEOUT_MS = 5_000;
 
@@ -14,6 +15,10 @@ export type FoundBackend = {
   /** Null for the embedded engine. */
   url: string | null;
   models: number;
+  /** The models, as far as they can be asked. */
+  served: { name: string; context_length: number | null; quantization: string | null }[];
+  /** Jobs it runs side by side; null where it does not say. */
+  slots: number | null;
   /** Why it cannot be used; null where it can. */
   error: string | null;
 };
@@ -26,7 +31,7 @@ export async function lookForBackends({ fetch }: World, { node }: Config): Promi
     return Promise.all(
       node.backends.map(async ({ kind, url = null, api_key: apiKey = null }) => {
         const made = createBackend({ kind, url, apiKey }, { fetch });
-        return made.ok ? ask(made.value) : { kind, url, models: 0, error: made.error };
+        return made.ok ? ask(made.value) : nothingAt(kind, url, made.error);
       }),
     );
   }
@@ -38,15 +43,32 @@ export async function lookForBackends({ fetch }: World, { node }: Config): Promi
 async function ask(backend: Backend): Promise<FoundBackend> {
   const { kind, url } = backend;
   const answer = await backend.models(AbortSignal.timeout(TIMEOUT_MS));
+  const slots = backend.slots();
   await backend.close();
-  if (!answer.ok) return { kind, url, models: 0, error: answer.error.message };
-  return { kind, url, models: answer.value.length, error: null };
+  if (!answer.ok) return nothingAt(kind, url, answer.error.message);
+  const served = answer.value.map(({ name, contextLength, quantization }) => ({
+    name,
+    context_length: contextLength,
+    quantization,
+  }));
+  return { kind, url, models: served.length, served, slots, error: null };
 }
 
-/** One for each backend. */
-export async function checkBackends(world: World, config: Config): Promise<Check[]> {
-  const found = await lookForBackends(world, config);
-  if (found.length > 0) return found.map(backendCheck);
+const nothingAt = (kind: string, url: string | null, error: string): FoundBackend => ({
+  kind,
+  url,
+  models: 0,
+  served: [],
+  slots: null,
+  error,
+});
+
+/** One for each backend, one for each short context, and where the slots come from. */
+export function checkBackends(
+  found: readonly FoundBackend[],
+  { node }: { node: Pick<Config["node"], "slots"> },
+): Check[] {
+  if (found.length > 0) return [...found.map(backendCheck), ...found.flatMap(contextChecks), slotsCheck(found, node)];
   const mend = "name one in node.backends, or install Ollama: https://ollama.com/download";
   return [warning("backend", "none is configured and none is looked for or built in", mend)];
 }
@@ -58,7 +80,38 @@ function backendCheck({ kind, url, models, error }: FoundBackend): Check {
     return warning(
       name,
       "serves no model",
-      kind === "ollama" ? "pull one: ollama pull llama3.2" : "load a model there",
+      kind === "ollama" ? "pull one: ollama pull llama3.2, or let `infernet setup` choose" : "load a model there",
     );
   return good(name, `serves ${models} model${models === 1 ? "" : "s"}${kind === "embedded" ? " inside infernet" : ""}`);
+}
+
+/** Below this, long conversations and tools do not fit. */
+const WANTED_CONTEXT = 8192;
+/** Where the context is set. */
+const CONTEXT_MENDS: Record<string, string> = {
+  ollama: "set OLLAMA_CONTEXT_LENGTH=8192 for `ollama serve`, or num_ctx in the model's Modelfile",
+  vllm: "start it with --max-model-len 8192",
+  sglang: "start it with --context-length 8192",
+  max: "start it with --max-length 8192",
+  llamacpp: "start it with -c 8192 times its number of slots (-np)",
+};
+
+function contextChecks({ kind, served }: FoundBackend): Check[] {
+  const mend = CONTEXT_MENDS[kind];
+  if (mend === undefined) return [];
+  const short = served.filter(({ context_length: length }) => length !== null && length < WANTED_CONTEXT);
+  return short.map(({ name, context_length: length }) =>
+    warning(`context of ${name}`, `${length} tokens at ${kind}; requests that are longer go elsewhere or fail`, mend),
+  );
+}
+
+function slotsCheck(found: readonly FoundBackend[], { slots }: Pick<Config["node"], "slots">): Check {
+  if (slots > 0) return good("slots", `${slots}, set by node.slots`);
+  const usable = found.filter(({ error }) => error === null);
+  if (usable.length === 0) return skipped("slots", "no backend to ask");
+  const said = usable.map(
+    ({ kind, slots: own }) =>
+      `${own ?? `up to ${SLOTS_UNKNOWN}`} ${own === null ? `for ${kind}, which does not say` : `by ${kind}`}`,
+  );
+  return good("slots", `${said.join(", ")}; node.slots sets another number`);
 }

@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Config, loadConfig } from "../../config.ts";
-import { checkBackends } from "./backends.ts";
+import { checkBackends, lookForBackends } from "./backends.ts";
 import { checkDataDirectory, checkEngineModels, checkSpace, checkTls, spaceCheck } from "./disk.ts";
 import { checkCoordinators, clockCheck } from "./network.ts";
 
@@ -149,13 +149,20 @@ describe("network", () => {
     using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => Response.json(models) });
     const at = (url: string) => ({ "node.backends": JSON.stringify([{ kind: "openai", url }]) });
     const url = `http://127.0.0.1:${server.port}`;
-    expect(await checkBackends(world, configWith(at(url)))).toMatchObject([
+    const look = async (config: Config) => checkBackends(await lookForBackends(world, config), config);
+    expect(await look(configWith(at(url)))).toMatchObject([
       { state: "good", message: "serves 2 models" },
+      { name: "slots", message: expect.stringContaining("up to 64 for openai, which does not say") },
+    ]);
+    expect(await look(configWith({ ...at(url), "node.slots": "3" }))).toMatchObject([
+      {},
+      { name: "slots", message: "3, set by node.slots" },
     ]);
     await server.stop(true);
-    expect(await checkBackends(world, configWith(at(url)))).toMatchObject([
+    expect(await look(configWith(at(url)))).toMatchObject([
       { state: "bad", name: `backend openai at ${url}` },
+      { name: "slots", state: "skipped" },
     ]);
-    expect(await checkBackends(world, configWith({ "node.probe": "false" }))).toMatchObject([{ state: "warning" }]);
+    expect(await look(configWith({ "node.probe": "false" }))).toMatchObject([{ state: "warning" }]);
   });
 });

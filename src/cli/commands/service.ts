@@ -7,14 +7,13 @@ import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, type GlobalOptions, printJson, requireConfig } from "../context.ts";
 import { harmless } from "../harmless.ts";
 import { runningOwner } from "../instance.ts";
-import type { ServiceSpec } from "../service/definition.ts";
+import { type ServiceSpec, SYSTEM_DATA_DIRECTORY } from "../service/definition.ts";
 import { type ServiceState, type ServiceWorld, serviceManager, writeDefinition } from "../service/manager.ts";
 import { checkForRun } from "./run.ts";
 
 export type ServiceFlags = { system?: boolean; json?: boolean };
 export type InstallFlags = ServiceFlags & { start?: boolean; dryRun?: boolean; runAs?: string };
 
-const SYSTEM_DATA_DIRECTORY = "/var/lib/infernet";
 /** Beyond the drain of running jobs. */
 const STOP_MARGIN_S = 20;
 
@@ -42,6 +41,7 @@ export async function install(context: Context, given: GlobalOptions, flags: Ins
   }
   needsRoot(world, system);
   checkForRun(loaded);
+  if (system) isMade(spec);
   const start = flags.start !== false;
   const before = await manager.state();
   if (start) refuseSecondInstance(config, before);
@@ -134,6 +134,13 @@ function ownerOf({ env }: Context, { data_dir: path }: Config): string | null {
   const { username, uid } = userInfo();
   if (existsSync(path) && statSync(path).uid === uid) return username;
   return env.SUDO_USER || username;
+}
+
+/** A service that is closed in cannot make its own directory. */
+function isMade({ dataDirectory: path, user }: ServiceSpec): void {
+  if (existsSync(path) || path === SYSTEM_DATA_DIRECTORY) return;
+  const hint = `make it: install -d -m 700 -o ${user ?? "root"} ${path}`;
+  throw new CliError(`the data directory ${path} is not there`, { hint });
 }
 
 /** Two processes never share a data directory: the second would only fail, again and again. */

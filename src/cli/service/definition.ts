@@ -13,6 +13,8 @@ export type ServiceSpec = {
 };
 
 export const SERVICE_NAME = "infernet";
+/** Where a service of the machine keeps its data; systemd makes it for the service's user. */
+export const SYSTEM_DATA_DIRECTORY = `/var/lib/${SERVICE_NAME}`;
 export const LAUNCHD_LABEL = "org.infernet.infernet";
 
 /**
@@ -57,8 +59,9 @@ export function systemdUnit({ command, dataDirectory, system, user, stopTimeoutS
 
 const systemHardening = (dataDirectory: string): string[] => [
   "ProtectSystem=strict",
-  // "-": the first start makes it.
-  `ReadWritePaths=${systemdWord(`-${dataDirectory}`)}`,
+  ...(dataDirectory === SYSTEM_DATA_DIRECTORY
+    ? [`StateDirectory=${SERVICE_NAME}`, "StateDirectoryMode=0700"]
+    : [`ReadWritePaths=${systemdWord(dataDirectory)}`]),
   "PrivateTmp=yes",
   "ProtectKernelTunables=yes",
   "ProtectKernelModules=yes",

@@ -70,8 +70,8 @@ async function must(world: ServiceWorld, command: readonly [string, ...string[]]
 }
 
 function systemd(world: ServiceWorld, system: boolean): ServiceManager {
-  const config = world.env.XDG_CONFIG_HOME || join(home(world), ".config");
-  const folder = system ? "/etc/systemd/system" : join(config, "systemd/user");
+  const config = () => world.env.XDG_CONFIG_HOME || join(home(world), ".config");
+  const folder = system ? "/etc/systemd/system" : join(config(), "systemd/user");
   const unit = `${SERVICE_NAME}.service`;
   const path = join(folder, unit);
   const scope = system ? [] : ["--user"];

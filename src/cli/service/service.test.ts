@@ -32,11 +32,17 @@ describe("a systemd unit", () => {
     expect(user).not.toMatch(/ProtectSystem|PrivateTmp|User=/);
   });
 
+  test("has systemd make the usual data directory, and opens another one", () => {
+    const usual = systemdUnit(spec({ dataDirectory: "/var/lib/infernet" }));
+    expect(usual).toContain("StateDirectory=infernet\nStateDirectoryMode=0700\n");
+    expect(usual).not.toContain("ReadWritePaths");
+  });
+
   test("takes paths literally", () => {
     expect(systemdUnit(spec())).toContain(
       'ExecStart="/opt/my tools/infernet" "--data-dir=/srv/100%% $$HOME/\\"x\\"" run',
     );
-    expect(systemdUnit(spec())).toContain('ReadWritePaths="-/srv/100%% $$HOME/\\"x\\""');
+    expect(systemdUnit(spec())).toContain('ReadWritePaths="/srv/100%% $$HOME/\\"x\\""');
   });
 
   test("no word breaks out of its line or its place", () => {
