@@ -11,12 +11,17 @@ import { embeddingRequestSchema, embeddings } from "./openai/embeddings.ts";
 import { modelList, oneModel } from "./openai/models.ts";
 import { openApi } from "./openapi.ts";
 import { type OpsDeps, opsRoutes } from "./ops-routes.ts";
+import type { PollingDeps } from "./polling/registration.ts";
+import { pollingRoutes } from "./polling/routes.ts";
+import { reference } from "./reference.ts";
 import type { HttpRoute } from "./routes.ts";
+import { workerRoutes } from "./worker/routes.ts";
 
 export type CoordinatorRoutesDeps = HomeDeps &
   OpsDeps & {
     chat: ChatDeps;
     jobs: JobsHttpDeps;
+    polling: PollingDeps;
     local: readonly LocalRoute[];
   };
 
@@ -28,6 +33,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       tier: "client",
       summary: "Chat completion (OpenAI).",
       body: chatRequestSchema,
+      example: { model: "MODEL", messages: [{ role: "user", content: "What is infernet?" }], stream: true },
       handle: (call) => chatCompletions(deps.chat, call),
     },
     {
@@ -36,6 +42,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       tier: "client",
       summary: "Text completion (OpenAI).",
       body: completionRequestSchema,
+      example: { model: "MODEL", prompt: "Once upon a time", max_tokens: 64 },
       handle: (call) => completions(deps.chat, call),
     },
     {
@@ -44,6 +51,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       tier: "client",
       summary: "Embeddings (OpenAI).",
       body: embeddingRequestSchema,
+      example: { model: "MODEL", input: ["one text", "another"] },
       handle: (call) => embeddings(deps.chat, call),
     },
     {
@@ -68,6 +76,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       tier: "client",
       summary: "Submit an asynchronous job: {model, messages | prompt, …}.",
       body: newJobSchema,
+      example: { model: "MODEL", prompt: "What is infernet?", max_tokens: 256 },
       handle: (call) => submitJob(deps.jobs, call),
     },
     {
@@ -112,6 +121,14 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
     ...opsRoutes(deps),
     {
       method: "GET",
+      path: "/reference",
+      tier: "public",
+      summary: "The API, for people to read.",
+      answers: "text/html",
+      handle: () => reference(routes, deps.version, deps.publicUrl()),
+    },
+    {
+      method: "GET",
       path: "/openapi.json",
       tier: "public",
       summary: "This description.",
@@ -119,6 +136,8 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
     },
     ...client,
     ...jobs,
+    ...pollingRoutes(deps.polling),
+    ...workerRoutes(deps.polling),
     ...localHttpRoutes(deps.local),
   ];
   return routes;

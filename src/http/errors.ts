@@ -15,6 +15,8 @@ const KINDS = {
   context_length_exceeded: invalid(400),
   body_too_large: invalid(413),
   model_not_found: invalid(404),
+  /** Nobody who serves the model meets what the request asks of its node. */
+  no_matching_node: invalid(404),
   job_not_found: invalid(404),
   route_not_found: invalid(404),
   method_not_allowed: invalid(405),
@@ -29,7 +31,16 @@ const KINDS = {
   // Who asks.
   api_key_missing: { status: 401, type: "authentication_error" },
   api_key_invalid: { status: 401, type: "authentication_error" },
+  api_key_role: { status: 403, type: "permission_error" },
+  // External workers.
+  worker_refused: { status: 403, type: "permission_error" },
+  worker_not_found: invalid(404),
+  lease_lapsed: invalid(409),
+  already_completed: invalid(409),
+  offset_gap: invalid(409),
+  slots_in_use: invalid(409),
   // Too much.
+  too_many_requests: { status: 429, type: "rate_limit_error", retryAfterS: 1 },
   queue_full: { status: 429, type: "rate_limit_error", retryAfterS: 2 },
   // The network behind us.
   no_nodes_online: overloaded(503, 10),
@@ -52,6 +63,10 @@ const KINDS = {
 } satisfies Record<string, Kind>;
 
 export type ErrorCode = keyof typeof KINDS;
+
+/** Every code with its status and type, for the reference. */
+export const allErrors = (): { code: string; status: number; type: string }[] =>
+  Object.entries(KINDS).map(([code, { status, type }]) => ({ code, status, type }));
 
 export const statusOf = (code: ErrorCode): number => KINDS[code].status;
 

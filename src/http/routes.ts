@@ -41,12 +41,19 @@ type RouteBase = {
   summary: string;
   /** Shape of the JSON body, for the API description. */
   body?: z.ZodType;
+  /** A body to show in the reference. */
+  example?: object;
   /** The main answer's content type. */
   answers?: string;
 };
 type Answer = Response | Promise<Response>;
 export type PublicRoute = RouteBase & { tier: "public"; handle: (call: Call) => Answer };
-export type ClientRoute = RouteBase & { tier: "client"; handle: (call: ClientCall) => Answer };
+export type ClientRoute = RouteBase & {
+  tier: "client";
+  /** Present where only API keys of this role are taken. */
+  scope?: "operator";
+  handle: (call: ClientCall) => Answer;
+};
 export type MachineRoute = RouteBase & {
   tier: "machine";
   /** Which keys it takes, and how they sign. */

@@ -1,0 +1,17 @@
+// Page: a whole HTML page as an answer, with the headers that keep it from doing anything.
+import { createHash } from "node:crypto";
+import { STYLE } from "../../web/pages/style.ts";
+
+const STYLE_HASH = createHash("sha256").update(STYLE).digest("base64");
+
+/** `html`: an element and what is in it. No script runs, nothing is loaded, nobody frames it. */
+export function pageResponse(html: { toString(): string }): Response {
+  return new Response(`<!doctype html>${html}`, {
+    headers: {
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy": `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+    },
+  });
+}

@@ -1,0 +1,100 @@
+// Reference: `/reference`, every route with what it takes, made from the routes themselves.
+import { z } from "zod";
+import type { Field, Group, RouteView } from "../../web/pages/reference.tsx";
+import { allErrors } from "./errors.ts";
+import { pageResponse } from "./page.ts";
+import type { HttpRoute, Tier } from "./routes.ts";
+
+export async function reference(routes: readonly HttpRoute[], version: string, url: string): Promise<Response> {
+  const { Reference } = await import("../../web/pages/reference.tsx");
+  const groups = TIERS.map(([tier, title, about]): Group => {
+    const ofTier = routes.filter((route) => route.tier === tier && !isAlias(route, routes));
+    return { title, about, routes: ofTier.map((route) => viewOf(route, url)) };
+  });
+  return pageResponse(
+    await Reference({ version, url, groups: groups.filter((one) => one.routes.length > 0), errors: allErrors() }),
+  );
+}
+
+/** The routes of this very instance are for its own commands. */
+const TIERS: readonly [Tier, string, string][] = [
+  [
+    "client",
+    "For clients",
+    "Authorization: Bearer inf_…, or a request signed by a key that is registered as a client.",
+  ],
+  ["public", "For everybody", "No authentication."],
+  ["machine", "For nodes", "Signed with X-Infernet-Auth by the node's key."],
+];
+
+/** What is under /v1 as well is shown there. */
+const isAlias = ({ method, path }: HttpRoute, routes: readonly HttpRoute[]): boolean =>
+  path.startsWith("/api/v1/") && routes.some((other) => other.method === method && other.path === path.slice(4));
+
+function viewOf(route: HttpRoute, url: string): RouteView {
+  const path = route.path.replaceAll(/:(\w+)|\*/g, (_, name?: string) => `{${name ?? "model"}}`);
+  const fields = route.body ? fieldsOf(route.body) : [];
+  return {
+    id: `${route.method} ${path}`.replaceAll(/[^A-Za-z]+/g, "-").toLowerCase(),
+    method: route.method,
+    path,
+    summary: route.summary,
+    answers: route.answers ?? "application/json",
+    fields,
+    call: route.example === undefined ? null : curl(url, path, route.example),
+  };
+}
+
+/** A call to paste into a POSIX shell. */
+const curl = (url: string, path: string, example: object): string =>
+  [
+    `curl ${url}${path} \\`,
+    '  -H "Authorization: Bearer $INFERNET_API_KEY" \\',
+    "  -H 'Content-Type: application/json' \\",
+    `  -d '${JSON.stringify(example).replaceAll("'", "'\\''")}'`,
+  ].join("\n");
+
+type JsonSchema = {
+  type?: string | string[];
+  enum?: unknown[];
+  const?: unknown;
+  anyOf?: JsonSchema[];
+  items?: JsonSchema | boolean;
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+  description?: string;
+} & Partial<Record<Bound, number>>;
+type Bound = "minimum" | "maximum" | "minLength" | "maxLength" | "minItems" | "maxItems";
+
+function fieldsOf(body: z.ZodType): Field[] {
+  const schema = z.toJSONSchema(body, { unrepresentable: "any", io: "input" }) as JsonSchema;
+  return Object.entries(schema.properties ?? {}).map(([name, field]) => ({
+    name,
+    type: typeOf(field),
+    isRequired: schema.required?.includes(name) === true,
+    about: field.description ?? "",
+  }));
+}
+
+/** In words: "integer, 1 to 16". */
+function typeOf(schema: JsonSchema): string {
+  if (schema.anyOf) {
+    const kinds = schema.anyOf.filter(({ type }) => type !== "null").map(typeOf);
+    return [...new Set(kinds)].join(" or ");
+  }
+  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(", ");
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  const type = Array.isArray(schema.type) ? schema.type.filter((one) => one !== "null").join(" or ") : schema.type;
+  if (type === "array") {
+    const of = typeof schema.items === "object" ? ` of ${typeOf(schema.items)}` : "";
+    return `list${of}${range(schema.minItems, schema.maxItems, " entries")}`;
+  }
+  if (type === "string") return `text${range(undefined, schema.maxLength, " characters")}`;
+  return `${type ?? "anything"}${range(schema.minimum, schema.maximum, "")}`;
+}
+
+function range(from: number | undefined, to: number | undefined, unit: string): string {
+  const isOpen = to === undefined || to >= Number.MAX_SAFE_INTEGER;
+  if (isOpen) return from === undefined || from <= Number.MIN_SAFE_INTEGER ? "" : `, at least ${from}${unit}`;
+  return from === undefined || from <= 1 ? `, at most ${to}${unit}` : `, ${from} to ${to}${unit}`;
+}

@@ -1,0 +1,155 @@
+// Reference: every route of the API with what it takes and answers, for people.
+import type { HtmlEscapedString } from "hono/utils/html";
+import { STYLE } from "./style.ts";
+
+type VNode = HtmlEscapedString | Promise<HtmlEscapedString>;
+
+export type Field = { name: string; type: string; isRequired: boolean; about: string };
+export type RouteView = {
+  /** For links to it. */
+  id: string;
+  method: string;
+  path: string;
+  summary: string;
+  /** Content type of the answer. */
+  answers: string;
+  fields: Field[];
+  /** A call to paste; null where there is none to show. */
+  call: string | null;
+};
+export type Group = { title: string; about: string; routes: RouteView[] };
+export type ReferenceView = {
+  version: string;
+  url: string;
+  groups: Group[];
+  errors: { code: string; status: number; type: string }[];
+};
+
+export function Reference({ version, url, groups, errors }: ReferenceView): VNode {
+  return (
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>infernet: API reference</title>
+        {/* Our own constant, no text of anybody's. */}
+        <style dangerouslySetInnerHTML={{ __html: STYLE }} />
+      </head>
+      <body>
+        <main>
+          <header>
+            <h1>API reference</h1>
+            <p class="soft">
+              <a href="/">infernet</a> {version} · for machines: <a href="/openapi.json">openapi.json</a>
+            </p>
+          </header>
+          <section aria-labelledby="contents">
+            <h2 id="contents">Routes</h2>
+            <p>
+              OpenAI's clients work with the base URL <code>{url}/v1</code>; the same routes are under{" "}
+              <code>/api/v1</code>. Fields that are not listed go through to the inference server.
+            </p>
+            {groups.map((group) => (
+              <div class="scroll">
+                <table>
+                  <thead>
+                    <tr>
+                      <th scope="col">{group.title}</th>
+                      <th scope="col">What it does</th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {group.routes.map((route) => (
+                      <tr>
+                        <td>
+                          <a href={`#${route.id}`}>
+                            {route.method} {route.path}
+                          </a>
+                        </td>
+                        <td>{route.summary}</td>
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              </div>
+            ))}
+          </section>
+          {groups.flatMap((group) => group.routes.map((route) => <RouteSection route={route} about={group.about} />))}
+          <section aria-labelledby="errors">
+            <h2 id="errors">Errors</h2>
+            <p>
+              Every error is <code>{'{"error":{"message","type","param","code"}}'}</code>, all four fields always. In
+              the middle of a stream it is an event of that shape, and no <code>[DONE]</code> follows.
+            </p>
+            <div class="scroll">
+              <table>
+                <thead>
+                  <tr>
+                    <th scope="col">code</th>
+                    <th scope="col">type</th>
+                    <th scope="col" class="n">
+                      status
+                    </th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {errors.map((error) => (
+                    <tr>
+                      <td>{error.code}</td>
+                      <td>{error.type}</td>
+                      <td class="n">{error.status}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          </section>
+        </main>
+      </body>
+    </html>
+  );
+}
+
+function RouteSection({ route, about }: { route: RouteView; about: string }): VNode {
+  return (
+    <section aria-labelledby={route.id}>
+      <h2 id={route.id}>
+        {route.method} {route.path}
+      </h2>
+      <p>{route.summary}</p>
+      <p class="soft">
+        {about} Answers {route.answers}.
+      </p>
+      {route.fields.length > 0 && <FieldTable fields={route.fields} />}
+      {route.call !== null && <pre>{route.call}</pre>}
+    </section>
+  );
+}
+
+function FieldTable({ fields }: { fields: Field[] }): VNode {
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Field</th>
+            <th scope="col">Takes</th>
+            <th scope="col">Meaning</th>
+          </tr>
+        </thead>
+        <tbody>
+          {fields.map((field) => (
+            <tr>
+              <td>
+                <code>{field.name}</code>
+                {field.isRequired && <span class="soft"> (required)</span>}
+              </td>
+              <td>{field.type}</td>
+              <td>{field.about}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
