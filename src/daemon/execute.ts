@@ -1,16 +1,17 @@
 // Execute: one dispatched job on one backend, from the frame to its end.
-import type { Backend, BackendErrorCode, GenerateRequest } from "../backends/backend.ts";
+import type { BackendErrorCode, GenerateRequest } from "../backends/backend.ts";
 import type { DispatchFrame } from "../protocol/frames.ts";
 import type { Delta } from "../protocol/generation.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import { onwards, type Trail } from "../protocol/trail.ts";
+import type { ServingBackend } from "./balance.ts";
 import { type AttemptEnd, type KeptAttempt, keep, MAX_KEPT_BYTES } from "./kept-attempts.ts";
 
 /**
  * Runs the job of `coordinator` to its end. `changed` is called when there is something to send. Never throws.
  */
 export async function execute(
-  backend: Backend,
+  backend: ServingBackend,
   frame: DispatchFrame,
   attempt: KeptAttempt,
   changed: () => void,

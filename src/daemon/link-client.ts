@@ -385,7 +385,9 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
     const { status, reason } = on.standing();
     const because = reason === null ? {} : { reason };
     const news = json === told ? {} : { serves };
-    say({ type: "heartbeat", status, ...because, running: deps.slots.taken, ...news });
+    const loads = deps.serving.loads();
+    const load = loads.some((one) => one !== null) ? { loads: [...loads] } : {};
+    say({ type: "heartbeat", status, ...because, running: deps.slots.taken, ...load, ...news });
     told = json;
   };
 

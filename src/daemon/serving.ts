@@ -1,9 +1,10 @@
 // Serving: what this node can do now. Asks its backends at the start and every so often; a backend that is gone and
-// comes back is noticed by itself.
+// comes back is noticed by itself, and one that breaks under a job is asked at once.
 import type { Backend, BackendModel } from "../backends/backend.ts";
-import type { Clock } from "../lib/clock.ts";
+import type { Cancel, Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
-import { MAX_MODELS_PER_NODE, type ModelOffer, type ReadyFrame } from "../protocol/frames.ts";
+import { type BackendLoad, MAX_MODELS_PER_NODE, type ModelOffer, type ReadyFrame } from "../protocol/frames.ts";
+import { leastBusy, type Server, type ServingBackend, server } from "./balance.ts";
 
 export type Serves = Pick<ReadyFrame, "backends" | "models" | "slots" | "prices">;
 
@@ -18,8 +19,10 @@ export type ServingDeps = {
 
 export type Serving = {
   now(): Serves;
-  /** The backend that has the model, and the model's name there. */
-  backendOf(model: string): Backend | undefined;
+  /** What the backends say of their own load, in their order; null where one says nothing. */
+  loads(): readonly (BackendLoad | null)[];
+  /** The backend that is to answer for the model; undefined where none has it. */
+  backendOf(model: string): ServingBackend | undefined;
   /** Asks all backends; resolves when they answered or timed out. True when something changed. */
   refresh(): Promise<boolean>;
   stop(): void;
@@ -27,56 +30,115 @@ export type Serving = {
 
 const REFRESH_MS = 15_000;
 const ANSWER_MS = 5_000;
+const LOAD_MS = 3_000;
+/** A backend that is gone is asked again so soon, then half as often each time. */
+const LOST_REFRESH_MS = 500;
 /** Where neither the operator nor the backend says how much it runs side by side. */
 export const SLOTS_UNKNOWN = 64;
 
 export function serving(deps: ServingDeps, onChange: () => void): Serving {
-  let models: BackendModel[][] = deps.backends.map(() => []);
-  let healthy: boolean[] = deps.backends.map(() => false);
-  let asJson = "";
+  const { clock, log, backends } = deps;
+  const models: BackendModel[][] = backends.map(() => []);
+  /** Null: not asked yet. */
+  const healthy: (boolean | null)[] = backends.map(() => null);
+  const loads: (BackendLoad | null)[] = backends.map(() => null);
+  const asking: (Promise<boolean> | undefined)[] = [];
+  const cancelLost: (Cancel | undefined)[] = [];
+  const servers: Server[] = backends.map((backend, i) =>
+    server({ clock, backend, slots: () => slotsOf(backend), onUnreachable: () => announce(ask(i)) }),
+  );
   let current = describe(deps, models, healthy);
-  let backendByModel = new Map<string, Backend>();
+  let asJson = "";
+  let byModel = new Map<string, number[]>();
+  let stopped = false;
 
-  const refresh = async (): Promise<boolean> => {
-    const answers = await Promise.all(deps.backends.map((backend) => backend.models(AbortSignal.timeout(ANSWER_MS))));
-    answers.forEach((answer, i) => {
-      if (answer.ok === healthy[i]) return;
-      const { kind, url } = deps.backends[i] as Backend;
-      if (answer.ok) deps.log.info("backend is there", { kind, url, models: answer.value.length });
-      else if (healthy[i]) deps.log.warn("backend is gone", { kind, url, reason: answer.error.message });
+  /** Asks one backend; true when what this node serves has changed by it. */
+  const ask = (i: number): Promise<boolean> => {
+    asking[i] ??= askOnce(i).finally(() => {
+      asking[i] = undefined;
     });
-    healthy = answers.map((answer) => answer.ok);
-    // A backend that is gone keeps its models in mind, unhealthy, and offers none.
-    models = answers.map((answer, i) => (answer.ok ? answer.value : (models[i] ?? [])));
-    current = describe(deps, models, healthy);
-    backendByModel = new Map();
-    for (const offer of current.models) {
-      const backend = deps.backends[offer.backend];
-      if (backend && healthy[offer.backend] && !backendByModel.has(offer.name)) backendByModel.set(offer.name, backend);
+    return asking[i];
+  };
+  const askOnce = async (i: number): Promise<boolean> => {
+    const backend = backends[i] as Backend;
+    const { kind, url } = backend;
+    const answer = await backend.models(AbortSignal.timeout(ANSWER_MS));
+    const before = healthy[i];
+    healthy[i] = answer.ok;
+    if (answer.ok) {
+      // A backend that is gone keeps its models in mind, unhealthy, and offers none.
+      models[i] = answer.value;
+      if (!before) log.info("backend is there", { kind, url, models: answer.value.length });
+      void askLoad(i, backend);
+    } else {
+      loads[i] = null;
+      if (before === true) log.warn("backend is gone", { kind, url, reason: answer.error.message });
+      if (before !== false) lookFor(i, LOST_REFRESH_MS);
     }
+    return settle();
+  };
+  const askLoad = async (i: number, backend: Backend): Promise<void> => {
+    const load = await backend.load?.(AbortSignal.timeout(LOAD_MS));
+    loads[i] = load?.ok === true && healthy[i] === true ? load.value : null;
+  };
+  /** Asks again soon, until it is there or as rare as the others. */
+  const lookFor = (i: number, waitMs: number): void => {
+    cancelLost[i]?.();
+    if (stopped || waitMs >= REFRESH_MS) return;
+    cancelLost[i] = clock.after(waitMs, () => {
+      announce(ask(i), () => {
+        if (!healthy[i]) lookFor(i, waitMs * 2);
+      });
+    });
+  };
+  const settle = (): boolean => {
+    current = describe(deps, models, healthy);
+    byModel = new Map();
+    current.models.forEach(({ name, backend }, offer) => {
+      if (!healthy[backend]) return;
+      const all = byModel.get(name);
+      if (all === undefined) byModel.set(name, [offer]);
+      else all.push(offer);
+    });
     const json = JSON.stringify(current);
     const changed = json !== asJson;
     asJson = json;
     return changed;
   };
-  const stop = deps.clock.every(REFRESH_MS, () => {
-    refresh().then(
-      (changed) => changed && onChange(),
-      (error: unknown) => deps.log.error("asking the backends failed", { err: error }),
+  const announce = (asked: Promise<boolean>, then: () => void = () => {}): void => {
+    asked.then(
+      (changed) => {
+        if (changed && !stopped) onChange();
+        then();
+      },
+      (error: unknown) => log.error("asking a backend failed", { err: error }),
     );
+  };
+  const cancelRefresh = clock.every(REFRESH_MS, () => {
+    for (const i of backends.keys()) announce(ask(i));
   });
-  return { now: () => current, backendOf: (model) => backendByModel.get(model), refresh, stop };
+
+  return {
+    now: () => current,
+    loads: () => loads,
+    backendOf: (model) => leastBusy(current, byModel.get(model) ?? [], servers),
+    refresh: async () => (await Promise.all(backends.map((_, i) => ask(i)))).includes(true),
+    stop() {
+      stopped = true;
+      cancelRefresh();
+      for (const cancel of cancelLost) cancel?.();
+    },
+  };
 }
 
-function describe(deps: ServingDeps, models: readonly BackendModel[][], healthy: readonly boolean[]): Serves {
+const slotsOf = (backend: Backend): number => backend.slots() ?? SLOTS_UNKNOWN;
+
+function describe(deps: ServingDeps, models: readonly BackendModel[][], healthy: readonly (boolean | null)[]): Serves {
   // Where several backends have a model, the one that answers itself goes before one that passes requests on.
   const offers = models
     .flatMap((list, backend) => list.map((model) => offerOf(model, backend)))
     .sort((a, b) => (a.path?.length ?? 0) - (b.path?.length ?? 0));
-  const asked = deps.backends.reduce(
-    (sum, backend, i) => sum + (healthy[i] ? (backend.slots() ?? SLOTS_UNKNOWN) : 0),
-    0,
-  );
+  const asked = deps.backends.reduce((sum, backend, i) => sum + (healthy[i] ? slotsOf(backend) : 0), 0);
   return {
     backends: deps.backends.map(({ kind, continues }, i) => ({ kind, continues, healthy: healthy[i] ?? false })),
     models: offers.slice(0, MAX_MODELS_PER_NODE),
