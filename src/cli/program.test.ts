@@ -103,7 +103,7 @@ describe("usage", () => {
       "resume",
       "service",
     ];
-    for (const name of [...commands, "join-token", "nodes", "backup", "migrate", "config", "version"]) {
+    for (const name of [...commands, "join-token", "nodes", "backup", "migrate", "config", "update", "version"]) {
       expect(out).toMatch(new RegExp(`^  ${name}\\b`, "m"));
       const help = await cli([name, "--help"]);
       expect({ code: help.code, err: help.err }).toEqual({ code: 0, err: "" });
