@@ -168,9 +168,19 @@ function defineUse(program: Command, attach: Attach): void {
         (await import("./commands/chat.ts")).chat(context, options, model, flags),
       ),
     );
-  program
-    .command("models")
-    .description("the models served")
+  const models = program.command("models").description("the models served");
+  for (const name of ["install", "remove"] as const) {
+    withNodeFlags(models.command(name))
+      .description(name === "install" ? "have a node fetch one from its backend's library" : "have a node delete one")
+      .argument("<model>", "its name there, e.g. llama3.2:1b")
+      .option("--node <node>", "name or key of a node, or `all`; left out: this machine's, or the only one")
+      .action(
+        attach(async (context, options, model: string, flags: NodeFlags & { node?: string }) =>
+          (await import("./commands/node-commands.ts")).modelCommand(context, options, `model_${name}`, model, flags),
+        ),
+      );
+  }
+  models
     .command("list")
     .description("list them")
     .option(...JSON_FLAG)
@@ -180,6 +190,13 @@ function defineUse(program: Command, attach: Attach): void {
       ),
     );
 }
+
+type NodeFlags = Json & { detach?: boolean };
+const withNodeFlags = (command: Command): Command =>
+  command
+    .option("-d, --detach", "do not wait for the end")
+    .option(...JSON_FLAG)
+    .addHelpText("after", "\nCtrl-C stops it on the node; a second one leaves without waiting for that.");
 
 /** What `chat` takes; all as typed. */
 export type ChatFlags = Json & {
@@ -252,6 +269,7 @@ function defineJoinTokens(program: Command, attach: Attach): void {
 function defineNodes(program: Command, attach: Attach): void {
   const load = () => import("./commands/nodes.ts");
   const nodes = program.command("nodes").description("the machines that offer inference here");
+  defineNodeCommands(nodes, attach);
   nodes
     .command("list")
     .description("list them")
@@ -288,6 +306,33 @@ function defineNodes(program: Command, attach: Attach): void {
       attach(async (context, options, key: string, flags: Json & { reason?: string }) =>
         (await load()).eject(context, options, key, flags),
       ),
+    );
+}
+
+function defineNodeCommands(nodes: Command, attach: Attach): void {
+  const load = () => import("./commands/node-commands.ts");
+  withNodeFlags(nodes.command("command"))
+    .description("have one do something: drain, resume, restart, refresh, install, remove, load, unload")
+    .argument("<node>", "its name, its public key or how that begins, or `all`")
+    .argument("<action>", "one of those")
+    .argument("[model]", "for the last four")
+    .action(
+      attach(async (context, options, node: string, action: string, model: string | undefined, flags: NodeFlags) =>
+        (await load()).command(context, options, [node, action, model], flags),
+      ),
+    );
+  nodes
+    .command("commands")
+    .description("list what nodes were asked to do, and how it went")
+    .option(...JSON_FLAG)
+    .action(attach(async (context, options, flags: Json) => (await load()).commands(context, options, flags)));
+  nodes
+    .command("cancel")
+    .description("end one of these")
+    .argument("<id>", "its id, or how it begins")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, id: string, flags: Json) => (await load()).cancel(context, options, id, flags)),
     );
 }
 

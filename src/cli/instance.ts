@@ -63,6 +63,12 @@ export async function openAdmin(context: Context, config: Config, command: strin
   return openDirect(context, config, dir, command);
 }
 
+/** The operations of the instance that answers on this data directory now; null where none does. */
+export function reachAdmin(context: Context, config: Config): Admin | null {
+  const owner = runningOwner(config);
+  return owner !== null && owner.url !== null ? adminOver(context, dataDirectory(config), owner) : null;
+}
+
 function adminOver(context: Context, dir: DataDirectory, owner: Owner): Admin {
   if (owner.url === null) {
     throw new CliError(

@@ -66,7 +66,7 @@ function addGlobalOptions(program: Command, { terminal }: Context): void {
 }
 
 /** Commands whose help lists the flags of the configuration; others show where it is read from only. */
-const CONFIGURED = new Set(["run", "start", "restart", "setup", "install"]);
+const CONFIGURED = new Set(["run", "start", "restart", "setup", "service install"]);
 const EVERYWHERE = new Set(["--config", "--data-dir", "--debug"]);
 
 function visibleGlobalOptions(command: Command): Option[] {
@@ -74,7 +74,8 @@ function visibleGlobalOptions(command: Command): Option[] {
   while (root.parent) root = root.parent;
   if (root === command) return [];
   const shown = root.options.filter((option) => !option.hidden && option.long !== "--version");
-  return CONFIGURED.has(command.name()) ? shown : shown.filter((option) => EVERYWHERE.has(option.long ?? ""));
+  const name = command.parent === root ? command.name() : `${command.parent?.name()} ${command.name()}`;
+  return CONFIGURED.has(name) ? shown : shown.filter((option) => EVERYWHERE.has(option.long ?? ""));
 }
 
 const HELP_FOOT = `

@@ -1,5 +1,5 @@
 // infernet nodes list | approve | allow | eject
-import { type Admin, NODE_ROLES } from "../../admin/operations.ts";
+import { type Admin, NODE_ROLES, type NodeRow } from "../../admin/operations.ts";
 import { type Pubkey, pubkeySchema } from "../../protocol/primitives.ts";
 import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, type GlobalOptions, printJson, requireConfig } from "../context.ts";
@@ -21,7 +21,7 @@ export async function list(context: Context, options: GlobalOptions, flags: { js
       node.name,
       node.role,
       node.status,
-      node.online ? "online" : (relativeTime(node.last_seen_ms, context.nowMs()) ?? "never seen"),
+      node.online ? standingOf(node) : (relativeTime(node.last_seen_ms, context.nowMs()) ?? "never seen"),
       `${node.running}/${node.slots}`,
       node.models.join(", "),
     ]);
@@ -30,6 +30,12 @@ export async function list(context: Context, options: GlobalOptions, flags: { js
   }
   return EXIT.good;
 }
+
+/** "online", or why it takes no jobs. */
+const standingOf = ({ standing }: NodeRow): string => {
+  if (standing === null || standing.status === "available") return "online";
+  return standing.reason === null ? standing.status : `${standing.status}: ${standing.reason}`;
+};
 
 /** Lets in a node that waits; `key` may be the first signs of its public key. */
 export const approve = (context: Context, options: GlobalOptions, key: string, flags: { json?: boolean }) =>

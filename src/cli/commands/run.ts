@@ -1,11 +1,11 @@
 // infernet run: loads the configuration, starts the mode, prints how to reach it, and stops it on a signal.
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { CONFIG_KEYS, type Config, holdsSecret, type LoadedConfig, type Mode } from "../../config.ts";
+import { CONFIG_KEYS, holdsSecret, type LoadedConfig, type Mode } from "../../config.ts";
 import { systemCode } from "../../identity/start-refusal.ts";
 import { createLog, type Log } from "../../lib/log.ts";
 import { LOCAL_API_KEY_FILE } from "../../modes/data-files.ts";
-import type { Running, StartMode } from "../../modes/running.ts";
+import type { Running, StartInput, StartMode } from "../../modes/running.ts";
 import { banner } from "../banner.ts";
 import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, type GlobalOptions, requireConfig } from "../context.ts";
@@ -16,6 +16,9 @@ export async function run(context: Context, options: GlobalOptions): Promise<Exi
   return runMode(context, loaded, () => loadMode(loaded.config.mode));
 }
 
+/** Why it stops where a command told it to start again. */
+const RESTART = "restart";
+
 /** Starts what `load` gives, and lives until a signal or a fault ends it. A second SIGINT does not wait for the drain. */
 export async function runMode(
   context: Context,
@@ -25,22 +28,27 @@ export async function runMode(
   const { config } = loaded;
   const log = await openLog(context, loaded);
   const stopAsked = waitForStop(context);
-  const running = await Promise.race([startMode(await load(), config, log), stopAsked.first]);
+  const restartAsked = Promise.withResolvers<typeof RESTART>();
+  const restart = context.startAgain && (() => restartAsked.resolve(RESTART));
+  const running = await Promise.race([startMode(await load(), { config, log, restart }), stopAsked.first]);
   if (typeof running === "string") return EXIT.good;
   const { colors, stderrIsTty } = context.terminal;
   const keyFile = join(config.data_dir, LOCAL_API_KEY_FILE);
   context.terminal.err(banner(running, { colors, showKey: stderrIsTty, keyFile }));
-  const end = await Promise.race([stopAsked.first, running.failed]);
+  const end = await Promise.race([stopAsked.first, running.failed, restartAsked.promise]);
   const stopping = running.stop(typeof end === "string" ? end : end.message).then(() => "stopped" as const);
   await Promise.race([stopping, stopAsked.second]);
+  // Whoever wanted it stopped in the meantime has the last word.
+  if (end === RESTART && !stopAsked.seen()) context.startAgain?.();
   if (end instanceof Error) throw new CliError(`it had to stop: ${end.message}`, { cause: end });
   return EXIT.good;
 }
 
 /** Says which address is the trouble where the server could not listen. */
-async function startMode(start: StartMode, config: Config, log: Log): Promise<Running> {
+async function startMode(start: StartMode, input: StartInput): Promise<Running> {
+  const { config } = input;
   try {
-    return await start({ config, log });
+    return await start(input);
   } catch (error) {
     const code = systemCode(error);
     const at = `${config.server.host} port ${config.server.port}`;
@@ -63,7 +71,11 @@ async function loadMode(mode: Mode): Promise<StartMode> {
 }
 
 /** Resolves `first` at the first signal; `second` at a SIGINT after it, for users who will not wait. */
-function waitForStop(context: Context): { first: Promise<string>; second: Promise<"hurried"> } {
+function waitForStop(context: Context): {
+  first: Promise<string>;
+  second: Promise<"hurried">;
+  seen: () => boolean;
+} {
   const first = Promise.withResolvers<string>();
   const second = Promise.withResolvers<"hurried">();
   let seen = 0;
@@ -74,7 +86,7 @@ function waitForStop(context: Context): { first: Promise<string>; second: Promis
       if (context.terminal.stderrIsTty) context.terminal.err("\nStopping; Ctrl-C again to stop at once.\n");
     } else if (signal === "SIGINT") second.resolve("hurried");
   });
-  return { first: first.promise, second: second.promise };
+  return { first: first.promise, second: second.promise, seen: () => seen > 0 };
 }
 
 /** The program's log, as `[log]` says. */
