@@ -35,16 +35,25 @@ export function authenticateClient(
   request: Request,
   peer: { readonly address: string },
   maxBodyBytes: number,
+  /** Where only API keys of this role are taken; every other route takes only those without it. */
+  scope?: "operator",
 ): Result<Caller, Response> | Promise<Result<Caller & { body?: string }, Response>> {
   const header = request.headers.get("authorization");
   if (header !== null) {
     const token = /^bearer /i.test(header) ? header.slice(7).trim() : "";
     const holder = deps.ring.find(token);
+    if (holder && holder.scopes.includes("operator") !== (scope === "operator")) {
+      const message = scope
+        ? "this needs a key of role operator: `infernet keys create NAME --role operator`"
+        : "a key of role operator is for workers; clients use one that `infernet keys create NAME` makes";
+      return err(errorResponse("api_key_role", message));
+    }
     if (holder) return ok({ accountId: holder.accountId, keyId: holder.keyId, fairKey: holder.keyId });
     if (deps.requireApiKey || token.startsWith("inf_")) {
       return err(errorResponse("api_key_invalid", `this API key is not known, expired or revoked; ${HOW}`));
     }
   }
+  if (scope) return err(errorResponse("api_key_missing", `an API key of role operator is needed; ${HOW}`));
   if (request.headers.has(AUTH_HEADER)) return signedClient(deps, request, maxBodyBytes);
   if (!deps.requireApiKey) return ok({ accountId: LOCAL_ACCOUNT_ID, keyId: null, fairKey: peer.address });
   return err(errorResponse("api_key_missing", `an API key is needed; ${HOW}`));

@@ -64,7 +64,7 @@ function operation(route: HttpRoute): object {
   const answers = route.answers ?? "application/json";
   return {
     summary: route.summary,
-    security: SECURITY[route.tier],
+    security: route.tier === "client" && route.scope ? [{ apiKey: [] }] : SECURITY[route.tier],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(route.body
       ? { requestBody: { required: true, content: { "application/json": { schema: schemaOf(route.body) } } } }

@@ -199,7 +199,7 @@ function guardClient(
   call: Call,
 ): Response | Promise<Response> {
   if (!deps.clientAuth) return errorResponse("route_not_found", "this is a node: ask its coordinator");
-  const caller = authenticateClient(deps.clientAuth, call.request, call, deps.maxBodyBytes);
+  const caller = authenticateClient(deps.clientAuth, call.request, call, deps.maxBodyBytes, route.scope);
   if (!(caller instanceof Promise)) {
     if (!caller.ok) return caller.error;
     const known = Object.assign(call, { caller: caller.value });

@@ -21,6 +21,7 @@ import type { JobId, Pubkey } from "../protocol/primitives.ts";
 import { markOf } from "../protocol/trail.ts";
 import { commandDelivery } from "../registry/command-delivery.ts";
 import { createLinks, type Links } from "../registry/links.ts";
+import { createPollers } from "../registry/pollers.ts";
 import type { PriceBounds } from "../registry/price-bounds.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import { versionText } from "../version.ts";
@@ -118,6 +119,13 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
         request,
       ),
   });
+  const pollers = createPollers({ clock, log, registry, listener: jobs.listener });
+  const nodes = {
+    reset(pubkey: Pubkey, reason: string) {
+      links.reset(pubkey, reason);
+      pollers.reset(pubkey, reason);
+    },
+  };
   const defaults = { maxTokens: config.coordinator.default_max_tokens, strategy: config.scheduler.strategy };
   await recover({ data, jobs, outputs, clock, log, defaults });
   const apiKey = config.coordinator.require_api_key
@@ -126,7 +134,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
 
   const streams = new Set<ChatStream>();
   const keepAliveMs = config.server.keep_alive_s * 1000;
-  const stopFollowing = db.path === null ? followChanges({ db, clock, log, ring, keys, links }) : () => {};
+  const stopFollowing = db.path === null ? followChanges({ db, clock, log, ring, keys, links: nodes }) : () => {};
   const stopHousekeeping = keepHouse({ clock, log, db, registry, streams, keepAliveMs, delivery });
   let draining = false;
   const verify: VerifyDeps = {
@@ -152,6 +160,17 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       const trouble = db.writer.trouble();
       return trouble === null ? null : `the database cannot be written (${trouble})`;
     },
+    polling: {
+      db,
+      clock,
+      pollers,
+      nodes: registry.nodes,
+      keys,
+      coordinator: identity.pubkey,
+      registration: config.coordinator.registration,
+      endLink: links.reset,
+      prices: { input: config.coordinator.price_input_min, output: config.coordinator.price_output_min },
+    },
     local: localRoutes(
       directAdmin({
         db,
@@ -169,7 +188,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
           delivery,
           async resetLink(pubkey, reason) {
             await keys.reload(pubkey);
-            links.reset(pubkey, reason);
+            nodes.reset(pubkey, reason);
           },
           get url() {
             return server.url;
@@ -217,6 +236,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       stopHousekeeping();
       stopFollowing();
       links.close();
+      pollers.close();
       await delivery.settled();
       await server.stop();
       await records.close();

@@ -113,6 +113,12 @@ export const deviceSchema = z.object({
 });
 export type Device = z.infer<typeof deviceSchema>;
 
+/** µ$ per million tokens. */
+export const pricesSchema = z.object({
+  input: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+  output: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+});
+
 /** What a node serves; in `ready` and again in a heartbeat when it changed. */
 const servesShape = {
   backends: z.array(backendInfoSchema).max(64),
@@ -120,10 +126,7 @@ const servesShape = {
   /** Jobs the node runs side by side. */
   slots: z.int().min(0).max(4096),
   /** µ$ per million tokens, for every model not named in `model_prices`. */
-  prices: z.object({
-    input: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
-    output: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
-  }),
+  prices: pricesSchema,
 };
 
 export const helloFrame = z.object({ type: z.literal("hello"), version: shortText(64), nonce: hex32Schema });

@@ -16,6 +16,7 @@ import { fromHex } from "../../lib/hex.ts";
 import type { JobId, Pubkey } from "../../protocol/primitives.ts";
 import { commandDelivery } from "../../registry/command-delivery.ts";
 import { createLinks } from "../../registry/links.ts";
+import { createPollers, type Pollers } from "../../registry/pollers.ts";
 import { coordinatorRoutes } from "../coordinator-routes.ts";
 import { localRoutes } from "../local.ts";
 import { type Metrics, metrics } from "../metrics.ts";
@@ -45,6 +46,9 @@ export type CoordinatorStage = Stage & {
   /** A key of the built-in account, and one of another account. */
   key: string;
   otherKey: string;
+  /** A key of role operator. */
+  operatorKey: string;
+  pollers: Pollers;
   outputs: Map<JobId, OutputLog>;
   streams: Set<ChatStream>;
   unready: { why: string | null };
@@ -75,12 +79,16 @@ export async function coordinatorStage(
   await db.writer.transact((tx) => tx.insert(accounts).values(other));
   const keyDeps = { db, ring, clock, random };
   const { token: key } = await createApiKey(keyDeps, { name: "test" });
+  const { token: operatorKey } = await createApiKey(keyDeps, { name: "worker", scopes: ["operator"] });
   const { token: otherKey } = await createApiKey(keyDeps, { name: "other", accountId: other.id });
+  /** Keys that registered here. */
+  const joined = new Map<string, KnownKey>();
+  const pollers = createPollers({ clock, log: NO_LOG, registry, listener: jobs.listener });
   const verify: VerifyDeps = {
     clock: systemClock,
     recipient: COORDINATOR.pubkey,
     ownKeys: [COORDINATOR.pubkey],
-    keys: { lookup: (pubkey) => KNOWN.get(pubkey), markV2Seen() {} },
+    keys: { lookup: (pubkey) => KNOWN.get(pubkey) ?? joined.get(pubkey), markV2Seen() {} },
     nonces: new MemoryNonces(systemClock),
     acceptV1: true,
     listeningSinceMs: 0,
@@ -114,6 +122,21 @@ export async function coordinatorStage(
     jobs: { db, jobs, defaults, outputs, keepAliveMs: 60_000 },
     metrics: measured,
     unready: () => unready.why,
+    polling: {
+      db,
+      clock,
+      pollers,
+      nodes: registry.nodes,
+      keys: {
+        lookup: (pubkey) => KNOWN.get(pubkey) ?? joined.get(pubkey),
+        set: (row) => void joined.set(row.pubkey, row),
+        reload: async (pubkey) => void joined.delete(pubkey),
+      },
+      coordinator: COORDINATOR.pubkey,
+      registration: "open",
+      endLink: (pubkey, reason) => links.reset(pubkey, reason),
+      prices: { input: 0, output: 0 },
+    },
     local: localRoutes(admin),
   });
   const links = createLinks({
@@ -149,6 +172,8 @@ export async function coordinatorStage(
     routes,
     key,
     otherKey,
+    operatorKey,
+    pollers,
     outputs,
     streams,
     unready,
@@ -172,6 +197,7 @@ export async function coordinatorStage(
     }),
     async [Symbol.asyncDispose]() {
       links.close();
+      pollers.close();
       await server.stop();
       await ring.close();
       await database[Symbol.asyncDispose]();
