@@ -172,7 +172,10 @@ const node = z.strictObject({
     "Serve only while nobody else uses this machine: foreign load on its GPUs or CPU pauses the node.",
     { alias: "idle-only" },
   ),
-  idle_gpu_percent: key(int(1, 100).default(20), "Foreign GPU use, in percent of one GPU, from which it is not idle."),
+  idle_gpu_percent: key(
+    int(0, 100).default(20),
+    "Foreign GPU use, in percent of one GPU, from which it is not idle. 0: it does not matter.",
+  ),
   idle_cpu_percent: key(
     int(1, 100).default(50),
     "Foreign CPU use, in percent of all cores, from which it is not idle.",

@@ -113,6 +113,11 @@ export function checkIdleOnly({ node }: Pick<Config, "node">, now: Date): Check[
       : good("schedule", closed === null ? "open now" : `the node is paused now, ${closed}`);
   if (!node.idle_only) return [skipped("idle-only", "off: the node serves whoever else uses this machine"), schedule];
   const { idle_gpu_percent: gpu, idle_cpu_percent: cpu, idle_busy_s: busyS, idle_resume_s: resumeS } = node;
-  const text = `pauses at ${gpu} % of a GPU or ${cpu} % of the CPU used by others for ${busyS} s, resumes after ${resumeS} s`;
+  const loads = [...(gpu > 0 ? [`${gpu} % of a GPU`] : []), ...(cpu > 0 ? [`${cpu} % of the CPU`] : [])].join(" or ");
+  if (loads === "") {
+    const mend = "set node.idle_gpu_percent or node.idle_cpu_percent above 0";
+    return [warning("idle-only", "on, but neither GPU nor CPU is looked at", mend), schedule];
+  }
+  const text = `pauses at ${loads} used by others for ${busyS} s, resumes after ${resumeS} s`;
   return [good("idle-only", text), schedule];
 }

@@ -28,6 +28,11 @@ describe("a machine", () => {
     expect(state.busy).toContain("the GPU is in use by others (35 %");
   });
 
+  test("a threshold of 0 leaves that load out", () => {
+    expect(busyAt(run(times(20, 100), { ...RULES, cpuPercent: 0 }))).toBe(-1);
+    expect(run(times(20, 100), { ...RULES, cpuPercent: 0 }).at(-1)?.loudMs).toBe(0);
+  });
+
   test("a short burst, and one that is over, pause nothing", () => {
     expect(busyAt(run([0, 0, 0, 0, 0, 0, 100, 100, 0, 0, 0]))).toBe(-1);
     expect(busyAt(run([0, 0, 0, 0, 0, 60, 60, 60, 60, 0, 0]))).toBe(-1);

@@ -10,7 +10,7 @@ export type LoadSample = {
 };
 
 export type IdleRules = {
-  /** From here on a GPU is in use by others. */
+  /** From here on a GPU, or the processor, is in use by others; 0: it does not matter. */
   gpuPercent: number;
   cpuPercent: number;
   /** A load must last for so long, on average over that time and at its end. */
@@ -56,7 +56,8 @@ export function afterSample(rules: IdleRules, before: IdleState, sample: LoadSam
 
 /** The larger of both loads, each as a share of its threshold. */
 function loudest(rules: IdleRules, { gpuPercent, cpuPercent }: LoadSample): number {
-  return Math.max((gpuPercent ?? 0) / rules.gpuPercent, (cpuPercent ?? 0) / rules.cpuPercent);
+  const share = (percent: number | null, of: number) => (of > 0 ? (percent ?? 0) / of : 0);
+  return Math.max(share(gpuPercent, rules.gpuPercent), share(cpuPercent, rules.cpuPercent));
 }
 
 function busyReason(rules: IdleRules, recent: readonly LoadSample[], now: LoadSample): string | null {
@@ -67,6 +68,7 @@ function busyReason(rules: IdleRules, recent: readonly LoadSample[], now: LoadSa
   for (const [name, field] of kinds) {
     const mean = recent.reduce((sum, sample) => sum + (sample[field] ?? 0), 0) / recent.length;
     const atLeast = rules[field];
+    if (atLeast === 0) continue;
     if (mean >= atLeast && (now[field] ?? 0) >= atLeast)
       return `the ${name} is in use by others (${Math.round(mean)} %, from ${atLeast} % on the node is paused)`;
   }

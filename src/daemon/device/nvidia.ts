@@ -47,7 +47,7 @@ function numberOf(cell: string): number | null | undefined {
 export async function nvidiaUse(run: RunTool, fromPercent: number): Promise<GpuUse[] | null> {
   const gpus = await nvidiaGpus(run);
   if (gpus === null) return null;
-  const busy = gpus.some(({ busyPercent }) => (busyPercent ?? 0) >= fromPercent);
+  const busy = fromPercent > 0 && gpus.some(({ busyPercent }) => (busyPercent ?? 0) >= fromPercent);
   const answer = busy ? await run(PROCESSES) : null;
   const processes = answer?.ok ? parseProcesses(answer.value) : null;
   return gpus.map(({ busyPercent }, index) => ({
