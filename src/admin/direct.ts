@@ -3,6 +3,7 @@
 import { statSync } from "node:fs";
 import path from "node:path";
 import { createApiKey, type KeyRing, listApiKeys, revokeApiKey } from "../accounts/api-keys.ts";
+import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import { backupDatabase } from "../db/backup.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -14,6 +15,7 @@ import { createJoinToken, listJoinTokens, revokeJoinToken, type StoredJoinToken 
 import { allowNode, approveNode, ejectNode, listNodes } from "../registry/nodes.ts";
 import type { Node, Registry } from "../registry/registry.ts";
 import type { NodeRow as StoredNode } from "../registry/schema.ts";
+import { secretText } from "../webhooks/sign.ts";
 import { coordinatorCommands } from "./node-commands.ts";
 import { type Answer, operation } from "./operation.ts";
 import {
@@ -52,6 +54,8 @@ export type DirectDeps = {
   pubkey: Pubkey;
   /** Goes into join tokens whose maker names no address. */
   joinUrl: string;
+  /** What an account's webhooks are signed with. */
+  webhookKey(accountId: string): Uint8Array;
   live: Live | null;
 };
 
@@ -61,9 +65,9 @@ export function directAdmin(deps: DirectDeps): Admin {
   return {
     status: operation(OPERATIONS.status, () => statusOf(deps)),
     listModels: operation(OPERATIONS.listModels, async () => ok({ models: live ? modelRows(live.registry) : [] })),
-    createKey: operation(OPERATIONS.createKey, async ({ name, expires_in_s }) => {
+    createKey: operation(OPERATIONS.createKey, async ({ name, role, expires_in_s }) => {
       const expiry = expires_in_s === undefined ? {} : { expiresMs: deps.clock.nowMs() + expires_in_s * 1000 };
-      const { token, key } = await createApiKey(deps, { name, ...expiry });
+      const { token, key } = await createApiKey(deps, { name, ...scopesOf(role), ...expiry });
       return ok({ id: key.id, key: token });
     }),
     listKeys: operation(OPERATIONS.listKeys, () => keys(deps)),
@@ -87,6 +91,9 @@ export function directAdmin(deps: DirectDeps): Admin {
     ...coordinatorCommands({ db, clock: deps.clock, live }),
     ejectNode: operation(OPERATIONS.ejectNode, ({ pubkey, reason = "" }) => eject(deps, pubkey, reason)),
     ...ownNodeAdmin(() => live?.ownNode() ?? null),
+    webhookSecret: operation(OPERATIONS.webhookSecret, async () =>
+      ok({ secret: secretText(deps.webhookKey(LOCAL_ACCOUNT_ID)) }),
+    ),
     backup: operation(OPERATIONS.backup, ({ file }) => backup(deps, file)),
   };
 }
@@ -130,12 +137,15 @@ function modelRows({ models }: Live["registry"]): ModelRow[] {
   return rows.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+const scopesOf = (role: "client" | "operator"): { scopes?: string[] } => (role === "client" ? {} : { scopes: [role] });
+
 async function keys({ db }: DirectDeps): ReturnType<Admin["listKeys"]> {
   const stored = await listApiKeys({ db });
   return ok({
-    keys: stored.map(({ id, name, prefix, createdMs, expiresMs, lastUsedMs, revokedMs }) => ({
+    keys: stored.map(({ id, name, scopes, prefix, createdMs, expiresMs, lastUsedMs, revokedMs }) => ({
       id,
       name,
+      role: scopes.includes("operator") ? "operator" : "client",
       prefix,
       created_ms: createdMs,
       expires_ms: expiresMs,

@@ -21,9 +21,13 @@ const nothing = z.strictObject({});
 export const NODE_ROLES = ["provider", "aggregator", "client"] as const;
 const roleSchema = z.enum(NODE_ROLES);
 
+/** Who a key is for: clients, or workers that serve models. */
+export const KEY_ROLES = ["client", "operator"] as const;
+
 const keyRow = z.object({
   id: z.string(),
   name: z.string(),
+  role: z.enum(KEY_ROLES),
   /** First signs of the key, to tell keys apart; useless without the rest. */
   prefix: z.string(),
   created_ms: timeMs,
@@ -168,7 +172,7 @@ export const OPERATIONS = {
   createKey: operation(
     "POST",
     "/keys",
-    z.strictObject({ name: nameSchema, expires_in_s: lifetimeS.optional() }),
+    z.strictObject({ name: nameSchema, role: z.enum(KEY_ROLES).default("client"), expires_in_s: lifetimeS.optional() }),
     z.object({ id: z.string(), key: z.string() }),
   ),
   listKeys: operation("GET", "/keys", nothing, z.object({ keys: z.array(keyRow) })),
@@ -240,6 +244,9 @@ export const OPERATIONS = {
     nodeStanding,
   ),
   resumeNode: operation("POST", "/node/resume", nothing, nodeStanding),
+
+  /** What receivers check the signatures of the local account's webhooks with: `whsec_…`. */
+  webhookSecret: operation("GET", "/webhooks/secret", nothing, z.object({ secret: z.string() })),
 
   /** `file`: absolute path on the instance's machine; must not exist. */
   backup: operation(

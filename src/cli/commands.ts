@@ -20,6 +20,7 @@ export function defineCommands(program: Command, attach: Attach): void {
   defineKeys(program, attach);
   defineJoinTokens(program, attach);
   defineNodes(program, attach);
+  defineWebhooks(program, attach);
   defineData(program, attach);
   defineConfig(program, attach);
   defineUpdate(program, attach);
@@ -214,10 +215,11 @@ function defineKeys(program: Command, attach: Attach): void {
     .command("create")
     .description("make one; it is printed this once")
     .argument("[name]", "to tell it from others", "default")
+    .option("--role <role>", "client, or operator: for workers that serve models", "client")
     .option("--expires <time>", "for how long it is good, e.g. 30d; left out: until it is revoked")
     .option(...JSON_FLAG)
     .action(
-      attach(async (context, options, name: string, flags: Json & { expires?: string }) =>
+      attach(async (context, options, name: string, flags: Json & { expires?: string; role?: string }) =>
         (await load()).create(context, options, name, flags),
       ),
     );
@@ -333,6 +335,20 @@ function defineNodeCommands(nodes: Command, attach: Attach): void {
     .option(...JSON_FLAG)
     .action(
       attach(async (context, options, id: string, flags: Json) => (await load()).cancel(context, options, id, flags)),
+    );
+}
+
+function defineWebhooks(program: Command, attach: Attach): void {
+  program
+    .command("webhooks")
+    .description("what receivers of webhooks need")
+    .command("secret")
+    .description("print the secret that webhooks of this instance's own jobs are signed with (whsec_…)")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, flags: Json) =>
+        (await import("./commands/webhooks.ts")).secret(context, options, flags),
+      ),
     );
 }
 

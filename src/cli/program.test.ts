@@ -64,6 +64,7 @@ describe("usage", () => {
     [["keys", "create", "--expires", "soon"], /--expires "soon" is no length of time/],
     [["keys", "revoke"], /missing required argument 'id'/],
     [["nodes", "allow", "abc"], /"abc" is no public key/],
+    [["keys", "create", "--role", "king"], /--role "king" must be one of client, operator/],
     [["join-token", "create", "--role", "king"], /--role "king" must be one of provider, aggregator, client/],
     [["--port", "abc", "config", "check"], /server\.port: "abc" is not allowed: must be an integer from 0 to 65535/],
     [["run", "--mode", "node"], /a node needs a coordinator/],

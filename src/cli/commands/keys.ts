@@ -1,5 +1,6 @@
 // infernet keys create | list | revoke
-import { EXIT, type ExitCode } from "../cli-error.ts";
+import { KEY_ROLES } from "../../admin/operations.ts";
+import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, type GlobalOptions, printJson, requireConfig } from "../context.ts";
 import { harmless } from "../harmless.ts";
 import { answerOrThrow, withAdmin } from "../instance.ts";
@@ -11,12 +12,17 @@ export async function create(
   context: Context,
   options: GlobalOptions,
   name: string | undefined,
-  flags: { json?: boolean; expires?: string },
+  flags: { json?: boolean; expires?: string; role?: string },
 ): Promise<ExitCode> {
   const { config } = await requireConfig(context, options);
+  const role = KEY_ROLES.find((known) => known === (flags.role ?? "client"));
+  if (!role)
+    throw new CliError(`--role ${JSON.stringify(flags.role)} must be one of ${KEY_ROLES.join(", ")}`, {
+      exitCode: EXIT.usage,
+    });
   const lifetime = flags.expires === undefined ? {} : { expires_in_s: durationS(flags.expires, "--expires") };
   const made = await withAdmin(context, config, "keys create", async (admin) =>
-    answerOrThrow(await admin.createKey({ name: name ?? "default", ...lifetime })),
+    answerOrThrow(await admin.createKey({ name: name ?? "default", role, ...lifetime })),
   );
   if (flags.json) printJson(context, made);
   else {
@@ -38,12 +44,15 @@ export async function list(context: Context, options: GlobalOptions, flags: { js
     const rows = keys.map((key) => [
       key.id,
       key.name,
+      key.role,
       `${key.prefix}…`,
       relativeTime(key.created_ms, now),
       relativeTime(key.last_used_ms, now) ?? "never",
       keyState(key, now),
     ]);
-    context.terminal.out(table(["ID", "NAME", "KEY", "CREATED", "USED", "STATE"], rows, context.terminal.colors));
+    context.terminal.out(
+      table(["ID", "NAME", "ROLE", "KEY", "CREATED", "USED", "STATE"], rows, context.terminal.colors),
+    );
   }
   return EXIT.good;
 }
