@@ -1,7 +1,7 @@
 // Journal: what a node must remember of commands over its own restarts: how each ended, who drained it, how much disk
 // was given to models. One line an entry, appended and synced; a line that a crash tore is skipped.
 import { existsSync, readFileSync } from "node:fs";
-import { type FileHandle, open, rename } from "node:fs/promises";
+import { open, rename } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import type { Log } from "../../lib/log.ts";
@@ -38,13 +38,13 @@ const MAX_LINES = 5000;
 
 export async function openJournal(dataDirectory: string, log: Log): Promise<Journal> {
   const file = path.join(dataDirectory, FILE);
-  const ends = new Map<string, CommandEnd & { by: Origin; id: string }>();
+  const ends = new Map<string, { by: Origin; id: string; end: CommandEnd }>();
   const drained = new Set<Origin>();
   const installed = new Map<string, number>();
   const remember = (entry: Entry) => {
     if (entry.t === "ended") {
       const { by, id, outcome, error } = entry;
-      ends.set(keyOf(by, id), { by, id, outcome, error });
+      ends.set(keyOf(by, id), { by, id, end: { outcome, error } });
       for (const oldest of ends.keys()) {
         if (ends.size <= MAX_ENDS) break;
         ends.delete(oldest);
@@ -55,32 +55,33 @@ export async function openJournal(dataDirectory: string, log: Log): Promise<Jour
   const read = readEntries(file, log);
   for (const entry of read.entries) remember(entry);
   let { lines, torn } = read;
-  let handle: FileHandle | null = null;
 
   const everything = (): Entry[] => [
-    ...Array.from(ends.values(), (end): Entry => ({ t: "ended", ...end })),
+    ...Array.from(ends.values(), ({ by, id, end }): Entry => ({ t: "ended", by, id, ...end })),
     ...Array.from(drained, (by): Entry => ({ t: "drained", by, on: true })),
     ...Array.from(installed, ([model, bytes]): Entry => ({ t: "installed", model, bytes })),
   ];
   const append = async (entry: Entry): Promise<void> => {
-    handle ??= await open(file, "a", 0o600);
-    // What a failed write left behind ends here, as a line of its own.
-    const text = `${torn ? "\n" : ""}${JSON.stringify(entry)}\n`;
-    torn = true;
-    await handle.write(text);
-    torn = false;
-    lines++;
-    await handle.datasync();
+    const handle = await open(file, "a", 0o600);
+    try {
+      // What a failed write left behind ends here, as a line of its own.
+      const text = `${torn ? "\n" : ""}${JSON.stringify(entry)}\n`;
+      torn = true;
+      await handle.appendFile(text);
+      torn = false;
+      lines++;
+      await handle.datasync();
+    } finally {
+      await handle.close();
+    }
     if (lines < MAX_LINES) return;
     const rows = everything();
-    await handle.close();
-    handle = null;
     await replace(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
     lines = rows.length;
   };
   let writing: Promise<void> = Promise.resolve();
   return {
-    endOf: (by, id) => ends.get(keyOf(by, id)),
+    endOf: (by, id) => ends.get(keyOf(by, id))?.end,
     isDrainedBy: (by) => drained.has(by),
     installedBytes(except) {
       let sum = 0;
@@ -93,11 +94,7 @@ export async function openJournal(dataDirectory: string, log: Log): Promise<Jour
       writing = written.catch(() => {});
       return written;
     },
-    async close() {
-      await writing;
-      await handle?.close();
-      handle = null;
-    },
+    close: () => writing,
   };
 }
 
