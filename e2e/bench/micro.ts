@@ -2,8 +2,10 @@
 // many callers against one at a time. `bun e2e/bench/micro.ts [--seconds 0.5] [--json]`; also part of the whole run.
 import { parseArgs } from "node:util";
 import { testDatabase } from "../../src/db/test-database.ts";
+import { TASKS } from "../../src/protocol/generation.ts";
 import { pubkeySchema } from "../../src/protocol/primitives.ts";
-import { type Candidate, choose, rate, type Wishes } from "../../src/scheduler/choose.ts";
+import { type Ask, type Candidate, choose, rate } from "../../src/scheduler/choose.ts";
+import { NO_WISHES, PUBLIC_POOL, quantizationNames, taskBits } from "../../src/scheduler/wishes.ts";
 import { median, round3 } from "./stats.ts";
 
 export type MicroResult = {
@@ -34,20 +36,38 @@ function candidatesOf(count: number): Candidate[] {
   const random = seeded(count);
   return Array.from({ length: count }, (_, index) => {
     const prices = { priceInput: Math.floor(random() * 1e6), priceOutput: Math.floor(random() * 4e6) };
-    const tokensPerS = 20 + random() * 180;
+    const measured = { ...prices, tokensPerS: 20 + random() * 180, rttMs: random() * 100, firstTokenMs: 0 };
+    const quality = rate(measured);
     const slots = 1 + Math.floor(random() * 16);
     return {
       node: {
-        pubkey: pubkeySchema.parse(index.toString(16).padStart(64, "0")),
-        slots,
         running: index % 20 === 0 ? slots : Math.floor(random() * slots),
+        slots,
         accepting: true,
+        watchedUntilMs: index % 50 === 1 ? Number.POSITIVE_INFINITY : 0,
+        pool: PUBLIC_POOL,
+        foreign: 0,
+        cache: 0,
         suspectUntilMs: index % 50 === 1 ? Number.POSITIVE_INFINITY : 0,
+        provingUntilMs: 0,
+        provingMs: 0,
+        pubkey: pubkeySchema.parse(index.toString(16).padStart(64, "0")),
+        name: `node ${index}`,
+        account: "local",
+        region: "",
       },
       contextLength: random() < 0.2 ? null : 4096 * (1 + Math.floor(random() * 8)),
+      openUntilMs: 0,
+      tasks: taskBits(TASKS),
+      balanced: quality.balanced,
+      cheapest: quality.cheapest,
+      fastest: quality.fastest,
+      latency: quality.latency,
       ...prices,
-      tokensPerS,
-      ...rate({ ...prices, tokensPerS }),
+      tokensPerS: measured.tokensPerS,
+      has: 0,
+      lacks: 0,
+      quantizations: quantizationNames("Q4_K_M"),
     };
   });
 }
@@ -56,14 +76,22 @@ function candidatesOf(count: number): Candidate[] {
 function choiceUs(count: number, seconds: number): number {
   const candidates = candidatesOf(count);
   const random = seeded(1);
-  const wishes: Wishes = { strategy: "balanced", minContext: 2048, tried: [] };
+  const ask: Ask = {
+    task: "chat",
+    wishes: NO_WISHES,
+    demands: [],
+    minContext: 2048,
+    wantContext: 4096,
+    tried: [],
+    affinity: null,
+  };
   const part = (forS: number): number => {
     const startedAt = performance.now();
     const endAt = startedAt + forS * 1000;
     let choices = 0;
     while (performance.now() < endAt)
       for (let index = 0; index < 8; index++, choices++)
-        if (!choose(candidates, wishes, 1, random)) throw new Error("no choice among free nodes");
+        if (!choose(candidates, ask, 1, random)) throw new Error("no choice among free nodes");
     return ((performance.now() - startedAt) * 1000) / choices;
   };
   part(seconds / 2);

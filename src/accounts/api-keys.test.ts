@@ -18,9 +18,9 @@ async function keysOn(made: Awaited<ReturnType<typeof testDatabase>>) {
 test("a new key is found at once and after a restart, and stored only as a hash", async () => {
   await using made = await testDatabase();
   const deps = await keysOn(made);
-  const { token, key } = await createApiKey(deps, { name: "laptop", scopes: ["chat"] });
+  const { token, key } = await createApiKey(deps, { name: "laptop", scopes: ["chat"], pools: ["acme"] });
   expect(token).toMatch(/^inf_[0-9A-Za-z]{43}$/);
-  const holder = { keyId: key.id, accountId: "local", name: "laptop", scopes: ["chat"] };
+  const holder = { keyId: key.id, accountId: "local", name: "laptop", scopes: ["chat"], pools: ["acme"] };
   expect(deps.ring.find(token)).toEqual(holder);
   const restarted = await openKeyRing({ ...deps, hashKey });
   expect(restarted.find(token)).toEqual(holder);

@@ -20,7 +20,14 @@ const WRITE_BEHIND_MS = 5_000;
 /** An API key as people see it. */
 export type ApiKey = Omit<ApiKeyRow, "keyHash">;
 /** Who stands behind a key that was accepted. */
-export type KeyHolder = { keyId: string; accountId: string; name: string; scopes: readonly string[] };
+export type KeyHolder = {
+  keyId: string;
+  accountId: string;
+  name: string;
+  scopes: readonly string[];
+  /** Private pools whose nodes its requests may use. */
+  pools: readonly string[];
+};
 
 export type KeyRing = {
   /** Who holds `token`; undefined where it is unknown, expired or revoked. No query, and the same cost for each. */
@@ -108,6 +115,15 @@ export async function openKeyRing({ db, clock, hashKey, onFault }: RingDeps): Pr
   return ring;
 }
 
+/** The pools of a key, known by its id; none where it is not in force any more. */
+export async function poolsOfKey({ db }: { db: Db }, keyId: string): Promise<readonly string[]> {
+  const [row] = await db.read
+    .select({ pools: apiKeys.pools, revokedMs: apiKeys.revokedMs })
+    .from(apiKeys)
+    .where(eq(apiKeys.id, keyId));
+  return row?.revokedMs === null ? row.pools : [];
+}
+
 async function liveKeys(db: Db, nowMs: number): Promise<ApiKeyRow[]> {
   const lasting = or(isNull(apiKeys.expiresMs), gt(apiKeys.expiresMs, nowMs));
   return await db.read
@@ -116,8 +132,8 @@ async function liveKeys(db: Db, nowMs: number): Promise<ApiKeyRow[]> {
     .where(and(isNull(apiKeys.revokedMs), lasting));
 }
 
-const entryOf = ({ id, accountId, name, scopes, expiresMs, lastUsedMs }: ApiKeyRow): Entry => ({
-  holder: { keyId: id, accountId, name, scopes },
+const entryOf = ({ id, accountId, name, scopes, pools, expiresMs, lastUsedMs }: ApiKeyRow): Entry => ({
+  holder: { keyId: id, accountId, name, scopes, pools },
   expiresMs: expiresMs ?? Number.POSITIVE_INFINITY,
   lastUsedMs: lastUsedMs ?? 0,
 });

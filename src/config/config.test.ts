@@ -60,6 +60,9 @@ const SAMPLES: Record<string, readonly [unknown, unknown, unknown]> = {
   "database.url": ["libsql://a.example", "https://b.example", "http://c.example"],
   "database.auth_token": ["one", "two", "three"],
   "coordinator.registration": ["approval", "open", "approval"],
+  aliases: [{ a: ["b"] }, { "x:1": ["y", "z"], w: ["v"] }, { "gpt-4o": ["llama3.1:70b"] }],
+  "coordinator.region": ["eu", "us-east-2", "ap"],
+  "node.region": ["eu", "us-east-2", "ap"],
   "node.name": ["a", "b", "c"],
   "node.coordinators": [
     [{ url: "https://a.example", pubkey: HEX }],
@@ -98,7 +101,7 @@ function samplesOf(key: ConfigKey): readonly [unknown, unknown, unknown] {
 const inFile = ({ section, key }: ConfigKey, value: unknown): string =>
   stringify(section === "" ? { [key]: value } : { [section]: { [key]: value } });
 const asText = (key: ConfigKey, value: unknown): string =>
-  key.kind === "list" || key.kind === "tables" ? JSON.stringify(value) : String(value);
+  key.kind === "list" || key.kind.startsWith("table") ? JSON.stringify(value) : String(value);
 /** Keys that are only good together with another. */
 function company(key: ConfigKey): Record<string, string> {
   if (key.name === "server.tls_cert") return { INFERNET_SERVER_TLS_KEY: "/k" };
@@ -186,7 +189,9 @@ describe("mistakes", () => {
       },
       {
         key: "nodes",
-        message: expect.stringMatching(/^is unknown; allowed here are mode, data_dir, server,/) as unknown as string,
+        message: expect.stringMatching(
+          /^is unknown; allowed here are mode, data_dir, aliases, server,/,
+        ) as unknown as string,
         source: from,
       },
     ]);

@@ -65,6 +65,19 @@ export const backendEntrySchema = z
     if (kind === "embedded" && url !== undefined) refuse('takes no "url" with kind "embedded"');
   });
 
+const regionName = /^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$/;
+/** A part of the world, the continent first. */
+export const region = () =>
+  z.string().max(64).regex(regionName).nullable().meta({ allowed: 'a name such as "eu" or "us-east-2"' }).default(null);
+
+const modelName = z.string().min(1).max(256);
+/** Other names for models. */
+export const aliasesSchema = z
+  .record(modelName, z.array(modelName).min(1).max(16))
+  .refine((aliases) => Object.keys(aliases).length <= 1024, "has more than 1024 entries")
+  .meta({ allowed: "a table of names, each with a list of models" })
+  .default({});
+
 /** Spans of the week in which a node serves. */
 export const scheduleSchema = z
   .array(

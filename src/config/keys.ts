@@ -5,7 +5,7 @@ import type { KeyMeta } from "./fields.ts";
 import { configSchema, SECTIONS, TOP_KEYS } from "./schema.ts";
 
 /** How a key's value is written in the environment or after a flag. */
-export type KeyKind = "text" | "integer" | "boolean" | "choice" | "list" | "tables";
+export type KeyKind = "text" | "integer" | "boolean" | "choice" | "list" | "tables" | "table";
 
 export type ConfigKey = {
   /** "" for keys above the first table. */
@@ -43,6 +43,7 @@ function kindOf(schema: z.ZodType): KeyKind {
   if (type === "number" || type === "int") return "integer";
   if (type === "boolean") return "boolean";
   if (type === "enum") return "choice";
+  if (type === "record") return "table";
   if (type === "array") return element && defOf(bare(element)).type === "object" ? "tables" : "list";
   return "text";
 }
@@ -84,7 +85,7 @@ export function fromText(key: ConfigKey, text: string): Result<unknown, string> 
     const items = text.split(",").map((item) => item.trim());
     return ok(items.filter((item) => item !== ""));
   }
-  if (key.kind === "list" || key.kind === "tables") {
+  if (key.kind === "list" || key.kind === "tables" || key.kind === "table") {
     try {
       return ok(JSON.parse(text));
     } catch {

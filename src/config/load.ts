@@ -150,7 +150,7 @@ function setFromText(layers: Layers, key: ConfigKey, text: string, source: Sourc
   const value = fromText(key, text);
   if (value.ok) setValue(layers, key.section, key.key, value.value, source);
   else {
-    const shown = key.meta.secret || key.kind === "tables" ? "" : ` ${JSON.stringify(text)}`;
+    const shown = key.meta.secret || key.kind.startsWith("table") ? "" : ` ${JSON.stringify(text)}`;
     layers.problems.push({ key: key.name, message: `the value${shown} is ${value.error}`, source });
   }
 }

@@ -94,11 +94,14 @@ function assignment(key: string, value: unknown): string {
   return `${key} = ${inline(value)}`;
 }
 
+/** A key as TOML takes it: bare where it can be. */
+const quotedName = (name: string): string => (/^[A-Za-z0-9_-]+$/.test(name) ? name : JSON.stringify(name));
+
 function inline(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(inline).join(", ")}]`;
   if (typeof value === "object" && value !== null) {
     const entries = Object.entries(value).filter(([, v]) => v !== undefined);
-    return `{ ${entries.map(([k, v]) => assignment(k, v)).join(", ")} }`;
+    return entries.length === 0 ? "{}" : `{ ${entries.map(([k, v]) => assignment(quotedName(k), v)).join(", ")} }`;
   }
   return stringify({ v: value }).trim().slice("v = ".length);
 }

@@ -3,6 +3,7 @@
 import { hostname } from "node:os";
 import { z } from "zod";
 import {
+  aliasesSchema,
   backendEntrySchema,
   coordinatorEntrySchema,
   httpUrl,
@@ -12,6 +13,7 @@ import {
   names,
   optionalText,
   price,
+  region,
   scheduleSchema,
   seconds,
   url,
@@ -119,6 +121,11 @@ const coordinator = z.strictObject({
     int(0, 8).default(3),
     "Coordinators a request may pass, this one not counted, where pools are lent between organisations. 0: none.",
   ),
+  region: key(
+    region(),
+    "Where this coordinator stands, e.g. eu-west; with it, what nodes say of their own region is checked by round trip.",
+    { example: "eu-west" },
+  ),
   price_input_min: key(price().default(0), "Lowest price a node may ask for prompt tokens, in µ$ per million."),
   price_input_max: key(price().default(1_000_000_000), "Highest price for prompt tokens, in µ$ per million."),
   price_output_min: key(price().default(0), "Lowest price a node may ask for output tokens, in µ$ per million."),
@@ -147,6 +154,9 @@ const node = z.strictObject({
     "Admits this node, once; carries address and key of its coordinator, so nothing else is needed.",
     { secret: true, alias: "join", example: "…" },
   ),
+  region: key(region(), "Where this node stands, for requests that ask for a region. Left out: they pass it by.", {
+    example: "eu-west",
+  }),
   slots: key(int(0, 4096).default(0), "Jobs run side by side. 0 asks the backend."),
   price_input: key(price().default(0), "What you ask for prompt tokens, in µ$ per million."),
   price_output: key(price().default(0), "What you ask for output tokens, in µ$ per million."),
@@ -222,12 +232,23 @@ const scheduler = z.strictObject({
     z.enum(["balanced", "cheapest", "fastest"]).default("balanced"),
     "How a node is chosen where the client does not say.",
   ),
+  affinity_ttl_s: key(
+    int(0, 86_400).default(1_800),
+    "Seconds a conversation returns to the node that has it in its cache, unless that is loaded. 0: it does not.",
+  ),
 });
 
 const privacy = z.strictObject({
   retain_content_hours: key(
     int(0, 8760).default(24),
     "Hours that prompts and answers of finished asynchronous jobs are kept, then really deleted. Chats are never kept.",
+  ),
+});
+
+const webhooks = z.strictObject({
+  allow_private: key(
+    z.boolean().default(false),
+    "Webhooks may go to private networks and this machine, and by http. Whoever submits jobs then reaches what is there.",
   ),
 });
 
@@ -271,6 +292,7 @@ export const SECTIONS = {
   engine,
   scheduler,
   privacy,
+  webhooks,
   billing,
   update,
   log,
@@ -288,6 +310,11 @@ export const TOP_KEYS = {
     "Where keys, database and logs live. Default: the platform's convention, e.g. ~/.local/share/infernet.",
     { alias: "data-dir", example: "/var/lib/infernet" },
   ),
+  aliases: key(
+    aliasesSchema,
+    "Other names for models; each stands for the first of its models that can serve. Listed in /v1/models.",
+    { example: '{ "gpt-4o" = ["llama3.3:70b", "qwen3:32b"] }' },
+  ),
 } as const;
 
 export const configSchema = z
@@ -300,6 +327,7 @@ export const configSchema = z
     engine: engine.prefault({}),
     scheduler: scheduler.prefault({}),
     privacy: privacy.prefault({}),
+    webhooks: webhooks.prefault({}),
     billing: billing.prefault({}),
     update: update.prefault({}),
     log: log.prefault({}),

@@ -14,6 +14,10 @@ export type Caller = {
   keyId: string | null;
   /** Whose share of the queue it uses: with billing off, the key's own. */
   fairKey: string;
+  /** Private pools whose nodes it may use. */
+  pools?: readonly string[];
+  /** The conversation it says it belongs to (`x-session-id`). */
+  session?: string;
   /** Of a signed request: the coordinators it came through. Nobody else is believed to have come through any. */
   trail?: Trail;
 };
@@ -48,15 +52,25 @@ export function authenticateClient(
         : "a key of role operator is for workers; clients use one that `infernet keys create NAME` makes";
       return err(errorResponse("api_key_role", message));
     }
-    if (holder) return ok({ accountId: holder.accountId, keyId: holder.keyId, fairKey: holder.keyId });
+    if (holder) {
+      const { accountId, keyId, pools } = holder;
+      return ok({ accountId, keyId, fairKey: keyId, pools, ...sessionIn(request) });
+    }
     if (deps.requireApiKey || token.startsWith("inf_")) {
       return err(errorResponse("api_key_invalid", `this API key is not known, expired or revoked; ${HOW}`));
     }
   }
   if (scope) return err(errorResponse("api_key_missing", `an API key of role operator is needed; ${HOW}`));
   if (request.headers.has(AUTH_HEADER)) return signedClient(deps, request, maxBodyBytes);
-  if (!deps.requireApiKey) return ok({ accountId: LOCAL_ACCOUNT_ID, keyId: null, fairKey: peer.address });
+  if (!deps.requireApiKey)
+    return ok({ accountId: LOCAL_ACCOUNT_ID, keyId: null, fairKey: peer.address, ...sessionIn(request) });
   return err(errorResponse("api_key_missing", `an API key is needed; ${HOW}`));
+}
+
+const MAX_SESSION_CHARS = 256;
+function sessionIn({ headers }: Request): { session?: string } {
+  const session = headers.get("x-session-id");
+  return session === null || session === "" ? {} : { session: session.slice(0, MAX_SESSION_CHARS) };
 }
 
 async function signedClient(
@@ -74,6 +88,7 @@ async function signedClient(
     keyId: null,
     fairKey: pubkey,
     trail: trail.value,
+    ...sessionIn(request),
     body: new TextDecoder().decode(body),
   });
 }

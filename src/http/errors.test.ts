@@ -8,6 +8,7 @@ const STATUSES: Record<ErrorCode, number> = {
   context_length_exceeded: 400,
   body_too_large: 413,
   model_not_found: 404,
+  no_matching_node: 404,
   job_not_found: 404,
   route_not_found: 404,
   method_not_allowed: 405,

@@ -8,9 +8,11 @@ import { type OutputLog, outputLog, piecePosition, type StoredOutput } from "../
 import { findJob, listJobs } from "../jobs/records.ts";
 import type { JobContentRow, JobRow } from "../jobs/schema.ts";
 import { isEnd, JOB_STATES, type JobState } from "../jobs/states.ts";
+import { webhookOf } from "../jobs/webhooks.ts";
 import { MAX_COORDINATOR_MESSAGE_BYTES } from "../protocol/frames.ts";
 import type { JobId } from "../protocol/primitives.ts";
 import { HOPS_HEADER } from "../protocol/trail.ts";
+import { checkWebhookUrl, type TargetRule } from "../webhooks/target.ts";
 import { type ErrorCode, errorResponse, openAiError } from "./errors.ts";
 import { paramOf } from "./openai/chat-completions.ts";
 import { chatRequestSchema, check, parseJson } from "./openai/chat-request.ts";
@@ -24,12 +26,14 @@ export type JobsHttpDeps = {
   /** The answers of the asynchronous jobs of this process. */
   outputs: Map<JobId, OutputLog>;
   keepAliveMs: number;
+  webhooks: TargetRule;
 };
 
 /** `{model, messages | prompt, max_tokens?, …}`: a chat request, or a prompt as its only message. */
 export const newJobSchema = z.looseObject({
   prompt: z.string().min(1).max(4_000_000).optional(),
-  webhook: z.null({ error: "webhooks are not available yet" }).optional(),
+  /** Told of the job's end: https. */
+  webhook: z.string().nullish(),
 });
 /** The largest request that a node can be sent. */
 const MAX_REQUEST_CHARS = MAX_COORDINATOR_MESSAGE_BYTES - 64 * 1024;
@@ -41,7 +45,7 @@ export async function submitJob(deps: JobsHttpDeps, call: ClientCall): Promise<R
   if (!json.ok) return errorResponse(json.error.code, json.error.message, json.error);
   const shape = check(newJobSchema, json.value);
   if (!shape.ok) return errorResponse(shape.error.code, shape.error.message, shape.error);
-  const { prompt, ...rest } = shape.value;
+  const { prompt, webhook = null, ...rest } = shape.value;
   if (prompt !== undefined && rest.messages !== undefined) {
     return errorResponse("invalid_value", "give either prompt or messages, not both", { param: "prompt" });
   }
@@ -56,17 +60,23 @@ export async function submitJob(deps: JobsHttpDeps, call: ClientCall): Promise<R
   if (key !== null && !idempotencyKeySchema.safeParse(key).success) {
     return errorResponse("invalid_value", "Idempotency-Key has 1 to 255 characters", { param: "Idempotency-Key" });
   }
+  const target = webhook === null ? null : checkWebhookUrl(webhook, deps.webhooks);
+  if (target && !target.ok) return errorResponse("invalid_value", `webhook: ${target.error}`, { param: "webhook" });
   const requestHash = createHash("sha256").update(text).digest("hex");
   const output = outputLog();
   // As it came where it can be: numbers written anew may be many times as long, and no link carries more than this.
-  const bodyJson = prompt === undefined ? text : JSON.stringify(chat);
+  const bodyJson = prompt === undefined && webhook === null ? text : JSON.stringify(chat);
   if (bodyJson.length > MAX_REQUEST_CHARS) return errorResponse("body_too_large", "the request is too large");
   const spec = jobSpec("async", request.value, bodyJson, call.caller, deps.defaults);
-  const extra = { webhook: null, idempotencyKey: key, requestHash: key === null ? null : requestHash };
+  const extra = {
+    webhook: target?.value.href ?? null,
+    idempotencyKey: key,
+    requestHash: key === null ? null : requestHash,
+  };
   const submitted = await deps.jobs.submitAsync(spec, output, extra, (id) => deps.outputs.set(id, output));
   if (submitted.ok) return accepted(submitted.value.id, submitted.value.state);
   if (submitted.error.code !== "idempotency_key_used")
-    return errorResponse(submitted.error.code, submitted.error.message, { param: paramOf(submitted.error.code) });
+    return errorResponse(submitted.error.code, submitted.error.message, { param: paramOf(submitted.error) });
   const { row } = submitted.error;
   if (row.requestHash === requestHash) return accepted(row.id, row.state);
   const message = "this Idempotency-Key was used with another request in the last 24 hours";
@@ -87,14 +97,28 @@ async function found(deps: JobsHttpDeps, call: ClientCall): Promise<Found | Resp
 export async function showJob(deps: JobsHttpDeps, call: ClientCall): Promise<Response> {
   const row = await found(deps, call);
   if (row instanceof Response) return row;
-  const live = deps.jobs.live.get(row.job.id as JobId);
+  const { id, webhook } = row.job;
+  const live = deps.jobs.live.get(id as JobId);
+  return Response.json({
+    ...withResult(row, live),
+    ...(webhook === null ? {} : { webhook: await webhookOf(deps.db, id, webhook) }),
+  });
+}
+
+/** A job that ended, as its webhook tells it: what `GET /api/v1/jobs/:id` shows. Null where it is not there. */
+export async function endedJob(db: Db, accountId: string, id: string): Promise<object | null> {
+  const row = await findJob(db, accountId, id);
+  return row ? withResult(row) : null;
+}
+
+function withResult(row: Found, live?: Job) {
   const retained = row.content?.output ?? null;
   const stored = retained === null ? null : (JSON.parse(retained) as StoredOutput);
-  return Response.json({
+  return {
     ...jobView(row.job, live),
     ...(stored && row.job.state === "completed" ? { result: { choices: stored.choices } } : {}),
     ...(isEnd(row.job.state) && row.job.kind === "async" && !row.content ? { content: "deleted" } : {}),
-  });
+  };
 }
 
 /** What a client sees of a job. Of a live one what memory knows is newer than the row. */

@@ -8,6 +8,7 @@ import type { Board } from "./board.ts";
 import { noteShown } from "./continuation.ts";
 import { canBeTakenOver, offersFor, pumpNode, retry, takeOver } from "./dispatch.ts";
 import { type Job, type JobError, type JobErrorCode, NODE_ERRORS, type Run } from "./job.ts";
+import { mayServe } from "./refusals.ts";
 import { endRun, endStopping, finish } from "./settle.ts";
 import { moveTo } from "./states.ts";
 
@@ -169,8 +170,9 @@ function takeEnd(board: Board, job: Job, run: Run, node: Node, frame: EndFrame):
     const nowMs = board.clock.nowMs();
     job.finish = finishOf(job, frame);
     job.usage = metered(job, run, frame);
+    const firstMs = run.record.first_delta_ms ?? nowMs;
     if (run.offer)
-      board.registry.praise(run.offer, job.usage.completion_tokens, nowMs - (run.record.first_delta_ms ?? nowMs));
+      board.registry.praise(run.offer, job.usage.completion_tokens, nowMs - firstMs, firstMs - run.dispatchedMs);
     run.settling = true;
     finish(board, job, "completed", null, () => acknowledge(node, frame.attempt));
     return;
@@ -178,8 +180,8 @@ function takeEnd(board: Board, job: Job, run: Run, node: Node, frame: EndFrame):
   const code = NODE_ERRORS.find((known) => known === frame.error?.code) ?? "backend_failed";
   const error: JobError = { code, message: frame.error?.message ?? `the node ${frame.outcome} the job` };
   acknowledge(node, frame.attempt);
-  if (frame.outcome === "failed" && code !== "context_length_exceeded" && !FINAL.includes(code))
-    board.registry.blame(node);
+  if (frame.outcome === "failed" && code !== "context_length_exceeded" && !FINAL.includes(code) && run.offer)
+    board.registry.fault(run.offer);
   attemptFailed(board, job, frame.outcome === "refused" ? "refused" : "failed", error);
 }
 
@@ -218,8 +220,8 @@ export function attemptFailed(
   if (FINAL.includes(error.code)) return finish(board, job, "failed", error);
   if (error.code === "context_length_exceeded") {
     const here = job.run?.offer?.contextLength ?? Number.MAX_SAFE_INTEGER;
-    const larger = offersFor(board, job).some((offer) => (offer.contextLength ?? 0) > here);
-    if (!larger) return finish(board, job, "failed", error);
+    const larger = offersFor(board, job).some((offer) => (offer.contextLength ?? 0) > here && mayServe(job, offer));
+    if (!larger) return tooLong(board, job, outcome, error);
     job.minContext = here + 1;
   }
   if (job.state === "running" && canBeTakenOver(board, job)) return takeOver(board, job, outcome, error);
@@ -229,6 +231,13 @@ export function attemptFailed(
     return finish(board, job, "failed", error);
   }
   retry(board, job, outcome, error);
+}
+
+/** No node of this model has room for it: perhaps one of another that the client named has. */
+function tooLong(board: Board, job: Job, outcome: "failed" | "refused" | "lost" | "timed_out", error: JobError): void {
+  const hasBegun = job.state === "running" && !job.output.canRestart();
+  if (hasBegun || job.rest.length === 0) return finish(board, job, "failed", error);
+  retry(board, job, outcome, error, true);
 }
 
 const lostError: JobError = {
@@ -247,7 +256,7 @@ function nodeLost(board: Board, node: Node): void {
   for (const job of [...board.runs.values()]) {
     const run = job.run;
     if (run?.pubkey !== node.pubkey || run.settling) continue;
-    const elsewhere = offersFor(board, job).length > 0;
+    const elsewhere = offersFor(board, job).some((offer) => mayServe(job, offer));
     if (job.state === "dispatched" || (elsewhere && job.output.canRestart()) || canBeTakenOver(board, job))
       attemptFailed(board, job, "lost", lostError);
     else if (run.record.resumable || run.record.took_over !== null) run.returnByMs = returnByMs;

@@ -4,6 +4,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { JobId } from "../protocol/primitives.ts";
 import type { Node, Registry } from "../registry/registry.ts";
+import type { AffinityIndex } from "./affinity.ts";
 import { type FairQueue, fairQueue } from "./fair-queue.ts";
 import type { Job } from "./job.ts";
 import type { JobRecords } from "./records.ts";
@@ -31,6 +32,7 @@ export type Board = {
   readonly limits: JobLimits;
   readonly registry: Registry;
   readonly records: JobRecords;
+  readonly affinity: AffinityIndex;
   /** Every job that has not ended. */
   readonly live: Map<JobId, Job>;
   /** By attempt id: those a node is working on. */

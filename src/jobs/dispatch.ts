@@ -1,9 +1,10 @@
 // Dispatch: from the queue to a node.
 import type { Node, Offer } from "../registry/registry.ts";
-import { type Choice, choose } from "../scheduler/choose.ts";
+import { type Affinity, type Choice, choose } from "../scheduler/choose.ts";
 import { type Board, queueOf } from "./board.ts";
 import { cut, nothingShown, seam, type TakeOver, waysToTakeOver } from "./continuation.ts";
 import { type Job, type JobError, newRun } from "./job.ts";
+import { mayServe, refusal } from "./refusals.ts";
 import { endRun, finish } from "./settle.ts";
 import { moveTo } from "./states.ts";
 
@@ -46,7 +47,8 @@ export function pumpNode(board: Board, node: Node): void {
 
 /** The node the job would go to now. */
 export function pick(board: Board, job: Job): Choice<Offer> | undefined {
-  if (job.kind === "async" && board.clock.nowMs() < board.leaseFromMs) return undefined;
+  const nowMs = board.clock.nowMs();
+  if (nowMs < job.notBeforeMs || (job.kind === "async" && nowMs < board.leaseFromMs)) return undefined;
   const offers = offersFor(board, job);
   if (job.ways === null) return pickAmong(board, job, offers);
   const continuing = job.ways.includes("continue")
@@ -69,13 +71,22 @@ export function offersFor({ registry }: Board, { model, trail, attempts }: Job):
   return offers.filter(({ path }) => path.length === 0);
 }
 
-const pickAmong = (board: Board, job: Job, offers: readonly Offer[]): Choice<Offer> | undefined =>
-  choose(
-    offers,
-    { strategy: job.strategy, minContext: job.minContext, tried: job.attempts.map((attempt) => attempt.node) },
-    board.clock.nowMs(),
-    board.random,
+function pickAmong(board: Board, job: Job, offers: readonly Offer[]): Choice<Offer> | undefined {
+  const nowMs = board.clock.nowMs();
+  const { task, wishes, demands, minContext, wantContext } = job;
+  const tried = job.attempts.slice(job.before).map((attempt) => attempt.node);
+  const ask = { task, wishes, demands, minContext, wantContext, tried, affinity: affinityOf(board, job, nowMs) };
+  return choose(offers, ask, nowMs, board.random);
+}
+
+/** Where the conversation was served. What a node held before it ceased to offer the model is gone from its cache. */
+function affinityOf({ affinity, registry }: Board, job: Job, nowMs: number): Affinity<Offer> | null {
+  if (job.affinity === null) return null;
+  const known = affinity.find(job.affinity, job.model, nowMs, (pubkey, atMs) =>
+    registry.nodes.get(pubkey)?.offers.find((offer) => offer.model === job.model && offer.sinceMs <= atMs),
   );
+  return known && { by: known.by, candidates: known.found };
+}
 
 /** A completion is continued by a longer prompt, wherever it is. */
 const continuesAt = (job: Job, offer: Offer): boolean => offer.continues || job.task === "completion";
@@ -101,6 +112,8 @@ export function dispatch(board: Board, job: Job, { candidate: offer, why }: Choi
   }
   board.runs.set(run.id, job);
   offer.node.running++;
+  board.registry.tried(offer);
+  if (job.affinity !== null) board.affinity.note(job.affinity, job.model, offer.node.pubkey, nowMs);
   if (job.kind === "chat") {
     board.records.touch(job);
     send(job, offer);
@@ -168,16 +181,19 @@ function limit({ defaultMaxTokens, maxTokens, carried, bodyJson }: Job, { contex
 
 /**
  * The attempt came to nothing and none of its output counts: the job goes back to the head of its account's lane, or
- * fails with `error` when it had all its attempts.
+ * fails with `error` when it had all its attempts, or `isOver` says that no more of this model can help. A model that the
+ * client named to fall back to has attempts of its own.
  */
 export function retry(
   board: Board,
   job: Job,
   outcome: "failed" | "refused" | "lost" | "timed_out",
   error: JobError,
+  isOver = false,
 ): void {
   endRun(board, job, outcome, error);
-  if (isOutOfAttempts(board, job) || isOutOfWays(board, job)) return finish(board, job, "failed", error);
+  const isLast = isOver || isOutOfAttempts(board, job) || isOutOfWays(board, job);
+  if (isLast && !fallBack(board, job)) return finish(board, job, "failed", error);
   if (job.state === "running") job.output.restart();
   if (job.shown) job.shown = nothingShown();
   job.ways = null;
@@ -186,17 +202,52 @@ export function retry(
 }
 
 /** Nodes that did not take the job, or handed it back, cost no attempt once the answer has begun. */
-const isOutOfAttempts = ({ limits }: Board, { attempts }: Job): boolean =>
-  attempts.filter(({ outcome, pieces }) => outcome !== "refused" || pieces === 0).length >= limits.maxAttempts;
+const isOutOfAttempts = ({ limits }: Board, { attempts, before }: Job): boolean =>
+  attempts.slice(before).filter(({ outcome, pieces }) => outcome !== "refused" || pieces === 0).length >=
+  limits.maxAttempts;
 
 /** All who are there now would pass the job on, over a way that is closed to it: there is nothing to wait for. */
 export const isOutOfWays = (board: Board, job: Job): boolean =>
   job.trail !== undefined && board.registry.offersOf(job.model).length > 0 && offersFor(board, job).length === 0;
 
+/**
+ * Another model's turn, where the client named one and nothing of this one's answer counts. The job is in no queue and at
+ * no node; true where there is one to go on with.
+ */
+function fallBack(board: Board, job: Job): boolean {
+  if (!job.wishes.allowFallbacks) return false;
+  const at = job.rest.findIndex((model) => refusal(board, job, model) === undefined);
+  const model = job.rest[at];
+  if (model === undefined) return false;
+  job.model = model;
+  job.rest = job.rest.slice(at + 1);
+  job.before = job.attempts.length;
+  return true;
+}
+
+/** Nobody will come for a job that waits: another model's turn, or its end. */
+export function giveUp(board: Board, job: Job, error: JobError): void {
+  board.queues.get(job.model)?.remove(job);
+  if (fallBack(board, job)) next(board, job);
+  else finish(board, job, "failed", error);
+}
+
+/** Wait before a node that failed the job has it again; doubled by each further attempt, up to the last. */
+const AGAIN_MS = 250;
+const AGAIN_MAX_MS = 8_000;
+
 /** Gives the job to a node now, or puts it at the head of its account's lane. */
 function next(board: Board, job: Job): void {
   const choice = pick(board, job);
-  if (choice) return dispatch(board, job, choice);
+  const hadIt = job.attempts.some(
+    ({ node, outcome }) => node === choice?.candidate.node.pubkey && outcome !== "refused",
+  );
+  if (choice && !hadIt) return dispatch(board, job, choice);
+  if (choice) {
+    const waitMs = Math.min(AGAIN_MAX_MS, AGAIN_MS * 2 ** (job.attempts.length - 1));
+    job.notBeforeMs = board.clock.nowMs() + waitMs;
+    board.clock.after(waitMs, () => pump(board, job.model));
+  }
   // The queue's time-out is for waiting, not for what came before.
   job.queuedMs = board.clock.nowMs();
   queueOf(board, job.model).putBack(job);
@@ -208,7 +259,7 @@ export function canBeTakenOver(board: Board, job: Job): boolean {
   if (job.kind === "chat" && !job.stream) return false;
   const ways = job.shown ? waysToTakeOver(job, job.shown) : "nothing was shown";
   if (typeof ways === "string" || isOutOfAttempts(board, job)) return false;
-  const offers = offersFor(board, job);
+  const offers = offersFor(board, job).filter((offer) => mayServe(job, offer));
   return offers.some((offer) => ways.includes("replay") || continuesAt(job, offer));
 }
 

@@ -3,7 +3,9 @@ import type { Delta, FinishReason, Task, Usage } from "../protocol/generation.ts
 import { attemptId, type JobId, type Pubkey } from "../protocol/primitives.ts";
 import type { Trail } from "../protocol/trail.ts";
 import type { Offer } from "../registry/registry.ts";
-import type { Strategy, Why } from "../scheduler/choose.ts";
+import type { Why } from "../scheduler/choose.ts";
+import { type Demand, demandsOf, type Wishes } from "../scheduler/wishes.ts";
+import type { AffinityKeys } from "./affinity.ts";
 import { nothingShown, type Seam, type Shown, type TakeOver } from "./continuation.ts";
 import type { Queued } from "./fair-queue.ts";
 import type { JobState } from "./states.ts";
@@ -13,6 +15,7 @@ export type JobErrorCode =
   | "queue_full"
   | "queue_timeout"
   | "no_nodes_online"
+  | "no_matching_node"
   | "node_lost"
   | "first_token_timeout"
   | "stream_timeout"
@@ -43,13 +46,15 @@ export const NODE_ERRORS: readonly JobErrorCode[] = [
 /** Longest message of an error, in UTF-16 units. */
 export const maxErrorMessage = 4096;
 
-export type JobError = { code: JobErrorCode; message: string };
+/** `param`: the field of the request that it is about, where it is one. */
+export type JobError = { code: JobErrorCode; message: string; param?: string };
 
 /** One try on one node, as it is kept on the job. Times are milliseconds since the Unix epoch. */
 export type AttemptRecord = {
   n: number;
   node: Pubkey;
   node_name: string;
+  model: string;
   why: Why;
   /** Marks of the coordinators it was passed on through; absent where the node itself answers. */
   through?: readonly string[];
@@ -120,7 +125,10 @@ export type JobSpec = {
   accountId: string;
   keyId: string | null;
   fairKey: string;
+  /** As it was asked for; of a job, the name of the model that serves it. */
   model: string;
+  /** Asked for in its place, in order, where it cannot serve. */
+  fallbacks: readonly string[];
   stream: boolean;
   /** The client's request as it came, JSON; the backend gets all of it but what is addressed to us. */
   bodyJson: string;
@@ -129,9 +137,13 @@ export type JobSpec = {
   /** The client named no bound of its own: the node is told ours where the model's context surely holds it. */
   defaultMaxTokens: boolean;
   choices: number;
-  strategy: Strategy;
+  wishes: Wishes;
   /** Lower bound on the prompt's tokens. */
   minContext: number;
+  /** Estimate of what prompt and answer take. */
+  wantContext: number;
+  /** Null where its beginning is not worth finding. */
+  affinity: AffinityKeys | null;
   cost: number;
   /** The answer has a fixed format (OpenAI: `response_format`). */
   structured: boolean;
@@ -146,7 +158,14 @@ export type Job = JobSpec &
     readonly id: JobId;
     readonly output: Output;
     readonly createdMs: number;
+    /** What the wishes demand of every node. */
+    readonly demands: readonly Demand[];
     displaceable: boolean;
+    model: string;
+    /** Models left to fall back to. */
+    rest: readonly string[];
+    /** Attempts made when the job fell back to this model: they do not count against it. */
+    before: number;
     minContext: number;
     state: JobState;
     /** Number of the current or last attempt; 0 before the first. */
@@ -154,6 +173,10 @@ export type Job = JobSpec &
     attempts: AttemptRecord[];
     run: Run | null;
     queuedMs: number;
+    /** Given to no node before: those it could go to have just failed it. */
+    notBeforeMs: number;
+    /** While it waits: since when nobody is there that its wishes allow. */
+    unservedMs: number | null;
     dispatchedMs: number | null;
     firstDeltaMs: number | null;
     endedMs: number | null;
@@ -178,6 +201,7 @@ export function newRun(job: Job, offer: Offer, why: Why, nowMs: number): Run {
     n: job.attempt,
     node: offer.node.pubkey,
     node_name: offer.node.name,
+    model: offer.model,
     why,
     ...(offer.path.length > 0 ? { through: offer.path } : {}),
     took_over: null,
@@ -220,12 +244,17 @@ export function newJob(id: JobId, spec: JobSpec, output: Output, nowMs: number):
     id,
     output,
     createdMs: nowMs,
+    demands: demandsOf(spec.wishes),
     displaceable: spec.kind === "chat",
+    rest: [],
+    before: 0,
     state: "queued",
     attempt: 0,
     attempts: [],
     run: null,
     queuedMs: nowMs,
+    notBeforeMs: 0,
+    unservedMs: null,
     dispatchedMs: null,
     firstDeltaMs: null,
     endedMs: null,

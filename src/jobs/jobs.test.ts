@@ -102,13 +102,13 @@ describe("retries", () => {
     expect(job.attempts.length).toBe(1);
   });
 
-  test("a refusal costs the node no trust, a failure does", () => {
+  test("a refusal costs the node no trust, a failure opens the breaker of its model there", () => {
     const node = new SimNode(on, 1).join();
     chat();
     node.fail(node.last, "backend_busy", "refused");
-    expect(node.node?.suspectUntilMs).toBe(0);
+    expect(node.node?.offers[0]?.openUntilMs).toBe(0);
     node.fail(node.last, "backend_failed");
-    expect(node.node?.suspectUntilMs).toBeGreaterThan(on.clock.nowMs());
+    expect(node.node?.offers[0]?.openUntilMs).toBeGreaterThan(on.clock.nowMs());
   });
 
   test("what an earlier attempt still says is neither heard nor acknowledged as an answer", () => {

@@ -5,11 +5,13 @@ import { err, ok, type Result } from "../lib/result.ts";
 import type { JobId } from "../protocol/primitives.ts";
 import type { LinkListener } from "../registry/links.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { AffinityIndex } from "./affinity.ts";
 import { linkListener } from "./attempts.ts";
 import { type Board, type JobLimits, queueOf } from "./board.ts";
 import { dispatch, pick, pump, pumpNode } from "./dispatch.ts";
 import { type AttemptRecord, type Job, type JobError, type JobSpec, newJob, type Output, resumableRun } from "./job.ts";
 import type { JobRecords, NewAsyncJob } from "./records.ts";
+import { chooseModel, modelsOf, type SubmitError } from "./refusals.ts";
 import type { JobRow } from "./schema.ts";
 import { endRun, finish } from "./settle.ts";
 import { isEnd, moveTo } from "./states.ts";
@@ -23,14 +25,12 @@ export type JobsDeps = {
   limits: JobLimits;
   registry: Registry;
   records: JobRecords;
+  affinity: AffinityIndex;
   /** Told of every job that ended, for metrics. */
   onEnd?: (job: Job) => void;
 };
 
-export type SubmitError =
-  | { code: "model_not_found"; message: string }
-  | { code: "no_nodes_online" | "draining" | "queue_full" | "storage_failed"; message: string }
-  | { code: "context_length_exceeded"; message: string };
+export type { SubmitError } from "./refusals.ts";
 
 export type Jobs = ReturnType<typeof createJobs>;
 
@@ -61,9 +61,10 @@ export function createJobs(deps: JobsDeps) {
 
     /** Takes a job on, for the caller to read from `output`, or says why not. */
     submit(spec: JobSpec, output: Output, id: JobId = board.newId()): Result<Job, SubmitError> {
-      const refused = refusal(board, spec);
-      if (refused) return err(refused);
-      const job = newJob(id, spec, output, board.clock.nowMs());
+      const chosen = chooseModel(board, spec);
+      if (!chosen.ok) return chosen;
+      const job = newJob(id, { ...spec, model: chosen.value.model }, output, board.clock.nowMs());
+      job.rest = chosen.value.rest;
       const full = enter(board, job);
       return full ? err(full) : ok(job);
     },
@@ -76,8 +77,12 @@ export function createJobs(deps: JobsDeps) {
       /** Called with the id before anything can happen to the job. */
       stored: (id: JobId) => void,
     ): Promise<Result<Job, SubmitError | { code: "idempotency_key_used"; row: JobRow }>> {
-      const job = newJob(board.newId(), spec, output, board.clock.nowMs());
-      const refused = refusal(board, spec) ?? (hasRoomFor(board, job) ? undefined : queueFull(board, spec.model));
+      const chosen = chooseModel(board, spec);
+      const { model, rest } = chosen.ok ? chosen.value : { model: spec.model, rest: [] };
+      const job = newJob(board.newId(), { ...spec, model }, output, board.clock.nowMs());
+      job.rest = rest;
+      const full = () => (hasRoomFor(board, job) ? undefined : queueFull(board, model));
+      const refused = chosen.ok ? full() : chosen.error;
       if (refused) {
         // A request that was taken on before is answered as before, however things stand now.
         const key = extra.idempotencyKey;
@@ -89,19 +94,21 @@ export function createJobs(deps: JobsDeps) {
         return err({ code: created, message: "the job cannot be stored now; try again" });
       if (!created.ok) return err({ code: "idempotency_key_used", row: created.error });
       stored(job.id);
-      const full = enter(board, job);
+      const displaced = enter(board, job);
       // Stored already: it ends as failed, and whoever asks is told.
-      if (full) {
+      if (displaced) {
         board.live.set(job.id, job);
-        finish(board, job, "failed", full);
-        return err(full);
+        finish(board, job, "failed", displaced);
+        return err(displaced);
       }
       return ok(job);
     },
 
     /** Takes up a job that a former process left unfinished. */
     recover(row: JobRow, spec: JobSpec, output: Output): Job {
-      const job = newJob(row.id as JobId, spec, output, row.createdMs);
+      const job = newJob(row.id as JobId, { ...spec, model: row.model }, output, row.createdMs);
+      const models = modelsOf(board, spec);
+      job.rest = models.slice(models.indexOf(row.model) + 1);
       job.attempt = row.attempt;
       job.attempts = row.attempts as AttemptRecord[];
       job.queuedMs = board.clock.nowMs();
@@ -180,7 +187,7 @@ async function store(board: Board, job: Job, extra: NewAsyncJob): Promise<Result
 }
 
 /** Starts the job, or queues it; the error is the job's own refusal. Somebody else's goes to its own output. */
-function enter(board: Board, job: Job): (SubmitError & JobError) | undefined {
+function enter(board: Board, job: Job): SubmitError | undefined {
   const waiting = (board.queues.get(job.model)?.length ?? 0) > 0;
   const choice = pick(board, job);
   if (choice && !waiting) {
@@ -213,33 +220,4 @@ function awaitNode(board: Board, job: Job, record: AttemptRecord): void {
   run.returnByMs = nowMs + board.limits.resumeGraceMs;
   job.run = run;
   board.runs.set(run.id, job);
-}
-
-function refusal(board: Board, spec: JobSpec): SubmitError | undefined {
-  if (board.draining) return { code: "draining", message: "the coordinator is shutting down; try again" };
-  const { registry, limits } = board;
-  const offers = registry.offersFor(spec.model, spec.trail);
-  if (offers.length > 0) {
-    if (offers.some((offer) => offer.contextLength === null || offer.contextLength >= spec.minContext))
-      return undefined;
-    const most = Math.max(...offers.map((offer) => offer.contextLength ?? 0));
-    return {
-      code: "context_length_exceeded",
-      message: `this model's maximum context length is ${most} tokens; the request has more`,
-    };
-  }
-  if (registry.offersOf(spec.model).length > 0) return { code: "model_not_found", message: outOfReach(spec.model) };
-  const served = registry.lastServedMs(spec.model);
-  if (served === undefined) return { code: "model_not_found", message: notServed(registry, spec.model) };
-  if (spec.kind === "async" || board.clock.nowMs() - served <= limits.resumeGraceMs) return undefined;
-  return { code: "no_nodes_online", message: `all nodes that serve ${spec.model} are offline; try again later` };
-}
-
-const outOfReach = (model: string): string =>
-  `The model '${model}' is here only through coordinators that this request came through, or further away than it may go.`;
-
-function notServed(registry: Registry, model: string): string {
-  const names = [...registry.models.keys()].sort().slice(0, 20);
-  const there = names.length > 0 ? `there are: ${names.join(", ")}` : "no node is connected yet";
-  return `The model '${model}' does not exist; ${there}.`;
 }

@@ -3,8 +3,9 @@
 
 import { attemptFailed, runLost } from "./attempts.ts";
 import type { Board } from "./board.ts";
-import { canBeTakenOver, isOutOfWays } from "./dispatch.ts";
+import { canBeTakenOver, giveUp, isOutOfWays, offersFor } from "./dispatch.ts";
 import type { Job, JobError } from "./job.ts";
+import { mayServe, refusal } from "./refusals.ts";
 import { endStopping, finish } from "./settle.ts";
 
 export const TICK_MS = 250;
@@ -51,8 +52,10 @@ function look(board: Board, job: Job, nowMs: number): void {
 }
 
 function timedOut(board: Board, job: Job, code: JobError["code"], message: string): void {
-  const node = job.run?.offer?.node;
-  if (node) board.registry.blame(node);
+  const offer = job.run?.offer;
+  // Where it gave no sign at all it is the node; where it has the job, it is the model.
+  if (offer && code === "node_lost") board.registry.blame(offer.node);
+  else if (offer) board.registry.fault(offer);
   attemptFailed(board, job, "timed_out", error(code, message));
 }
 
@@ -73,7 +76,20 @@ function lookAtQueued(board: Board, job: Job, nowMs: number): void {
   }
   const served = isOutOfWays(board, job) ? undefined : board.registry.lastServedMs(job.model);
   // Asynchronous jobs wait out an absence for as long as the queue lets them.
-  if (job.kind === "chat" && (served === undefined || nowMs - served > board.limits.resumeGraceMs)) {
-    finish(board, job, "failed", error("no_nodes_online", `all nodes that serve ${job.model} are offline`));
+  if (job.kind !== "chat") return;
+  if (served === undefined || nowMs - served > board.limits.resumeGraceMs)
+    return giveUp(board, job, error("no_nodes_online", `all nodes that serve ${job.model} are offline`));
+  if (job.demands.length > 0) lookForWished(board, job, nowMs);
+}
+
+/** The nodes that a job's wishes leave it may go while it waits, though others serve the model still. */
+function lookForWished(board: Board, job: Job, nowMs: number): void {
+  if (offersFor(board, job).some((offer) => mayServe(job, offer))) {
+    job.unservedMs = null;
+    return;
   }
+  job.unservedMs ??= nowMs;
+  if (nowMs - job.unservedMs <= board.limits.resumeGraceMs) return;
+  const gone = error("no_nodes_online", "the nodes that this request may go to are offline");
+  giveUp(board, job, refusal(board, job, job.model) ?? gone);
 }

@@ -1,4 +1,5 @@
 // Build the coordinator: makes every dependency once, takes up what an earlier process left, and listens.
+import { poolsOfKey } from "../accounts/api-keys.ts";
 import { directAdmin } from "../admin/direct.ts";
 import type { OwnNode } from "../admin/own-node.ts";
 import type { Config } from "../config.ts";
@@ -11,18 +12,20 @@ import { jobSpec } from "../http/openai/job-spec.ts";
 import { type HttpServer, startServer } from "../http/server.ts";
 import { MemoryNonces } from "../identity/nonces.ts";
 import type { VerifyDeps } from "../identity/verify-request.ts";
+import { affinityIndex } from "../jobs/affinity.ts";
 import type { Job } from "../jobs/job.ts";
 import { createJobs, type Jobs } from "../jobs/jobs.ts";
 import { type OutputLog, outputLog } from "../jobs/output-log.ts";
 import { failInterruptedChats, failUnreadable, jobRecords, unfinishedJobs } from "../jobs/records.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
-import type { JobId, Pubkey } from "../protocol/primitives.ts";
+import { type JobId, type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
 import { markOf } from "../protocol/trail.ts";
 import { commandDelivery } from "../registry/command-delivery.ts";
 import { createLinks, type Links } from "../registry/links.ts";
 import { createPollers } from "../registry/pollers.ts";
 import type { PriceBounds } from "../registry/price-bounds.ts";
+import { regionName } from "../registry/region.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import { versionText } from "../version.ts";
 import { joinUrl } from "./addresses.ts";
@@ -33,6 +36,7 @@ import { keepHouse } from "./housekeeping.ts";
 import { type LiveKeys, loadKeys } from "./key-directory.ts";
 import { type Instance, randomBytes } from "./open-instance.ts";
 import { serverConfig } from "./server-config.ts";
+import { startWebhooks, webhookRule } from "./webhooks.ts";
 
 export type Coordinator = {
   pubkey: Pubkey;
@@ -72,9 +76,18 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   });
   if (data.migrated.backup) log.info("database migrated", { backup: data.migrated.backup });
   const { db, ring, identity } = data;
-  const { keys, rows } = await loadKeys(db);
-  const peers = { self: markOf(identity.pubkey), maxHops: config.coordinator.max_hops };
-  const registry = createRegistry({ clock, prices: priceBounds(config), peers });
+  const registry = createRegistry({
+    clock,
+    prices: priceBounds(config),
+    peers: { self: markOf(identity.pubkey), maxHops: config.coordinator.max_hops },
+    region: regionName(config.coordinator.region ?? ""),
+    aliases: config.aliases,
+  });
+  const { keys, rows } = await loadKeys(db, (row) => {
+    const node = registry.place(pubkeySchema.parse(row.pubkey), { ...row, account: row.accountId });
+    // One that may work again, or for more, is given what waits.
+    if (node) jobs.listener.capacity(node);
+  });
   for (const row of rows) for (const model of modelsOf(row.specs)) registry.expect(model);
 
   const outputs = new Map<JobId, OutputLog>();
@@ -99,6 +112,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     limits: limitsOf(config),
     registry,
     records,
+    affinity: affinityIndex({ ttlMs: config.scheduler.affinity_ttl_s * 1000 }),
     onEnd(job: Job) {
       measured.jobEnded(job);
       outputs.delete(job.id);
@@ -135,6 +149,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   const streams = new Set<ChatStream>();
   const keepAliveMs = config.server.keep_alive_s * 1000;
   const stopFollowing = db.path === null ? followChanges({ db, clock, log, ring, keys, links: nodes }) : () => {};
+  const webhooks = startWebhooks(data, { config, clock, log });
   const stopHousekeeping = keepHouse({ clock, log, db, registry, streams, keepAliveMs, delivery });
   let draining = false;
   const verify: VerifyDeps = {
@@ -153,7 +168,8 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     mode,
     publicUrl: url,
     chat: { clock, jobs, defaults, streams },
-    jobs: { db, jobs, defaults, outputs, keepAliveMs },
+    jobs: { db, jobs, defaults, outputs, keepAliveMs, webhooks: webhookRule(config) },
+    webhookKey: data.webhookKey,
     metrics: measured,
     unready() {
       if (draining) return "draining";
@@ -183,6 +199,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
         get joinUrl() {
           return joinUrl(config, server.port);
         },
+        webhookKey: data.webhookKey,
         live: {
           registry,
           delivery,
@@ -234,6 +251,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     async stop() {
       await drain(config.coordinator.drain_timeout_s * 1000);
       stopHousekeeping();
+      await webhooks.stop();
       stopFollowing();
       links.close();
       pollers.close();
@@ -288,7 +306,8 @@ async function recover({ data, jobs, outputs, clock, log, defaults }: Recovery):
       await failUnreadable(data.db, row.id, clock.nowMs());
       continue;
     }
-    const caller = { accountId: row.accountId, keyId: row.keyId, fairKey: row.keyId ?? row.accountId };
+    const pools = row.keyId === null ? [] : await poolsOfKey(data, row.keyId);
+    const caller = { accountId: row.accountId, keyId: row.keyId, fairKey: row.keyId ?? row.accountId, pools };
     const output = outputLog();
     outputs.set(row.id as JobId, output);
     jobs.recover(row, jobSpec("async", request.value, content.request, caller, defaults), output);

@@ -14,12 +14,14 @@ export type LiveKeys = KeyDirectory & {
   reloadAll(): Promise<Pubkey[]>;
 };
 
-export function liveKeys(db: Db, rows: readonly NodeRow[]): LiveKeys {
+/** `placed` is told how each key stands, at first and whenever that is read again. */
+export function liveKeys(db: Db, rows: readonly NodeRow[], placed: (row: NodeRow) => void = () => {}): LiveKeys {
   let keys = new Map<string, KnownKey>();
   let decisions = 0;
   const set = (row: NodeRow) => {
     decisions += 1;
     keys.set(row.pubkey, knownKey(row));
+    placed(row);
   };
   for (const row of rows) set(row);
   return {
@@ -54,6 +56,7 @@ export function liveKeys(db: Db, rows: readonly NodeRow[]): LiveKeys {
           return status !== known.status || role !== known.role;
         });
         keys = now;
+        rows.forEach(placed);
         return other.map(([pubkey]) => pubkey as Pubkey);
       }
     },
@@ -67,7 +70,7 @@ const knownKey = ({ status, role, authV2Seen, accountId }: NodeRow): KnownKey =>
   accountId,
 });
 
-export const loadKeys = async (db: Db): Promise<{ keys: LiveKeys; rows: NodeRow[] }> => {
+export async function loadKeys(db: Db, placed?: (row: NodeRow) => void): Promise<{ keys: LiveKeys; rows: NodeRow[] }> {
   const rows = await listNodes({ db });
-  return { keys: liveKeys(db, rows), rows };
-};
+  return { keys: liveKeys(db, rows, placed), rows };
+}

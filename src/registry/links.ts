@@ -142,7 +142,7 @@ function acceptLink(
       if (links.get(pubkey) === self) links.delete(pubkey);
       const node = self.node;
       if (!node || node.channel !== channel) return;
-      registry.detach(node);
+      registry.detach(node, code !== CLOSE_NORMAL && code !== CLOSE_GOING_AWAY);
       log.info("node lost", { node: pubkey, name: node.name, code, reason });
       listener.lost(node);
       commands.lost(node);
@@ -296,10 +296,10 @@ function acceptLink(
       const node = registry.attach(pubkey, channel, ready);
       self.node = node;
       // Attempts that are lost are given out again at once, but nothing may go out here ahead of `admitted`.
-      node.accepting = false;
+      registry.hold(node, true);
       const resume = listener.ready(node, ready.attempts);
       say({ type: "admitted", status: "approved", resume, ...noticeOf(node) });
-      node.accepting = true;
+      registry.hold(node, false);
       log.info("node joined", {
         node: pubkey,
         name: node.name,

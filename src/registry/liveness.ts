@@ -77,7 +77,7 @@ export function liveness({ clock, log, registry }: { clock: Clock; log: Log; reg
       if (question?.n !== n || question.answered) return;
       question.answered = true;
       const rttMs = clock.nowMs() - question.askedMs;
-      node.rttMs = node.rttMs === null ? rttMs : node.rttMs + RTT_WEIGHT * (rttMs - node.rttMs);
+      registry.measured(node, node.rttMs === null ? rttMs : node.rttMs + RTT_WEIGHT * (rttMs - node.rttMs));
     },
     stop: clock.every(LOOK_MS, look),
   };

@@ -1,23 +1,18 @@
 // Registry: the nodes there are now and what each serves, in memory, for the scheduler to read. What must outlive the
 // process (admission, ownership, last seen) is in the database and reached through nodes.ts.
+import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { BackendInfo, Device, HeartbeatFrame, ModelOffer, ReadyFrame } from "../protocol/frames.ts";
+import type { BackendInfo, Device, HeartbeatFrame, ReadyFrame } from "../protocol/frames.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
-import { mayTake, NO_TRAIL, type Trail } from "../protocol/trail.ts";
-import { type Candidate, type CandidateNode, rate } from "../scheduler/choose.ts";
+import { mayTake, type Trail } from "../protocol/trail.ts";
+import type { CandidateNode } from "../scheduler/choose.ts";
+import { PUBLIC_POOL } from "../scheduler/wishes.ts";
+import { ANY_PEER, type Offer, offersOf, type PeerRule, rerate, type Serves } from "./offers.ts";
 import { ANY_PRICE, type PriceBounds, priceRefusal } from "./price-bounds.ts";
+import { isPlausible, regionName } from "./region.ts";
+import { standing } from "./standing.ts";
 
-/** One model on one node, as the scheduler sees it. */
-export type Offer = Candidate & {
-  readonly node: Node;
-  readonly model: string;
-  readonly info: ModelOffer;
-  /** The backend behind it can continue an unfinished answer. */
-  readonly continues: boolean;
-  /** Marks of the coordinators that the way leads through, the nearest first; none where the node itself answers. */
-  readonly path: readonly string[];
-  tokensPerS: number;
-};
+export type { Offer, PeerRule, Serves } from "./offers.ts";
 
 /** The node's end of a link, as the rest of the coordinator uses it. */
 export type NodeChannel = {
@@ -38,17 +33,36 @@ export type Node = CandidateNode & {
   device: Device | null;
   backends: readonly BackendInfo[];
   offers: readonly Offer[];
+  pool: string;
+  account: string;
+  region: string;
   slots: number;
   running: number;
+  foreign: number;
+  cache: number;
   accepting: boolean;
+  watchedUntilMs: number;
   suspectUntilMs: number;
+  provingUntilMs: number;
+  provingMs: number;
   /** Failures since the last success; each doubles the time under suspicion. */
   failures: number;
+  /** Times its link broke, less one for each minute since the last. */
+  flaps: number;
+  flappedMs: number;
+  /** Where it says it stands, believed or not. */
+  claimedRegion: string;
+  /** An admin wants it to have no work. */
+  maintenance: boolean;
   status: HeartbeatFrame["status"];
+  /** Why it is not available, in its own words. */
+  statusReason: string | null;
   /** It is behind with reading what it was sent. */
   congested: boolean;
   channel: NodeChannel | null;
-  /** What keeps its models from being offered, for its operator; null where nothing does. */
+  /** What keeps its models from being offered; null where nothing does. */
+  refused: string | null;
+  /** What keeps it from having work, for its operator; null where nothing does. */
   notice: string | null;
   connectedMs: number;
   /** Measured round trip of the link, smoothed; null where it was not measured. */
@@ -56,37 +70,47 @@ export type Node = CandidateNode & {
   lastSeenMs: number;
 };
 
-export type Serves = Pick<ReadyFrame, "backends" | "models" | "slots" | "prices">;
-
-/** First time under suspicion; doubled by each further failure, up to the last. */
-const SUSPECT_MS = 2_000;
-const SUSPECT_MAX_MS = 60_000;
-/** Weight of the newest answer in a node's measured speed. */
-const SPEED_WEIGHT = 0.3;
+/** What an admin decided about a node; kept in the database, told here. */
+export type Placement = { pool: string; maintenance: boolean; account: string };
 
 export type Registry = ReturnType<typeof createRegistry>;
 
 /** Models that are gone and still known: a node may name new ones in every heartbeat. */
 const MAX_REMEMBERED = 10_000;
 
-/** What is on offer through other coordinators: where it would lead back to `self`, or too far, it is none. */
-export type PeerRule = { self: string; maxHops: number };
-const ANY_PEER: PeerRule = { self: "", maxHops: Number.MAX_SAFE_INTEGER };
+/** Word for a node's operator. */
+const MAINTENANCE = "under maintenance: an admin of the coordinator lets it have no work for now";
+/** A round trip that changed by less changes nothing else. */
+const RTT_CHANGED = 0.1;
 
-/** `prices`: what nodes may ask for; a node outside is linked, and told so, but none of its models is on offer. */
+export type RegistryDeps = {
+  clock: Clock;
+  /** What nodes may ask for; a node outside is linked, and told so, but none of its models is on offer. */
+  prices?: PriceBounds;
+  peers?: PeerRule;
+  /** Where this coordinator stands; "" where it does not say. */
+  region?: string;
+  /** Other names for models: each for the first of its models that can serve. */
+  aliases?: Readonly<Record<string, readonly string[]>>;
+};
+
 export function createRegistry({
   clock,
   prices = ANY_PRICE,
   peers = ANY_PEER,
-}: {
-  clock: Clock;
-  prices?: PriceBounds;
-  peers?: PeerRule;
-}) {
+  region = "",
+  aliases = {},
+}: RegistryDeps) {
   const nodes = new Map<Pubkey, Node>();
   const byModel = new Map<string, Offer[]>();
   /** When each model was last on offer, for the grace a vanished node gets. */
   const lastServedMs = new Map<string, number>();
+  /** Of every registered key that stands otherwise than most. */
+  const placements = new Map<Pubkey, Placement>();
+  /** What was on offer at nodes that are away, for when they come back. */
+  const away = new WeakMap<Node, readonly Offer[]>();
+  let linked = 0;
+  const stands = standing(clock, nodes, () => linked);
 
   const remember = (model: string) => {
     lastServedMs.delete(model);
@@ -107,27 +131,28 @@ export function createRegistry({
     node.offers = [];
   };
   const list = (node: Node, serves: Serves) => {
-    const before = new Map(node.offers.map((offer) => [offer.model, offer]));
+    const known = node.offers.length > 0 ? node.offers : (away.get(node) ?? []);
+    const before = new Map(known.map((offer) => [offer.model, offer]));
     unlist(node);
+    away.delete(node);
     node.backends = serves.backends;
     node.slots = serves.slots;
-    const offers = new Map<string, Offer>();
-    node.notice = priceRefusal(prices, serves.prices);
-    for (const info of node.notice === null ? serves.models : []) {
-      const backend = serves.backends[info.backend];
-      if (!backend?.healthy || offers.has(info.name)) continue;
-      const path = backend.kind === "infernet" ? (info.path ?? []) : OWN;
-      // A way through others that does not say which ones cannot be kept from running in circles.
-      if (backend.kind === "infernet" && (path.length === 0 || path.includes(peers.self))) continue;
-      if (!mayTake(NO_TRAIL, path, peers.maxHops)) continue;
-      offers.set(info.name, newOffer(node, info, serves, backend, path, before.get(info.name)?.tokensPerS ?? 0));
-    }
-    node.offers = [...offers.values()];
+    node.refused = priceRefusal(prices, serves.prices);
+    node.offers = node.refused === null ? offersOf(node, serves, before, peers, clock.nowMs()) : [];
     for (const offer of node.offers) {
       const others = byModel.get(offer.model);
       if (others) others.push(offer);
       else byModel.set(offer.model, [offer]);
     }
+    consider(node);
+  };
+  /** Whether it takes work, and why not, as things are now. */
+  const consider = (node: Node) => {
+    node.accepting = node.channel !== null && node.status === "available" && !node.congested && !node.maintenance;
+    node.notice = node.refused ?? (node.maintenance ? MAINTENANCE : null);
+  };
+  const locate = (node: Node) => {
+    node.region = isPlausible(region, node.claimedRegion, node.rttMs) ? node.claimedRegion : "";
   };
 
   return {
@@ -158,55 +183,102 @@ export function createRegistry({
     attach(pubkey: Pubkey, channel: NodeChannel, ready: ReadyFrame): Node {
       const node = nodes.get(pubkey) ?? newNode(pubkey);
       nodes.set(pubkey, node);
+      if (node.channel === null) {
+        linked++;
+        stands.linkIsBack(node);
+      }
       Object.assign(node, { name: ready.name, device: ready.device, channel, status: "available", congested: false });
-      node.accepting = true;
+      node.statusReason = null;
+      Object.assign(node, placements.get(pubkey) ?? ANYWHERE);
+      node.claimedRegion = regionName(ready.region);
+      node.foreign = node.cache = 0;
       node.connectedMs = node.lastSeenMs = clock.nowMs();
+      locate(node);
       list(node, ready);
       return node;
+    },
+
+    /** An admin decided about it. The node, where it is here. */
+    place(pubkey: Pubkey, placement: Placement): Node | undefined {
+      const { pool, maintenance, account } = placement;
+      if (pool === PUBLIC_POOL && !maintenance && account === ANYWHERE.account) placements.delete(pubkey);
+      else placements.set(pubkey, { pool, maintenance, account });
+      const node = nodes.get(pubkey);
+      if (!node) return undefined;
+      Object.assign(node, { pool, maintenance, account });
+      consider(node);
+      return node;
+    },
+
+    /** Gives a node no work while its handshake ends, and then as things are. */
+    hold(node: Node, held: boolean): void {
+      if (held) node.accepting = false;
+      else consider(node);
+    },
+
+    /** A round trip on its link was measured. */
+    measured(node: Node, rttMs: number): void {
+      const before = node.rttMs;
+      node.rttMs = rttMs;
+      if (before !== null && Math.abs(rttMs - before) <= before * RTT_CHANGED) return;
+      locate(node);
+      node.offers.forEach(rerate);
     },
 
     heartbeat(node: Node, frame: HeartbeatFrame): void {
       node.lastSeenMs = clock.nowMs();
       node.status = frame.status;
-      node.accepting = node.status === "available" && !node.congested;
+      node.statusReason = frame.reason ?? null;
+      consider(node);
+      Object.assign(node, othersAt(node, frame));
       if (frame.serves) list(node, frame.serves);
     },
 
     /** Gives it no work, or work again. */
     congest(node: Node, congested: boolean): void {
       node.congested = congested;
-      node.accepting = node.channel !== null && node.status === "available" && !congested;
+      consider(node);
     },
 
-    /** The link is gone: nothing is on offer there. */
-    detach(node: Node): void {
+    /** The link is gone: nothing is on offer there. `broke`: nobody closed it on purpose. */
+    detach(node: Node, broke = true): void {
+      if (node.channel !== null) {
+        linked--;
+        // Who said that it would leave, left in order.
+        if (broke && node.status !== "draining") stands.linkBroke(node);
+      }
+      away.set(node, node.offers);
       unlist(node);
       node.channel = null;
-      node.accepting = false;
       node.lastSeenMs = clock.nowMs();
+      consider(node);
     },
 
-    /** A job went wrong there. */
-    blame(node: Node): void {
-      node.failures++;
-      const forMs = Math.min(SUSPECT_MAX_MS, SUSPECT_MS * 2 ** (node.failures - 1));
-      node.suspectUntilMs = clock.nowMs() + forMs;
+    blame: stands.blame,
+    fault: stands.fault,
+    tried: stands.tried,
+    praise(...[offer, ...how]: Parameters<typeof stands.praise>): void {
+      stands.praise(offer, ...how);
+      rerate(offer);
     },
 
-    /** A job went well there. */
-    praise(offer: Offer, completionTokens: number, generatingMs: number): void {
-      // Trust comes back by halves: a node that flaps is soon under suspicion for long again.
-      offer.node.failures = Math.floor(offer.node.failures / 2);
-      offer.node.suspectUntilMs = 0;
-      if (completionTokens < 8 || generatingMs < 1) return;
-      const speed = (completionTokens * 1000) / generatingMs;
-      offer.tokensPerS = offer.tokensPerS === 0 ? speed : offer.tokensPerS + SPEED_WEIGHT * (speed - offer.tokensPerS);
-      Object.assign(offer, rate(offer));
+    /**
+     * The models that a name stands for, in order: an alias's, else the one, with or without Ollama's `:latest` as it is
+     * served. An alias wins over a model of its name, so that no node can take it over.
+     */
+    modelsNamed(name: string): readonly string[] {
+      return (Object.hasOwn(aliases, name) ? (aliases[name] ?? []) : [name]).map((model) => {
+        if (byModel.has(model)) return model;
+        const other = model.endsWith(LATEST) ? model.slice(0, -LATEST.length) : `${model}${LATEST}`;
+        return byModel.has(other) || (lastServedMs.has(other) && !lastServedMs.has(model)) ? other : model;
+      });
     },
+    aliases,
 
     forget(pubkey: Pubkey): void {
       const node = nodes.get(pubkey);
       if (!node) return;
+      if (node.channel !== null) linked--;
       unlist(node);
       nodes.delete(pubkey);
     },
@@ -214,47 +286,54 @@ export function createRegistry({
 }
 
 const NONE: readonly Offer[] = [];
-const OWN: readonly string[] = [];
+/** Ollama's tag of a model that is named without one. */
+const LATEST = ":latest";
+/** Where a node stands that no admin placed. */
+const ANYWHERE: Placement = { pool: PUBLIC_POOL, maintenance: false, account: LOCAL_ACCOUNT_ID };
+
+/** What its backends do for others, as far as they or the node say. */
+function othersAt({ running }: Node, frame: HeartbeatFrame): Pick<Node, "foreign" | "cache"> {
+  const loads = (frame.loads ?? []).filter((load) => load !== null);
+  const all = loads.reduce((sum, load) => sum + load.running + load.waiting, 0);
+  return {
+    foreign: Math.max(0, Math.max(all, frame.running) - running),
+    cache: Math.max(0, ...loads.map((load) => load.cache ?? 0)),
+  };
+}
 
 function newNode(pubkey: Pubkey): Node {
+  // What every choice reads stands first, as in offers.
   return {
+    running: 0,
+    slots: 0,
+    accepting: false,
+    watchedUntilMs: 0,
+    pool: PUBLIC_POOL,
+    foreign: 0,
+    cache: 0,
+    suspectUntilMs: 0,
+    provingUntilMs: 0,
+    provingMs: 0,
     pubkey,
     name: "",
+    account: ANYWHERE.account,
+    region: "",
+    claimedRegion: "",
+    maintenance: false,
+    failures: 0,
+    flaps: 0,
+    flappedMs: 0,
     device: null,
     backends: [],
     offers: [],
-    slots: 0,
-    running: 0,
-    accepting: false,
     congested: false,
-    suspectUntilMs: 0,
-    failures: 0,
     status: "available",
+    statusReason: null,
     channel: null,
+    refused: null,
     notice: null,
     connectedMs: 0,
     rttMs: null,
     lastSeenMs: 0,
-  };
-}
-
-function newOffer(
-  node: Node,
-  info: ModelOffer,
-  serves: Serves,
-  backend: BackendInfo,
-  path: readonly string[],
-  tokensPerS: number,
-): Offer {
-  const priced = { priceInput: serves.prices.input, priceOutput: serves.prices.output, tokensPerS };
-  return {
-    node,
-    model: info.name,
-    info,
-    continues: backend.continues,
-    path,
-    contextLength: info.context_length,
-    ...priced,
-    ...rate(priced),
   };
 }

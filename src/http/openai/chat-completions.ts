@@ -1,5 +1,5 @@
 // `POST /v1/chat/completions`: parse, submit, and answer from the job's output.
-import type { Job, JobSpec } from "../../jobs/job.ts";
+import type { Job, JobError, JobSpec } from "../../jobs/job.ts";
 import type { Jobs, SubmitError } from "../../jobs/jobs.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorResponse } from "../errors.ts";
@@ -53,7 +53,7 @@ export async function answerTo(deps: ChatDeps, call: ClientCall, asked: Asked): 
 }
 
 async function whole(deps: ChatDeps, call: ClientCall, { spec, idPrefix, shape }: Asked): Promise<Response> {
-  const head = { id: "", created: nowS(deps), model: spec.model };
+  const head = { id: "", created: nowS(deps) };
   const output = wholeChat(head, shape());
   const submitted = deps.jobs.submit(spec, output);
   if (!submitted.ok) return refused(submitted.error);
@@ -74,14 +74,15 @@ async function streamed(
   const { clock, jobs, streams } = deps;
   // The output wants the job's id and the job wants the output: ids are made first.
   const id = jobs.newId();
-  const head = { id: `${idPrefix}${id}`, created: nowS(deps), model: spec.model };
+  let job: Job | undefined;
+  const head = { id: `${idPrefix}${id}`, created: nowS(deps), model: () => job?.model ?? spec.model };
   const output = chatStream(head, shape(), includeUsage, clock.nowMs, silenceOver);
   const submitted = jobs.submit(spec, output, id);
   if (!submitted.ok) {
     silenceOver();
     return refused(submitted.error);
   }
-  const job = submitted.value;
+  job = submitted.value;
   cancelWithClient(deps, call, job);
   await startedOrDue(clock, job);
   if (job.endedMs !== null && job.state !== "completed" && job.firstDeltaMs === null) return failure(job);
@@ -95,8 +96,8 @@ async function streamed(
 }
 
 /** The answer to a request that was not taken on. */
-export const refused = ({ code, message }: SubmitError): Response =>
-  errorResponse(code, message, { param: paramOf(code) });
+export const refused = (error: SubmitError): Response =>
+  errorResponse(error.code, error.message, { param: paramOf(error) });
 
 /** Resolves at the job's first piece, at its end, or when the headers may wait no longer. */
 function startedOrDue(clock: Clock, job: Job): Promise<void> {
@@ -119,12 +120,15 @@ export function cancelWithClient({ jobs }: ChatDeps, { request }: ClientCall, jo
 
 export const nowS = ({ clock }: ChatDeps): number => Math.floor(clock.nowMs() / 1000);
 /** The field of the request that such an error is about. */
-export const paramOf = (code: string): string | null =>
-  code === "model_not_found" ? "model" : code === "context_length_exceeded" ? "messages" : null;
+export const paramOf = ({ code, param }: Pick<JobError, "param"> & { code: string }): string | null =>
+  param ?? (code === "model_not_found" ? "model" : code === "context_length_exceeded" ? "messages" : null);
 
 export function failure(job: Job): Response {
-  const error = job.error ?? { code: "cancelled" as const, message: "the job was cancelled" };
-  return errorResponse(error.code, error.message, { param: paramOf(error.code), headers: jobHeaders(job) });
+  const error: JobError | { code: "cancelled"; message: string } = job.error ?? {
+    code: "cancelled",
+    message: "the job was cancelled",
+  };
+  return errorResponse(error.code, error.message, { param: paramOf(error), headers: jobHeaders(job) });
 }
 
 /** What is known of the job when the headers go out. */

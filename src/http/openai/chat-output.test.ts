@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { type JobSpec, newJob } from "../../jobs/job.ts";
 import { jobIdSchema } from "../../protocol/primitives.ts";
+import { NO_WISHES } from "../../scheduler/wishes.ts";
 import { chatShape, chatStream } from "./chat-output.ts";
 
 const SPEC: JobSpec = {
@@ -15,8 +16,11 @@ const SPEC: JobSpec = {
   maxTokens: 8,
   defaultMaxTokens: true,
   choices: 1,
-  strategy: "balanced",
+  fallbacks: [],
+  wishes: NO_WISHES,
   minContext: 1,
+  wantContext: 1,
+  affinity: null,
   cost: 1,
   structured: false,
   repeatable: false,
@@ -25,7 +29,7 @@ const SPEC: JobSpec = {
 test("the server's limit on silence is set again before a stream's end, completed or not", async () => {
   for (const state of ["completed", "failed"] as const) {
     let restored = 0;
-    const head = { id: "chatcmpl-1", created: 1, model: "m" };
+    const head = { id: "chatcmpl-1", created: 1, model: () => "m" };
     const stream = chatStream(
       head,
       chatShape(),

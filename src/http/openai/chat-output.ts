@@ -10,9 +10,9 @@ export type ChatHead = {
   id: string;
   /** Unix seconds. */
   created: number;
-  /** As the client asked for it. */
-  model: string;
 };
+/** The same of a stream, whose model is known with its first piece: the client may have named several. */
+export type StreamHead = ChatHead & { model: () => string };
 
 /** What Bun gives to a direct stream. `write` gives a promise where the socket is full; it resolves when there is room. */
 type DirectController = {
@@ -85,13 +85,18 @@ export function chatShape(): Shape {
 
 /** Streams chunks as server-sent events. `beforeEnd` is called ahead of the last. */
 export function chatStream(
-  head: ChatHead,
+  head: StreamHead,
   shape: Shape,
   includeUsage: boolean,
   nowMs: () => number,
   beforeEnd: () => void = () => undefined,
 ): ChatStream {
-  const start = `data: ${JSON.stringify({ id: head.id, object: shape.chunk, created: head.created, model: head.model }).slice(0, -1)},"choices":[`;
+  let known = "";
+  const start = (): string => {
+    const { id, created, model } = head;
+    known ||= `data: ${JSON.stringify({ id, object: shape.chunk, created, model: model() }).slice(0, -1)},"choices":[`;
+    return known;
+  };
   const end = `]${includeUsage ? ',"usage":null' : ""}}${EVENT_END}`;
   const opened = Promise.withResolvers<void>();
   const done = Promise.withResolvers<void>();
@@ -110,7 +115,7 @@ export function chatStream(
     controller.flush();
     return typeof wrote === "number" ? undefined : wrote.then(() => undefined);
   };
-  const chunkOf = (choiceJson: string): string => start + choiceJson + end;
+  const chunkOf = (choiceJson: string): string => start() + choiceJson + end;
   const close = (text: string) => {
     ended = true;
     beforeEnd();
@@ -135,7 +140,7 @@ export function chatStream(
       const finish = job.finish.length > 0 ? job.finish : [{ index: 0, reason: "stop" as const }];
       let text = "";
       for (const { index, reason } of finish) text += shape.end(index, reason, chunkOf);
-      if (includeUsage) text += `${start}],"usage":${JSON.stringify(usageOf(job))}}${EVENT_END}`;
+      if (includeUsage) text += `${start()}],"usage":${JSON.stringify(usageOf(job))}}${EVENT_END}`;
       close(`${text}data: [DONE]${EVENT_END}`);
     },
     body: () =>
@@ -201,7 +206,7 @@ export function wholeChat(head: ChatHead, shape: Shape): WholeChat {
       id: head.id,
       object: shape.whole,
       created: head.created,
-      model: head.model,
+      model: job.model,
       choices: folded.choices(job.finish).map(shape.choice),
       usage: usageOf(job),
     }),

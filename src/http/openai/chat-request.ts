@@ -2,6 +2,7 @@
 // here goes through to the backend as it came.
 import { z } from "zod";
 import { err, ok, type Result } from "../../lib/result.ts";
+import { wishFields } from "./wishes.ts";
 
 const MAX_MESSAGES = 4096;
 const MAX_CHOICES = 16;
@@ -37,6 +38,7 @@ export const chatRequestSchema = z.object({
     .array(z.looseObject({ type: z.string().max(64) }))
     .max(256)
     .nullish(),
+  ...wishFields,
 });
 export type ChatRequest = z.infer<typeof chatRequestSchema>;
 
@@ -45,6 +47,7 @@ export type RequestError = { code: "invalid_json" | "invalid_value"; message: st
 /** JSON nested deeper than this is refused: no real request is, and parsers downstream may be weaker than ours. */
 const MAX_DEPTH = 64;
 
+/** The body of a request. Where it names `models` alone, the first of them is its `model`. */
 export function parseJson(text: string): Result<unknown, RequestError> {
   let value: unknown;
   try {
@@ -55,7 +58,8 @@ export function parseJson(text: string): Result<unknown, RequestError> {
   }
   if (tooDeep(text))
     return err({ code: "invalid_value", message: `nested deeper than ${MAX_DEPTH} levels`, param: null });
-  return ok(value);
+  const { model, models } = (value ?? {}) as { model?: unknown; models?: unknown };
+  return ok(model === undefined && Array.isArray(models) ? { ...(value as object), model: models[0] } : value);
 }
 
 const OPENING = /[[{]/g;

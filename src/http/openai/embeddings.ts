@@ -82,7 +82,7 @@ async function embed(deps: ChatDeps, call: ClientCall, spec: JobSpec, encoding: 
     index,
     embedding: encoding === "base64" ? embedding : floatsOf(embedding),
   }));
-  const body = { object: "list", data, model: spec.model, usage: { prompt_tokens, total_tokens: prompt_tokens } };
+  const body = { object: "list", data, model: job.model, usage: { prompt_tokens, total_tokens: prompt_tokens } };
   return Response.json(body, { headers: jobHeaders(job) });
 }
 

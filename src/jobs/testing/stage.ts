@@ -7,6 +7,8 @@ import type { EndFrame, ModelOffer, ReadyFrame } from "../../protocol/frames.ts"
 import type { Delta } from "../../protocol/generation.ts";
 import type { JobId, Pubkey } from "../../protocol/primitives.ts";
 import { createRegistry, type Node, type NodeChannel, type Registry } from "../../registry/registry.ts";
+import { NO_WISHES } from "../../scheduler/wishes.ts";
+import { affinityIndex } from "../affinity.ts";
 import type { JobLimits } from "../board.ts";
 import type { Job, JobSpec, Output } from "../job.ts";
 import { createJobs, type Jobs } from "../jobs.ts";
@@ -80,6 +82,7 @@ export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
     limits: { ...LIMITS, ...options.limits },
     registry,
     records,
+    affinity: affinityIndex({ ttlMs: 600_000 }),
     onEnd(job) {
       ended.push(job);
       options.onEnd?.(job);
@@ -113,8 +116,11 @@ export const spec = (over: Partial<JobSpec> = {}): JobSpec => ({
   maxTokens: 1_000_000,
   defaultMaxTokens: false,
   choices: 1,
-  strategy: "balanced",
+  fallbacks: [],
+  wishes: NO_WISHES,
   minContext: 1,
+  wantContext: 1,
+  affinity: null,
   cost: 10,
   structured: false,
   repeatable: false,

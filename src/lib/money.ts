@@ -1,0 +1,22 @@
+// Money: amounts as integers of µ$ (1 USD is 1,000,000), exactly. No floating point touches an amount: a decimal is read
+// digit by digit as it was written.
+
+const DECIMAL = /^(\d{1,32})(?:\.(\d{1,64}))?(?:e([+-]?\d{1,3}))?$/i;
+const MICRO_DIGITS = 6;
+
+/**
+ * A price of so many USD in µ$, rounded down; undefined where it is no decimal, negative, or past what an integer holds
+ * exactly. Takes JSON's numbers too, by their shortest writing, which is what the client wrote.
+ */
+export function microUsd(usd: string | number): number | undefined {
+  const match = DECIMAL.exec(String(usd).trim());
+  if (!match) return undefined;
+  const [, whole = "", fraction = "", exponent = "0"] = match;
+  // The point moves right by the exponent and by six; what is still behind it then is rounded off.
+  const digits = whole + fraction;
+  const point = whole.length + Number(exponent) + MICRO_DIGITS;
+  if (point > 48) return /^0+$/.test(digits) ? 0 : undefined;
+  const kept = point <= 0 ? "0" : digits.slice(0, point).padEnd(point, "0");
+  const amount = BigInt(kept || "0");
+  return amount <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(amount) : undefined;
+}
