@@ -9,7 +9,7 @@ const OVERFLOW_STATUSES = new Set([400, 413, 422]);
 const OVERFLOW_WORDS =
   /context (length|window|size)|maximum (context|model) len|exceed_context_size|max_model_len|longer than the (model|maximum)|exceed\w* (the )?(model's )?max(imum)?[_ ](sequence[_ ])?length/i;
 const UNKNOWN_MODEL_WORDS =
-  /no instance found|unknown model|no such model|no (router|handler) for (requested )?model|model\b.*\b(not found|not exist|not exists)/is;
+  /no instance found|unknown model|no such model|no (router|handler) for (requested )?model|could not find (a handler|real model)|model\b.*\b(not found|not exist|not exists)/is;
 /** llama.cpp's server throws on requests that it cannot read or do, and answers with 500. */
 const REQUEST_FAULT_WORDS =
   /json\.exception\.(parse|type|out_of_range)_error|input is not supported - hint|failed to parse grammar/i;

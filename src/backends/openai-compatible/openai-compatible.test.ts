@@ -1,6 +1,6 @@
 // Every server here is a scripted stand-in; the real engine is in ../embedded/embedded.test.ts.
 import { afterEach, describe, expect, test } from "bun:test";
-import type { BackendError, BackendErrorCode } from "../backend.ts";
+import type { BackendError } from "../backend.ts";
 import { collect, textOf } from "../testing/collect.ts";
 import {
   cuttingServer,
@@ -179,73 +179,6 @@ const failure = async (chat: Route, kind: OpenAiKind = "openai"): Promise<Backen
 };
 
 describe("errors", () => {
-  const cases: [string, number, unknown, BackendErrorCode][] = [
-    [
-      "vLLM overflow",
-      400,
-      {
-        object: "error",
-        message: "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens",
-        type: "BadRequestError",
-        code: 400,
-      },
-      "context_length_exceeded",
-    ],
-    [
-      "SGLang overflow, flat",
-      400,
-      {
-        object: "error",
-        message: "The input (5000 tokens) is longer than the model's context length (4096 tokens).",
-        code: 400,
-      },
-      "context_length_exceeded",
-    ],
-    [
-      "llama.cpp overflow",
-      400,
-      {
-        error: {
-          code: 400,
-          message: "the request exceeds the available context size, try increasing it",
-          type: "exceed_context_size_error",
-          n_prompt_tokens: 900,
-          n_ctx: 512,
-        },
-      },
-      "context_length_exceeded",
-    ],
-    [
-      "a code alone is no overflow",
-      400,
-      { error: { message: "bad", code: "context_length_exceeded" } },
-      "invalid_request",
-    ],
-    ["wording without a size is no overflow", 400, { error: { message: "set the context size" } }, "invalid_request"],
-    [
-      "overflow's words with another status",
-      500,
-      { error: { message: "maximum context length is 4096" } },
-      "backend_failed",
-    ],
-    [
-      "vLLM unknown model",
-      404,
-      { error: { message: "The model `x` does not exist.", type: "NotFoundError", code: 404 } },
-      "model_not_found",
-    ],
-    ["Exo unknown model", 404, { detail: "No instance found for model x" }, "model_not_found"],
-    ["wrong route", 404, { detail: "Not Found" }, "backend_failed"],
-    ["wrong key", 401, { error: { message: "Incorrect API key" } }, "backend_failed"],
-    ["queue full", 429, { error: { message: "queue full" } }, "backend_busy"],
-    ["not ready", 503, { error: { message: "Loading model" } }, "backend_busy"],
-    ["validation", 422, { detail: [{ loc: ["body", "n"], msg: "must be positive" }] }, "invalid_request"],
-    ["fault", 500, { error: "boom" }, "backend_failed"],
-  ];
-  test.each(cases)("%s", async (_name, status, body, code) => {
-    expect((await failure(() => Response.json(body, { status }))).code).toBe(code);
-  });
-
   test("the server's message is kept, markup is not", async () => {
     expect(await failure(() => Response.json({ error: { message: "n must be 1" } }, { status: 400 }))).toEqual({
       code: "invalid_request",

@@ -1,7 +1,13 @@
 // Scripted server: a stand-in for an inference server in tests, for the dialects and faults that a real engine cannot
 // be made to show. A real HTTP server on a free port of 127.0.0.1; only what it answers is scripted.
 
-export type Seen = { method: string; path: string; headers: Headers; body: Record<string, unknown> | null };
+export type Seen = {
+  method: string;
+  path: string;
+  query: URLSearchParams;
+  headers: Headers;
+  body: Record<string, unknown> | null;
+};
 export type Route = (seen: Seen, signal: AbortSignal) => Response | Promise<Response>;
 
 export type ScriptedServer = { url: string; seen: Seen[]; stop(): Promise<void> };
@@ -14,10 +20,10 @@ export function scriptedServer(routes: Record<string, Route>): ScriptedServer {
     hostname: "127.0.0.1",
     idleTimeout: 0,
     async fetch(request) {
-      const path = new URL(request.url).pathname;
+      const { pathname: path, searchParams: query } = new URL(request.url);
       const text = await request.text();
       const body = text === "" ? null : (JSON.parse(text) as Record<string, unknown>);
-      const entry: Seen = { method: request.method, path, headers: request.headers, body };
+      const entry: Seen = { method: request.method, path, query, headers: request.headers, body };
       seen.push(entry);
       const route = routes[`${request.method} ${path}`] ?? routes["*"];
       return route === undefined ? new Response(null, { status: 404 }) : await route(entry, request.signal);
