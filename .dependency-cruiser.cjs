@@ -17,6 +17,7 @@ const ROOMS = [
   "settlement",
   "solana",
   "verification",
+  "webhooks",
   "jobs",
   "registry",
   "accounts",

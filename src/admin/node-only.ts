@@ -29,5 +29,6 @@ export const nodeOnlyAdmin = ({ status, node, commands, name }: NodeOnlyDeps): A
   ejectNode: refused,
   ...ownCommandsAdmin(commands, () => ({ pubkey: status().pubkey, name })),
   ...ownNodeAdmin(() => node),
+  webhookSecret: refused,
   backup: refused,
 });

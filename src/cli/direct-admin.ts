@@ -28,6 +28,7 @@ export async function openDirectAdmin({
     version: versionText,
     pubkey: data.identity.pubkey,
     joinUrl: joinUrl(config, config.server.port),
+    webhookKey: data.webhookKey,
     live: null,
   });
   return { admin, migrated: data.migrated, close: () => data.close() };

@@ -77,7 +77,9 @@ async function direct(): Promise<Fixture> {
   const { db } = database;
   const { pubkey } = identity;
   const joinUrl = "https://infer.example";
-  const deps: DirectDeps = { db, ring, clock, random, mode: "coordinator", version: "1.2.3", pubkey, joinUrl, live };
+  const webhookKey = () => new Uint8Array(32).fill(7);
+  const about = { mode: "coordinator", version: "1.2.3", pubkey, joinUrl, webhookKey } as const;
+  const deps: DirectDeps = { db, ring, clock, random, ...about, live };
   return { admin: directAdmin(deps), deps, ring, database, resets };
 }
 

@@ -40,6 +40,7 @@ export function remoteAdmin(deps: RemoteDeps): Admin {
     cancelCommand: call(OPERATIONS.cancelCommand),
     pauseNode: call(OPERATIONS.pauseNode),
     resumeNode: call(OPERATIONS.resumeNode),
+    webhookSecret: call(OPERATIONS.webhookSecret),
     backup: call(OPERATIONS.backup),
   };
 }

@@ -1,5 +1,6 @@
 // The routes of a coordinator, listed; each is a small function somewhere beside this file.
 
+import { secretText } from "../webhooks/sign.ts";
 import { type HomeDeps, home } from "./home.ts";
 import { cancelJob, type JobsHttpDeps, listJobsOf, newJobSchema, showJob, streamJob, submitJob } from "./jobs.ts";
 import type { Route as LocalRoute } from "./local.ts";
@@ -21,6 +22,7 @@ export type CoordinatorRoutesDeps = HomeDeps &
   OpsDeps & {
     chat: ChatDeps;
     jobs: JobsHttpDeps;
+    webhookKey(accountId: string): Uint8Array;
     polling: PollingDeps;
     local: readonly LocalRoute[];
   };
@@ -107,6 +109,13 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       tier: "client",
       summary: "Cancel a job.",
       handle: (call) => cancelJob(deps.jobs, call),
+    },
+    {
+      method: "GET",
+      path: "/api/v1/webhooks/secret",
+      tier: "client",
+      summary: "What the account's webhooks are signed with (Standard Webhooks): whsec_…",
+      handle: ({ caller }) => Response.json({ secret: secretText(deps.webhookKey(caller.accountId)) }),
     },
   ];
   const routes: HttpRoute[] = [

@@ -10,8 +10,10 @@ import { type AttemptRecord, type Job, type JobError, NODE_ERRORS } from "./job.
 import { type JobContentRow, type JobRow, jobContent, jobs, whereLive } from "./schema.ts";
 import type { EndState } from "./settle.ts";
 import { isEnd, LIVE_STATES } from "./states.ts";
+import { addWebhook, endedWebhooksDue, webhookDue } from "./webhooks.ts";
 
 export type NewAsyncJob = {
+  /** Who is to be told of its end. */
   webhook: string | null;
   idempotencyKey: string | null;
   /** sha256 of the request, hex: the same key with another request is refused. */
@@ -239,6 +241,7 @@ async function create({ db, clock }: RecordsDeps, job: Job, extra: NewAsyncJob):
       ...extra,
     });
     await tx.insert(jobContent).values({ jobId: job.id, request: job.bodyJson });
+    if (extra.webhook !== null) await addWebhook(tx, job.id, extra.webhook);
     return ok(undefined);
   });
 }
@@ -261,13 +264,15 @@ async function storeEnd(deps: RecordsDeps, tx: Drizzle, job: Job, state: EndStat
       endedMs: job.endedMs,
     })
     .where(and(eq(jobs.id, job.id), whereLive))
-    .returning({ id: jobs.id });
-  if (ended.length === 0) return false;
+    .returning({ webhook: jobs.webhook });
+  const [row] = ended;
+  if (!row) return false;
   const expiresMs = (job.endedMs ?? 0) + Math.max(MIN_RETAIN_MS, deps.retainContentMs);
   await tx
     .update(jobContent)
     .set({ output: deps.answerOf(job), expiresMs })
     .where(eq(jobContent.jobId, job.id));
+  if (row.webhook !== null) await webhookDue(tx, job.id, job.endedMs ?? 0);
   return true;
 }
 
@@ -277,8 +282,8 @@ async function storeEnd(deps: RecordsDeps, tx: Drizzle, job: Job, state: EndStat
  */
 export async function failInterruptedChats(db: Db, nowMs: number): Promise<number> {
   const error: JobError = { code: "coordinator_restarted", message: "the coordinator was restarted while it ran" };
-  const failed = await db.writer.transact((tx) =>
-    tx
+  const failed = await db.writer.transact(async (tx) => {
+    const rows = await tx
       .update(jobs)
       .set({ state: "failed", errorCode: error.code, errorMessage: error.message, endedMs: nowMs })
       .where(
@@ -287,20 +292,23 @@ export async function failInterruptedChats(db: Db, nowMs: number): Promise<numbe
           whereLive,
         ),
       )
-      .returning({ id: jobs.id }),
-  );
+      .returning({ id: jobs.id });
+    await endedWebhooksDue(tx, nowMs);
+    return rows;
+  });
   return failed.length;
 }
 
 /** An unfinished job whose stored request this version cannot read: it fails, and the rest goes on. */
 export async function failUnreadable(db: Db, id: string, nowMs: number): Promise<void> {
   const message = "the stored request cannot be read by this version of infernet; send it again";
-  await db.writer.transact((tx) =>
-    tx
+  await db.writer.transact(async (tx) => {
+    await tx
       .update(jobs)
       .set({ state: "failed", errorCode: "invalid_request", errorMessage: message, endedMs: nowMs })
-      .where(and(eq(jobs.id, id), whereLive)),
-  );
+      .where(and(eq(jobs.id, id), whereLive));
+    await endedWebhooksDue(tx, nowMs);
+  });
 }
 
 /**

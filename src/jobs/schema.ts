@@ -74,7 +74,7 @@ export const jobContent = sqliteTable(
 );
 export type JobContentRow = typeof jobContent.$inferSelect;
 
-/** Who is to be told of a job's end. A row goes once that is done or given up. */
+/** Who is to be told of a job's end. A row goes once that is done; one that was given up stays, to say why. */
 export const webhooks = sqliteTable(
   "webhooks",
   {
@@ -84,7 +84,7 @@ export const webhooks = sqliteTable(
     url: text().notNull(),
     /** Tries so far. */
     tries: integer().notNull().default(0),
-    /** When to try next; null until the job has ended. */
+    /** When to try next; null until the job has ended, and once it was given up. */
     dueMs: integer("due_ms"),
     /** Why the last try failed. */
     error: text(),

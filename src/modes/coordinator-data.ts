@@ -15,6 +15,8 @@ export type CoordinatorData = {
   identity: Identity;
   db: Db;
   ring: KeyRing;
+  /** What an account's webhooks are signed with: 32 bytes, always the same. */
+  webhookKey(accountId: string): Uint8Array;
   /** What opening it had to change. */
   migrated: Migrated;
   /** Writes down what is still in memory and lets go. */
@@ -51,6 +53,7 @@ export async function openCoordinatorData({ config, dir, clock, onFault }: DataD
       identity,
       db,
       ring,
+      webhookKey: (accountId) => deriveKey(master, `infernet/webhooks/${accountId}`),
       migrated,
       async close() {
         await ring.close();

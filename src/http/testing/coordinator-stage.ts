@@ -102,6 +102,7 @@ export async function coordinatorStage(
     version: "test",
   }));
   const defaults = { maxTokens: 4096, strategy: "balanced" } as const;
+  const webhookKey = (accountId: string) => new Uint8Array(32).fill(accountId.length);
   const admin = directAdmin({
     db,
     ring,
@@ -111,6 +112,7 @@ export async function coordinatorStage(
     version: "test",
     pubkey: COORDINATOR.pubkey,
     joinUrl: "http://127.0.0.1:1",
+    webhookKey,
     live: null,
   });
   const routes = coordinatorRoutes({
@@ -119,7 +121,8 @@ export async function coordinatorStage(
     mode: "coordinator",
     publicUrl: () => "http://example.test",
     chat: { clock, jobs, defaults, streams },
-    jobs: { db, jobs, defaults, outputs, keepAliveMs: 60_000 },
+    jobs: { db, jobs, defaults, outputs, keepAliveMs: 60_000, webhooks: { allowPrivate: false } },
+    webhookKey,
     metrics: measured,
     unready: () => unready.why,
     polling: {
