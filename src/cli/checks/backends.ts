@@ -26,17 +26,18 @@ export type FoundBackend = {
 type World = Pick<Context, "fetch">;
 
 /** Asks the configured backends; where there are none, looks for some. */
-export async function lookForBackends({ fetch }: World, { node }: Config): Promise<FoundBackend[]> {
+export async function lookForBackends({ fetch }: World, { node, engine }: Config): Promise<FoundBackend[]> {
+  const embedded = { models: engine.models, slots: engine.slots };
   if (node.backends.length > 0) {
     return Promise.all(
       node.backends.map(async ({ kind, url = null, api_key: apiKey = null }) => {
-        const made = createBackend({ kind, url, apiKey }, { fetch });
+        const made = createBackend({ kind, url, apiKey }, { fetch, embedded });
         return made.ok ? ask(made.value) : nothingAt(kind, url, made.error);
       }),
     );
   }
   if (!node.probe) return [];
-  const found = await probeBackends({ fetch });
+  const found = await probeBackends({ fetch, embedded });
   return Promise.all(found.map(({ backend }) => ask(backend)));
 }
 
