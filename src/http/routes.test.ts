@@ -34,7 +34,9 @@ async function ask(
   return { status: response.status, code: json?.code ?? error?.code ?? null, json };
 }
 const signed = (as: typeof CLIENT, route: HttpRoute) => on.sign(as, route.method, pathOf(route), bodyOf(route));
-const inTier = (tier: HttpRoute["tier"]) => on.routes.filter((route) => route.tier === tier);
+/** Those of workers, which take only keys of role operator, are apart. */
+const isForWorkers = (route: HttpRoute): boolean => route.tier === "client" && route.scope === "operator";
+const inTier = (tier: HttpRoute["tier"]) => on.routes.filter((route) => route.tier === tier && !isForWorkers(route));
 
 test("the list is what it is meant to be: a route that is added is put into its tier here too", () => {
   const listed = on.routes
@@ -45,11 +47,16 @@ test("the list is what it is meant to be: a route that is added is put into its 
     "public GET /healthz",
     "public GET /readyz",
     "public GET /metrics",
+    "public GET /reference",
     "public GET /openapi.json",
     "client POST /v1/chat/completions",
+    "client POST /v1/completions",
+    "client POST /v1/embeddings",
     "client GET /v1/models",
     "client GET /v1/models/*",
     "client POST /api/v1/chat/completions",
+    "client POST /api/v1/completions",
+    "client POST /api/v1/embeddings",
     "client GET /api/v1/models",
     "client GET /api/v1/models/*",
     "client POST /api/v1/jobs",
@@ -57,6 +64,24 @@ test("the list is what it is meant to be: a route that is added is put into its 
     "client GET /api/v1/jobs/:id",
     "client GET /api/v1/jobs/:id/stream",
     "client POST /api/v1/jobs/:id/cancel",
+    "machine POST /api/v1/node/register",
+    "machine POST /api/v1/node/heartbeat",
+    "machine POST /api/v1/node/me",
+    "machine POST /api/v1/node/jobs/poll",
+    "machine POST /api/v1/node/jobs/:id/events",
+    "machine POST /api/v1/node/jobs/:id/complete",
+    "machine POST /api/v1/node/commands/poll",
+    "machine POST /api/v1/node/commands/:id/complete",
+    "machine POST /api/v1/node/remove",
+    "machine POST /api/v1/node/payments/list",
+    "machine POST /api/v1/node/payouts/list",
+    "machine POST /api/v1/node/payouts/set",
+    "client POST /api/v1/worker/register",
+    "client POST /api/v1/worker/jobs/next",
+    "client POST /api/v1/worker/jobs/:id/output",
+    "client POST /api/v1/worker/jobs/:id/finish",
+    "client POST /api/v1/worker/jobs/:id/fail",
+    "client POST /api/v1/worker/leave",
   ]);
   const keys = on.routes.map(({ method, path }) => `${method} ${path}`);
   expect(new Set(keys).size).toBe(keys.length);
@@ -113,6 +138,66 @@ describe("client routes refuse", () => {
     const headers = signed(CLIENT, route);
     expect((await ask(route, headers)).status).toBe(200);
     expect(await ask(route, headers)).toMatchObject({ status: 401, code: "nonce_replayed" });
+  });
+});
+
+test("workers' routes take a key of role operator, and nothing else does", async () => {
+  const credentials: [Record<string, string>, number, string][] = [
+    [{}, 401, "api_key_missing"],
+    [{ authorization: `Bearer inf_${"x".repeat(43)}` }, 401, "api_key_invalid"],
+    [{ authorization: `Bearer ${on.key}` }, 403, "api_key_role"],
+  ];
+  const forWorkers = on.routes.filter(isForWorkers);
+  for (const route of forWorkers) {
+    for (const [headers, status, code] of [
+      ...credentials,
+      [signed(CLIENT, route), 401, "api_key_missing"] as const,
+      [{ authorization: `Bearer ${on.operatorKey}` }, 400, "invalid_value"] as const,
+    ]) {
+      const answer = await ask(route, headers);
+      const isLenient = status === 400 && answer.status !== 401 && answer.status !== 403;
+      expect([route.path, isLenient || [answer.status, answer.code].join() === [status, code].join()]).toEqual([
+        route.path,
+        true,
+      ]);
+    }
+  }
+  for (const route of inTier("client")) {
+    const answer = await ask(route, { authorization: `Bearer ${on.operatorKey}` });
+    expect([route.path, answer.status, answer.code]).toEqual([route.path, 403, "api_key_role"]);
+  }
+});
+
+describe("machine routes", () => {
+  const refused: [string, (route: HttpRoute) => Record<string, string>, number, string][] = [
+    ["no credentials", () => ({}), 401, "header_missing"],
+    ["an API key", () => ({ authorization: `Bearer ${on.operatorKey}` }), 401, "header_missing"],
+    ["a signature for another path", () => on.sign(PROVIDER, "POST", "/api/v1/other"), 401, "bad_signature"],
+  ];
+  for (const [name, headersFor, status, code] of refused) {
+    test(`refuse ${name}`, async () => {
+      for (const route of inTier("machine")) {
+        const answer = await ask(route, headersFor(route));
+        expect([route.path, answer.status, answer.code]).toEqual([route.path, status, code]);
+        expect(answer.json).toEqual({ error: expect.any(String), code });
+      }
+    });
+  }
+
+  test("know strangers only where these make themselves known", async () => {
+    for (const route of inTier("machine")) {
+      const { status, code } = await ask(route, signed(STRANGER, route));
+      const rule = route.tier === "machine" ? route.rule : "";
+      const expected = { register: [400, "invalid_value"], presence: [404, "not_registered"] }[rule];
+      expect([route.path, status, code]).toEqual([route.path, ...(expected ?? [401, "key_unknown"])]);
+    }
+  });
+
+  test("let a registered node in", async () => {
+    for (const route of inTier("machine")) {
+      const { status } = await ask(route, signed(PROVIDER, route));
+      expect([route.path, status === 401 || status === 403]).toEqual([route.path, false]);
+    }
   });
 });
 

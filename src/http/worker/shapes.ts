@@ -20,7 +20,7 @@ const modelSchema = z.strictObject({
   quantization: modelOfferSchema.shape.quantization.optional(),
 });
 
-export const registerSchema = z.strictObject({
+export const registerSchema = z.object({
   name: z.string().trim().min(1).max(128),
   models: z
     .array(

@@ -1,0 +1,322 @@
+// The polling routes on the real server, as an existing daemon uses them: signed with version 1, by its own code's
+// shapes. What leases do is tested in registry/.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import { type Identity, identityOf } from "../../identity/keys.ts";
+import { signV1 } from "../../protocol/auth-v1.ts";
+import { ejectNode } from "../../registry/nodes.ts";
+import { type CoordinatorStage, coordinatorStage, until } from "../testing/coordinator-stage.ts";
+
+let on: CoordinatorStage;
+beforeEach(async () => {
+  on = await coordinatorStage();
+});
+afterEach(() => on[Symbol.asyncDispose]());
+
+function newIdentity(): Identity {
+  const made = identityOf(crypto.getRandomValues(new Uint8Array(32)));
+  if (!made.ok) throw new Error(made.error);
+  return made.value;
+}
+
+type Answer = { status: number; data: Record<string, never> & { [key: string]: unknown }; error: string; code: string };
+
+/** A daemon: calls one path after the other, each signed. */
+class Daemon {
+  readonly identity = newIdentity();
+  readonly pubkey = this.identity.pubkey;
+
+  async call(path: string, body: unknown = {}, version: 1 | 2 = 1, signal?: AbortSignal): Promise<Answer> {
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    const full = `/api/v1/node/${path}`;
+    const header =
+      version === 2
+        ? (on.sign(this.identity, "POST", full, text)["x-infernet-auth"] ?? "")
+        : signV1(this.identity.secretKey, {
+            method: "POST",
+            path: full,
+            createdAtS: Math.floor(Date.now() / 1000),
+            nonce: crypto.randomUUID(),
+            bodySha256: createHash("sha256").update(text).digest("hex"),
+          });
+    const response = await fetch(on.server.url + full, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-infernet-auth": header },
+      body: text,
+      ...(signal ? { signal } : {}),
+    });
+    return { status: response.status, ...((await response.json()) as object) } as Answer;
+  }
+  register(over: object = {}): Promise<Answer> {
+    const specs = { gpus: [{ vendor: "nvidia", model: "RTX", vram_mb: 8192 }], served_models: ["polled"] };
+    return this.call("register", {
+      role: "provider",
+      node_id: `node-${this.pubkey.slice(0, 8)}`,
+      name: "d",
+      specs,
+      ...over,
+    });
+  }
+  heartbeat(over: object = {}): Promise<Answer> {
+    return this.call("heartbeat", { role: "provider", status: "available", ...over });
+  }
+  async poll(limit?: number): Promise<{ id: string; input_spec: Record<string, unknown> }[]> {
+    const { data, status } = await this.call("jobs/poll", limit === undefined ? {} : { limit });
+    if (status !== 200) throw new Error(`poll: ${status}`);
+    return data.jobs as never;
+  }
+  events(id: string, ...events: [string, object][]): Promise<Answer> {
+    return this.call(`jobs/${id}/events`, { events: events.map(([event_type, data]) => ({ event_type, data })) });
+  }
+  complete(id: string, result: object): Promise<Answer> {
+    return this.call(`jobs/${id}/complete`, { status: "completed", result });
+  }
+}
+
+async function joined(over: object = {}): Promise<Daemon> {
+  const daemon = new Daemon();
+  const { status, data } = await daemon.register(over);
+  expect([status, data.id]).toEqual([200, daemon.pubkey]);
+  return daemon;
+}
+const chat = (over: object = {}, signal?: AbortSignal) =>
+  on.call("/v1/chat/completions", {
+    body: { model: "polled", messages: [{ role: "user", content: "hi" }], ...over },
+    ...(signal ? { signal } : {}),
+  });
+const queued = () => until(() => on.jobs.queued() > 0);
+
+describe("a job", () => {
+  test("is polled, streamed in events and completed; the client sees an answer like any other", async () => {
+    const daemon = await joined();
+    const answer = chat({ max_tokens: 7, temperature: 0.5, stream: true, provider: {}, top_k: 3 });
+    await queued();
+    const [job] = await daemon.poll();
+    expect(job).toMatchObject({
+      type: "chat",
+      status: "assigned",
+      model_name: "polled",
+      payment_offer: 0,
+      payment_coin: "USDC",
+      input_spec: { messages: [{ role: "user", content: "hi" }], max_tokens: 7, temperature: 0.5, top_k: 3 },
+    });
+    expect(Object.keys(job?.input_spec ?? {}).toSorted()).toEqual(["max_tokens", "messages", "temperature", "top_k"]);
+    const id = `${job?.id}`;
+    const first = await daemon.events(
+      id,
+      ["meta", { provider_name: "d" }],
+      ["token", { text: "Hel" }],
+      ["token", { text: "" }],
+    );
+    expect(first).toMatchObject({ status: 200, data: { inserted: 3 } });
+    await daemon.events(id, ["token", { text: "lo" }], ["done", { text: "Hello", reason: "length" }]);
+    const done = await daemon.complete(id, { type: "chat", text: "Hello", token_count: 2, duration_ms: 5 });
+    expect(done).toMatchObject({ status: 200, data: { id, status: "completed" } });
+    const text = await (await answer).text();
+    expect(text.match(/"content":"(\w+)"/g)?.join("")).toBe('"content":"Hel""content":"lo"');
+    expect(text).toContain('"finish_reason":"length"');
+    expect(text).toContain("[DONE]");
+    expect(on.ended[0]).toMatchObject({ state: "completed", usage: { completion_tokens: 2 } });
+    expect(await daemon.complete(id, { text: "Hello" })).toMatchObject({ status: 409, code: "already_completed" });
+  });
+
+  test("all of whose events were lost is whole all the same", async () => {
+    const daemon = await joined();
+    const answer = chat();
+    await queued();
+    const [job] = await daemon.poll();
+    await daemon.complete(`${job?.id}`, { text: "Hello" });
+    expect(((await (await answer).json()) as { choices: object[] }).choices[0]).toMatchObject({
+      message: { content: "Hello" },
+      finish_reason: "stop",
+    });
+  });
+
+  test("that fails there says why, in the daemon's order: an error event, then complete", async () => {
+    const daemon = await joined();
+    const answer = chat();
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      await queued();
+      const [job] = await daemon.poll();
+      const id = `${job?.id}`;
+      expect((await daemon.events(id, ["error", { message: "out of memory" }])).status).toBe(200);
+      const failed = await daemon.call(`jobs/${id}/complete`, { status: "failed", error: "out of memory" });
+      expect(failed).toMatchObject({ status: 200, data: { id, status: "failed" } });
+    }
+    expect([(await answer).status, await (await answer).json()]).toMatchObject([
+      502,
+      { error: { code: "backend_failed" } },
+    ]);
+    expect(on.ended[0]?.attempts.map(({ error }) => error?.message)).toEqual(Array(3).fill("out of memory"));
+  });
+
+  test("whose client has gone: the daemon is told at its next events, and its complete is refused", async () => {
+    const daemon = await joined();
+    const leaving = new AbortController();
+    const answer = chat({ stream: true }, leaving.signal).catch(() => null);
+    await queued();
+    const [job] = await daemon.poll();
+    const id = `${job?.id}`;
+    leaving.abort();
+    await answer;
+    await until(() => on.ended.length > 0);
+    expect(await daemon.events(id, ["token", { text: "x" }])).toMatchObject({ status: 409, code: "job_cancelled" });
+    expect(await daemon.complete(id, { text: "x" })).toMatchObject({ status: 409, code: "job_cancelled" });
+  });
+
+  test("that came to an end elsewhere, was never there, or is another node's, is refused", async () => {
+    const [daemon, other] = [await joined(), await joined()];
+    const answer = chat();
+    await queued();
+    const [job] = await daemon.poll();
+    const id = `${job?.id}`;
+    expect(await other.events(id, ["token", { text: "x" }])).toMatchObject({ status: 409, code: "lease_lapsed" });
+    expect(await other.complete(id.replace(/1$/, "2"), { text: "x" })).toMatchObject({
+      status: 409,
+      code: "lease_lapsed",
+    });
+    expect(await daemon.events("x", ["token", { text: "x" }])).toMatchObject({ status: 400, code: "invalid_value" });
+    await daemon.complete(id, { text: "x" });
+    expect((await answer).status).toBe(200);
+  });
+});
+
+describe("what is wrong is said", () => {
+  const wrong: [string, unknown, RegExp][] = [
+    ["jobs/x/events", { events: [{ event_type: "tool_call", data: {} }] }, /meta.*token.*done.*error/],
+    ["jobs/x/events", { events: [] }, /events/],
+    ["jobs/x/events", { events: Array(201).fill({ event_type: "meta" }) }, /events/],
+    ["jobs/x/complete", { status: "running" }, /status/],
+    ["jobs/poll", { limit: "five" }, /limit/],
+    ["register", { role: "king", node_id: "x" }, /role/],
+    ["register", { role: "provider" }, /node_id/],
+    ["heartbeat", {}, /role/],
+    ["payouts/set", { coin: "USDC", network: "solana" }, /address/],
+  ];
+  for (const [path, body, message] of wrong) {
+    test(`${path} ${JSON.stringify(body).slice(0, 60)}`, async () => {
+      const daemon = await joined();
+      const answer = await daemon.call(path, body);
+      expect(answer).toMatchObject({ status: 400, code: "invalid_value" });
+      expect(answer.error).toMatch(message);
+    });
+  }
+
+  test("a body that is no JSON, and one over 1 MiB", async () => {
+    const daemon = await joined();
+    expect(await daemon.call("jobs/poll", "{")).toMatchObject({ status: 400, code: "invalid_json" });
+    const large = await daemon.call("jobs/poll", { x: "x".repeat(1024 * 1024) });
+    expect(large).toMatchObject({ status: 413, code: "body_too_large" });
+  });
+
+  test("any number as a limit is brought into bounds, and nothing is five", async () => {
+    const daemon = await joined();
+    const answers = Array.from({ length: 4 }, () => chat());
+    await until(() => on.jobs.queued() === 4);
+    const [one, three, none] = [await daemon.poll(0), await daemon.poll(), await daemon.poll(1e9)];
+    expect([one.length, three.length, none.length]).toEqual([1, 3, 0]);
+    for (const { id } of [...one, ...three]) await daemon.complete(id, { text: "x" });
+    for (const answer of answers) expect((await answer).status).toBe(200);
+  });
+});
+
+describe("registration", () => {
+  test("before it, heartbeat and me are 404, and there is no work", async () => {
+    const daemon = new Daemon();
+    for (const path of ["heartbeat", "me"])
+      expect(await daemon.call(path, { role: "provider" })).toMatchObject({ status: 404, code: "not_registered" });
+    expect(await daemon.call("jobs/poll")).toMatchObject({ status: 401, code: "key_unknown" });
+  });
+
+  test("a node id belongs to the key that had it first", async () => {
+    await joined({ node_id: "mine" });
+    expect(await new Daemon().register({ node_id: "mine" })).toMatchObject({ status: 403, code: "node_id_taken" });
+  });
+
+  test("me shows the node's own row, where existing daemons look for it", async () => {
+    const daemon = await joined({ address: "10.0.0.1", port: 46337, gpu_model: "RTX", price: 0.5 });
+    const row = {
+      id: daemon.pubkey,
+      status: "available",
+      address: "10.0.0.1",
+      port: 46337,
+      specs: { served_models: ["polled"], gpus: [{ model: "RTX" }] },
+      last_seen: expect.any(String),
+    };
+    expect((await daemon.call("me", { role: "provider" })).data).toMatchObject({ ...row, row } as never);
+    await daemon.heartbeat({ address: null, specs: null });
+    expect((await daemon.call("me")).data).toMatchObject({ address: "10.0.0.1" } as never);
+  });
+
+  test("what it serves follows heartbeats, and offline takes it off at once; a poll brings it back", async () => {
+    const daemon = await joined();
+    expect([...on.registry.models.keys()]).toEqual(["polled"]);
+    expect(on.registry.nodes.get(daemon.pubkey)?.device?.gpus).toMatchObject([{ name: "RTX", vram_mib: 8192 }]);
+    await daemon.heartbeat({ specs: { served_models: ["other", { name: "third" }, 7, ""], load: { running: 1 } } });
+    expect([...on.registry.models.keys()]).toEqual(["other", "third"]);
+    await daemon.heartbeat({ status: "offline" });
+    expect([...on.registry.models.keys()]).toEqual([]);
+    await daemon.poll();
+    expect([...on.registry.models.keys()]).toEqual(["other", "third"]);
+  });
+
+  test("specs that are too large or too deep are not kept, and do no harm", async () => {
+    const daemon = await joined();
+    let deep: unknown = 1;
+    for (let i = 0; i < 50; i++) deep = { deep };
+    await daemon.heartbeat({ specs: { served_models: ["a"], deep } });
+    expect((await daemon.call("me")).data.specs).toEqual({ served_models: ["a"] } as never);
+    await daemon.heartbeat({ specs: { served_models: ["b"], long: "x".repeat(20_000) } });
+    expect((await daemon.call("me")).data.specs).toEqual({ served_models: ["b"] } as never);
+  });
+
+  test("a client or a peer waits for approval even where nodes need none, and gets no jobs", async () => {
+    const daemon = new Daemon();
+    expect((await daemon.register({ role: "client" })).data).toMatchObject({ status: "pending" } as never);
+    expect(await daemon.call("jobs/poll")).toMatchObject({ status: 403, code: "key_pending" });
+    expect((await daemon.call("heartbeat", { role: "client" })).status).toBe(200);
+    expect((await daemon.call("me")).data).toMatchObject({ status: "pending", role: "client" } as never);
+  });
+
+  test("remove forgets the node; one that was ejected stays so", async () => {
+    const daemon = await joined();
+    expect((await daemon.call("remove", { role: "provider" })).data).toEqual({
+      id: daemon.pubkey,
+      deleted: true,
+    } as never);
+    expect(on.registry.offersOf("polled")).toEqual([]);
+    expect((await daemon.call("me")).status).toBe(404);
+    expect((await daemon.register()).status).toBe(200);
+    await ejectNode(on.database, daemon.pubkey, "bad");
+    expect((await daemon.call("remove")).data).toMatchObject({ deleted: false } as never);
+    expect(await daemon.register()).toMatchObject({ status: 403, code: "node_ejected" });
+  });
+});
+
+describe("payout addresses", () => {
+  const address = { coin: "usdc", network: "solana", address: "A1" };
+
+  test("the first may be set with version 1, and only version 2 changes it", async () => {
+    const daemon = await joined();
+    expect((await daemon.call("payouts/list")).data).toEqual({ rows: [] } as never);
+    expect((await daemon.call("payouts/set", address)).status).toBe(200);
+    expect((await daemon.call("payouts/set", address)).status).toBe(200);
+    for (const other of [
+      { ...address, address: "B" },
+      { ...address, network: "base" },
+    ])
+      expect(await daemon.call("payouts/set", other)).toMatchObject({ status: 403, code: "payout_needs_v2" });
+    expect((await daemon.call("payouts/set", { ...address, network: "base" }, 2)).status).toBe(200);
+    expect((await daemon.call("payouts/set", { ...address, address: "C" }, 2)).status).toBe(200);
+    expect((await daemon.call("payouts/list", {}, 2)).data).toMatchObject({
+      rows: [
+        { coin: "USDC", network: "solana", address: "C", is_default: true },
+        { coin: "USDC", network: "base", address: "A1", is_default: false },
+      ],
+    } as never);
+  });
+
+  test("payments are none yet", async () => {
+    expect((await (await joined()).call("payments/list", { limit: 20 })).data).toEqual({ rows: [] } as never);
+  });
+});
