@@ -13,7 +13,7 @@ const offer = (name: string, backend: number): ModelOffer => ({
   backend,
 });
 const embedded = scriptedActions([], "embedded").backend;
-const swap = scriptedActions(["model_load", "model_unload"], "llama-swap").backend;
+const swap = scriptedActions(["model_load", "model_unload"], "llamacpp").backend;
 const ollama = scriptedActions(ALL_ACTIONS).backend;
 const backends = [embedded, swap, ollama];
 const well = backends.map(({ kind }) => ({ kind, continues: false, healthy: true }));
@@ -43,7 +43,7 @@ test("what has the model and cannot is named, and nobody else touches it", () =>
   const models = [offer("b", 1)];
   expect(chooseBackend(backends, { models, backends: well }, "model_remove", "b")).toEqual({
     ok: false,
-    error: "the llama-swap backend, which has b, does not remove models",
+    error: "the llamacpp backend, which has b, does not remove models",
   });
   expect(chooseBackend([embedded], { models: [], backends: [] }, "model_install", "b")).toEqual({
     ok: false,

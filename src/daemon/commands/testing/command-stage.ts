@@ -22,7 +22,12 @@ export type Call = {
   end(result?: Result<void, BackendError>): void;
 };
 
-export function scriptedActions(commands: readonly (Command & `model_${string}`)[], kind: Backend["kind"] = "ollama") {
+/** `begun` is told of each call as it comes. */
+export function scriptedActions(
+  commands: readonly (Command & `model_${string}`)[],
+  kind: Backend["kind"] = "ollama",
+  begun: (call: Call) => void = () => {},
+) {
   const calls: Call[] = [];
   const action =
     (command: Command): ModelAction =>
@@ -30,7 +35,9 @@ export function scriptedActions(commands: readonly (Command & `model_${string}`)
       const { promise, resolve } = Promise.withResolvers<Result<void, BackendError>>();
       signal.addEventListener("abort", () => resolve(err({ code: "aborted", message: "aborted" })));
       if (signal.aborted) resolve(err({ code: "aborted", message: "aborted" }));
-      calls.push({ command, model, signal, report, end: (result = ok(undefined)) => resolve(result) });
+      const call: Call = { command, model, signal, report, end: (result = ok(undefined)) => resolve(result) };
+      calls.push(call);
+      begun(call);
       return promise;
     };
   const backend: Backend = {
