@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type Config, loadConfig } from "../../config.ts";
 import { checkBackends, lookForBackends } from "./backends.ts";
 import { checkDataDirectory, checkEngineModels, checkSpace, checkTls, spaceCheck } from "./disk.ts";
+import { checkLinks } from "./links.ts";
 import { checkCoordinators, clockCheck } from "./network.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "infernet-checks-"));
@@ -136,6 +137,39 @@ describe("network", () => {
     await server.stop(true);
     const gone = await checkCoordinators(world, configWith(entry(`http://127.0.0.1:${port}`)));
     expect(gone).toMatchObject([{ state: "bad", message: expect.stringContaining("does not answer") }]);
+  });
+
+  test("where no instance runs, a coordinator is asked what it knows of this node's key", async () => {
+    const answers: [number, object][] = [
+      [200, { data: { admission: "approved" } }],
+      [200, { data: { admission: "pending" } }],
+      [403, { error: "ejected", code: "key_ejected" }],
+    ];
+    const asked: (string | null)[] = [];
+    using server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: (request) => {
+        asked.push(`${request.method} ${new URL(request.url).pathname}`, request.headers.get("x-infernet-auth"));
+        const [status, body] = answers.shift() ?? [500, {}];
+        return Response.json(body, { status });
+      },
+    });
+    const data = mkdtempSync(join(directory, "node-"));
+    const coordinators = JSON.stringify([{ url: `http://127.0.0.1:${server.port}`, pubkey: "ab".repeat(32) }]);
+    const config = configWith({ data_dir: data, "node.coordinators": coordinators });
+    const states = async () => (await checkLinks(world, config, null)).map(({ state }) => state);
+    expect(await states()).toEqual(["skipped"]);
+    expect(asked).toEqual([]);
+    writeFileSync(join(data, "node.key"), `${"1".repeat(64)}\n`, { mode: 0o600 });
+    expect([await states(), await states(), await states(), await states()].flat()).toEqual([
+      "good",
+      "warning",
+      "bad",
+      "skipped",
+    ]);
+    expect(asked[0]).toBe("POST /api/v1/node/me");
+    expect(asked[1]).toBeString();
   });
 
   test("each configured backend is asked for its models", async () => {

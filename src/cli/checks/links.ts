@@ -14,6 +14,8 @@ import type { Context } from "../context.ts";
 import { answerOrThrow, runningOwner, withAdmin } from "../instance.ts";
 import { bad, type Check, good, skipped, warning } from "./check.ts";
 
+type Asker = Pick<Context, "fetch" | "nowMs">;
+
 const TIMEOUT_MS = 5_000;
 const ME_PATH = "/api/v1/node/me";
 
@@ -28,7 +30,7 @@ export async function runningStatus(context: Context, config: Config): Promise<S
 }
 
 /** One for each coordinator, and whether the node takes jobs at all. */
-export async function checkLinks(context: Context, config: Config, running: Status | null): Promise<Check[]> {
+export async function checkLinks(context: Asker, config: Config, running: Status | null): Promise<Check[]> {
   if (running) return statusChecks(running);
   return Promise.all(config.node.coordinators.map((entry) => askStanding(context, config, entry)));
 }
@@ -68,7 +70,7 @@ function standingCheck({ node }: Status): Check[] {
 }
 
 async function askStanding(
-  { fetch, nowMs }: Pick<Context, "fetch" | "nowMs">,
+  { fetch, nowMs }: Asker,
   { data_dir: path, node }: Config,
   { url, pubkey }: Config["node"]["coordinators"][number],
 ): Promise<Check> {
@@ -87,14 +89,21 @@ async function askStanding(
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const response = await fetchSigned(url.replace(/\/+$/, "") + ME_PATH, { method: "POST", body: "{}", signal });
-    const said = refusalSchema.safeParse(await response.json().catch(() => null)).data;
-    return standingAt(name, response.status, said?.code ?? "", identity.pubkey);
+    return standingAt(name, response.status, saidOf(await response.json().catch(() => null)), identity.pubkey);
   } catch {
     return skipped(name, "it does not answer"); // Which the check of the coordinator tells.
   }
 }
 
+const meSchema = z.object({ data: z.object({ admission: z.string() }) });
 const refusalSchema = z.object({ code: z.string() });
+
+/** The code of a refusal, or `key_pending` where the answer says that the node waits; empty where it says neither. */
+function saidOf(body: unknown): string {
+  const me = meSchema.safeParse(body).data;
+  if (me) return me.data.admission === "approved" ? "" : `key_${me.data.admission}`;
+  return refusalSchema.safeParse(body).data?.code ?? "";
+}
 
 /** Null where there is no key yet: looking makes none. */
 function ownIdentity(dataDir: string): Identity | null {
@@ -106,7 +115,7 @@ function ownIdentity(dataDir: string): Identity | null {
 
 /** What the answer to a signed request says of this node. */
 export function standingAt(name: string, status: number, code: string, pubkey: string): Check {
-  if (status >= 200 && status < 300) return good(name, "known and let in");
+  if (status >= 200 && status < 300 && code === "") return good(name, "known and let in");
   switch (code) {
     case "wrong_recipient":
       return bad(
@@ -119,6 +128,7 @@ export function standingAt(name: string, status: number, code: string, pubkey: s
     case "key_ejected":
       return bad(name, "this node was ejected", `ask an admin there: infernet nodes allow ${pubkey}`);
     case "key_unknown":
+    case "not_registered":
       return skipped(name, "it does not know this node yet; the first link introduces it");
     case "clock_skew":
       return bad(name, "the clocks differ too much", "set the clock by NTP, e.g. `timedatectl set-ntp true`");

@@ -128,7 +128,9 @@ describe("links", () => {
   test.each([
     [200, "", "good"],
     [401, "wrong_recipient", "bad"],
+    [200, "key_pending", "warning"],
     [403, "key_pending", "warning"],
+    [401, "not_registered", "skipped"],
     [403, "key_ejected", "bad"],
     [401, "key_unknown", "skipped"],
     [401, "clock_skew", "bad"],
