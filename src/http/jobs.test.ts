@@ -73,7 +73,9 @@ describe("submit", () => {
     ["neither prompt nor messages", { prompt: undefined }, 400, "invalid_value", "messages"],
     ["both", { messages: [{ role: "user", content: "x" }] }, 400, "invalid_value", "prompt"],
     ["an empty prompt", { prompt: "" }, 400, "invalid_value", "prompt"],
-    ["a webhook", { webhook: "https://example.test" }, 400, "invalid_value", "webhook"],
+    ["a webhook without TLS", { webhook: "http://example.test/" }, 400, "invalid_value", "webhook"],
+    ["a webhook into this machine", { webhook: "https://127.0.0.1/" }, 400, "invalid_value", "webhook"],
+    ["a webhook that is no text", { webhook: 1 }, 400, "invalid_value", "webhook"],
     ["an unknown model", { model: "none" }, 404, "model_not_found", "model"],
   ])("%s is refused and names the field", async (_, over, status, code, param) => {
     const response = await submit(over);
@@ -81,6 +83,26 @@ describe("submit", () => {
       status,
       { message: expect.any(String), type: "invalid_request_error", param, code },
     ]);
+  });
+
+  test("a webhook is kept with the job, and neither its address nor that there is one goes to the node", async () => {
+    const id = await taken({ webhook: "https://hooks.example/in?token=secret", vendor_extension: 1 });
+    const [sent] = node.heard.filter(({ type }) => type === "dispatch");
+    expect(sent).toMatchObject({ body: { vendor_extension: 1 } });
+    expect(JSON.stringify(node.heard)).not.toContain("webhook");
+    expect(JSON.stringify(node.heard)).not.toContain("hooks.example");
+    const url = "https://hooks.example/in?token=secret";
+    const shown = async () => (await json(await on.call(`/api/v1/jobs/${id}`))).webhook;
+    expect(await shown()).toEqual({ url, status: "waiting", tries: 0, error: null, next_try_ms: null });
+    node.end(node.last);
+    await until(() => !on.outputs.has(id as never));
+    const due = { url, status: "pending", tries: 0, error: null, next_try_ms: on.clock.nowMs() };
+    expect(await shown()).toEqual(due);
+  });
+
+  test("null is as good as no webhook", async () => {
+    const id = await taken({ webhook: null });
+    expect(await json(await on.call(`/api/v1/jobs/${id}`))).not.toHaveProperty("webhook");
   });
 
   test("a full disk is 503, and nothing is left behind", async () => {

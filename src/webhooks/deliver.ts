@@ -55,7 +55,8 @@ export function deliverWebhooks(deps: DeliverDeps): Deliveries {
   /** By job, whose it is. */
   const underWay = new Map<string, string>();
   const running = new Set<Promise<void>>();
-  let reading = false;
+  /** What is being begun; one at a time. */
+  let reading: Promise<Promise<void>[]> | null = null;
 
   const isFull = (accountId: string): boolean =>
     [...underWay.values()].filter((other) => other === accountId).length >= MOST_PER_ACCOUNT;
@@ -75,25 +76,22 @@ export function deliverWebhooks(deps: DeliverDeps): Deliveries {
   };
 
   /** Begins what there is room for. Reads again where an account became full, whose rows may have hidden others'. */
-  const read = async (begun: Promise<void>[]): Promise<void> => {
-    while (underWay.size < MOST_AT_ONCE) {
+  const read = async (): Promise<Promise<void>[]> => {
+    const begun: Promise<void>[] = [];
+    while (underWay.size < MOST_AT_ONCE && !stopping.signal.aborted) {
       const without = [...new Set(underWay.values())].filter(isFull);
       const due = await dueWebhooks(db, { nowMs: clock.nowMs(), limit: 2 * MOST_AT_ONCE, without });
       const before = begun.length;
       for (const webhook of due) if (hasRoom(webhook)) begun.push(begin(webhook));
-      if (begun.length === before) return;
+      if (begun.length === before) break;
     }
+    return begun;
   };
   const look = async (): Promise<void> => {
-    if (reading || stopping.signal.aborted) return;
-    reading = true;
-    const begun: Promise<void>[] = [];
-    try {
-      await read(begun);
-    } finally {
-      reading = false;
-    }
-    await Promise.all(begun);
+    reading ??= read().finally(() => {
+      reading = null;
+    });
+    await Promise.all(await reading);
   };
   const stopLooking = clock.every(LOOK_EVERY_MS, () => {
     look().catch((error: unknown) => log.warn("due webhooks cannot be read; trying again", { err: error }));
@@ -103,6 +101,7 @@ export function deliverWebhooks(deps: DeliverDeps): Deliveries {
     async stop() {
       stopLooking();
       stopping.abort();
+      await reading?.catch(() => []); // Said already, by whoever looked.
       await Promise.all(running);
     },
   };

@@ -1,36 +1,8 @@
 // Post on real sockets: a receiver with a certificate of its own, and a resolver that says what a test wants.
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { type ManualClock, manualClock } from "../lib/clock.ts";
 import { POST_TIMEOUT_MS, poster } from "./post.ts";
-
-const NAME = "hooks.example";
-let cert: string;
-let key: string;
-beforeAll(() => {
-  const directory = mkdtempSync(join(tmpdir(), "infernet-post-"));
-  const [keyFile, certFile] = [join(directory, "key.pem"), join(directory, "cert.pem")];
-  const names = ["-subj", `/CN=${NAME}`, "-addext", `subjectAltName=DNS:${NAME}`];
-  const made = Bun.spawnSync(
-    [
-      "openssl",
-      "req",
-      "-x509",
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:prime256v1",
-      "-nodes",
-      "-days",
-      "2",
-    ].concat(["-keyout", keyFile, "-out", certFile, ...names]),
-  );
-  if (!made.success) throw new Error(made.stderr.toString());
-  [cert, key] = [readFileSync(certFile, "utf8"), readFileSync(keyFile, "utf8")];
-  rmSync(directory, { recursive: true });
-});
+import { CERTIFICATE, KEY, NAME } from "./testing/certificate.ts";
 
 type Got = { method: string; url: string; host: string | null; body: string; signature: string | null };
 let got: Got[];
@@ -60,7 +32,7 @@ beforeEach(() => {
     return respond();
   };
   const options = { port: 0, hostname: "127.0.0.1", idleTimeout: 0, fetch: take };
-  const servers = [Bun.serve({ ...options, tls: { cert, key } }), Bun.serve(options)] as const;
+  const servers = [Bun.serve({ ...options, tls: { cert: CERTIFICATE, key: KEY } }), Bun.serve(options)] as const;
   [secure, plain] = servers.map((server) => server.port ?? 0) as [number, number];
   stop = async () => {
     await Promise.all(servers.map((server) => server.stop(true)));
@@ -79,7 +51,7 @@ async function post(
       asked.push(hostname);
       return addresses;
     },
-    ...(ca ? { ca: cert } : {}),
+    ...(ca ? { ca: CERTIFICATE } : {}),
   });
   const posted = await posting(url, { "webhook-signature": "v1,x" }, '{"id":1}', n, signal);
   return posted.ok ? "delivered" : posted.error;
@@ -109,7 +81,7 @@ describe("the connection goes where the resolver says, once", () => {
         asked.push(hostname);
         return answers.shift() ?? [];
       },
-      ca: cert,
+      ca: CERTIFICATE,
     });
     const { signal } = new AbortController();
     expect(await posting(`https://${NAME}:${secure}/`, {}, "", 1, signal)).toMatchObject({ ok: true });
