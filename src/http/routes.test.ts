@@ -64,6 +64,7 @@ test("the list is what it is meant to be: a route that is added is put into its 
     "client GET /api/v1/jobs/:id",
     "client GET /api/v1/jobs/:id/stream",
     "client POST /api/v1/jobs/:id/cancel",
+    "client GET /api/v1/webhooks/secret",
     "machine POST /api/v1/node/register",
     "machine POST /api/v1/node/heartbeat",
     "machine POST /api/v1/node/me",
