@@ -12,7 +12,7 @@ import { encodeJoinToken } from "../protocol/join-token.ts";
 import { type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
 import type { CommandDelivery } from "../registry/command-delivery.ts";
 import { createJoinToken, listJoinTokens, revokeJoinToken, type StoredJoinToken } from "../registry/join-tokens.ts";
-import { allowNode, approveNode, ejectNode, listNodes } from "../registry/nodes.ts";
+import { allowNode, approveNode, ejectNode, listNodes, placeNode } from "../registry/nodes.ts";
 import type { Node, Registry } from "../registry/registry.ts";
 import type { NodeRow as StoredNode } from "../registry/schema.ts";
 import { secretText } from "../webhooks/sign.ts";
@@ -25,6 +25,7 @@ import {
   type ModelRow,
   type NodeRow,
   OPERATIONS,
+  PUBLIC,
   type Status,
 } from "./operations.ts";
 import { type OwnNode, ownNodeAdmin } from "./own-node.ts";
@@ -35,6 +36,8 @@ export type Live = {
   delivery: Pick<CommandDelivery, "nudge" | "progressOf">;
   /** Breaks the node's link, so that it comes back under what was decided. */
   resetLink(pubkey: Pubkey, reason: string): void | Promise<void>;
+  /** Takes over what was decided about the node, whose link stays as it is. */
+  reload(pubkey: Pubkey): Promise<void>;
   /** Address and process, for `status`. */
   url: string;
   pid: number;
@@ -65,9 +68,9 @@ export function directAdmin(deps: DirectDeps): Admin {
   return {
     status: operation(OPERATIONS.status, () => statusOf(deps)),
     listModels: operation(OPERATIONS.listModels, async () => ok({ models: live ? modelRows(live.registry) : [] })),
-    createKey: operation(OPERATIONS.createKey, async ({ name, role, expires_in_s }) => {
+    createKey: operation(OPERATIONS.createKey, async ({ name, role, expires_in_s, pools = [] }) => {
       const expiry = expires_in_s === undefined ? {} : { expiresMs: deps.clock.nowMs() + expires_in_s * 1000 };
-      const { token, key } = await createApiKey(deps, { name, ...scopesOf(role), ...expiry });
+      const { token, key } = await createApiKey(deps, { name, pools, ...scopesOf(role), ...expiry });
       return ok({ id: key.id, key: token });
     }),
     listKeys: operation(OPERATIONS.listKeys, () => keys(deps)),
@@ -89,6 +92,7 @@ export function directAdmin(deps: DirectDeps): Admin {
       return decided(deps, pubkey, "allowed");
     }),
     ...coordinatorCommands({ db, clock: deps.clock, live }),
+    placeNode: operation(OPERATIONS.placeNode, ({ pubkey, ...placement }) => place(deps, pubkey, placement)),
     ejectNode: operation(OPERATIONS.ejectNode, ({ pubkey, reason = "" }) => eject(deps, pubkey, reason)),
     ...ownNodeAdmin(() => live?.ownNode() ?? null),
     webhookSecret: operation(OPERATIONS.webhookSecret, async () =>
@@ -142,11 +146,12 @@ const scopesOf = (role: "client" | "operator"): { scopes?: string[] } => (role =
 async function keys({ db }: DirectDeps): ReturnType<Admin["listKeys"]> {
   const stored = await listApiKeys({ db });
   return ok({
-    keys: stored.map(({ id, name, scopes, prefix, createdMs, expiresMs, lastUsedMs, revokedMs }) => ({
+    keys: stored.map(({ id, name, scopes, prefix, pools, createdMs, expiresMs, lastUsedMs, revokedMs }) => ({
       id,
       name,
       role: scopes.includes("operator") ? "operator" : "client",
       prefix,
+      pools,
       created_ms: createdMs,
       expires_ms: expiresMs,
       last_used_ms: lastUsedMs,
@@ -205,6 +210,9 @@ function nodeRow(row: StoredNode, live: ReadonlyMap<Pubkey, Node> | undefined): 
     online,
     standing: online ? { status: node.status, reason: node.statusReason } : null,
     own: row.admittedBy === "local",
+    pool: row.pool || PUBLIC,
+    maintenance: row.maintenance,
+    region: node?.claimedRegion || null,
     models: node?.offers.map((offer) => offer.model) ?? [],
     slots: node?.slots ?? row.slots,
     running: node?.running ?? 0,
@@ -218,6 +226,20 @@ async function approve(deps: DirectDeps, pubkey: Pubkey): Answer<{ pubkey: Pubke
   if (approved.error === "node_unknown") return unknownNode(pubkey, "`infernet nodes allow` lets a key in beforehand");
   const hint = "`infernet nodes allow` lets it in again";
   return err({ code: "conflict", message: `node ${pubkey} was ejected`, hint });
+}
+
+async function place(
+  deps: DirectDeps,
+  pubkey: Pubkey,
+  { pool, maintenance }: { pool?: string | undefined; maintenance?: boolean | undefined },
+): ReturnType<Admin["placeNode"]> {
+  const placed = await placeNode(deps, pubkey, {
+    ...(pool === undefined ? {} : { pool: pool === PUBLIC ? "" : pool }),
+    ...(maintenance === undefined ? {} : { maintenance }),
+  });
+  if (!placed.ok) return unknownNode(pubkey, "`infernet nodes list` shows those there are");
+  await deps.live?.reload(pubkey);
+  return ok({ pubkey, pool: placed.value.pool || PUBLIC, maintenance: placed.value.maintenance });
 }
 
 async function eject(deps: DirectDeps, pubkey: Pubkey, reason: string): Answer<{ pubkey: Pubkey }> {

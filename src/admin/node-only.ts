@@ -26,6 +26,7 @@ export const nodeOnlyAdmin = ({ status, node, commands, name }: NodeOnlyDeps): A
   listNodes: refused,
   approveNode: refused,
   allowNode: refused,
+  placeNode: refused,
   ejectNode: refused,
   ...ownCommandsAdmin(commands, () => ({ pubkey: status().pubkey, name })),
   ...ownNodeAdmin(() => node),

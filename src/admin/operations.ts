@@ -21,6 +21,15 @@ const nothing = z.strictObject({});
 export const NODE_ROLES = ["provider", "aggregator", "client"] as const;
 const roleSchema = z.enum(NODE_ROLES);
 
+/** The pool of nodes that serve everybody, as people name it. */
+export const PUBLIC = "public";
+const POOL_RULE = "has 1 to 64 lower-case letters, digits, - and _, and begins with a letter or digit";
+const poolName = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, `a pool's name ${POOL_RULE}`);
+/** A pool whose nodes only some may use. */
+const privatePool = poolName.refine((pool) => pool !== PUBLIC && pool !== "backstop", {
+  error: "public and backstop serve everybody: a key needs no right to them",
+});
+
 /** Who a key is for: clients, or workers that serve models. */
 export const KEY_ROLES = ["client", "operator"] as const;
 
@@ -34,6 +43,8 @@ const keyRow = z.object({
   expires_ms: timeMs.nullable(),
   last_used_ms: timeMs.nullable(),
   revoked_ms: timeMs.nullable(),
+  /** Private pools whose nodes its requests may use. */
+  pools: z.array(z.string()),
 });
 
 const joinTokenRow = z.object({
@@ -65,6 +76,12 @@ const nodeRow = z.object({
   standing: nodeStanding.nullable(),
   /** It is the node in this very process. */
   own: z.boolean(),
+  /** Whose requests it serves: "public", "backstop", or a private pool's name. */
+  pool: z.string(),
+  /** Given no work until an admin says so. */
+  maintenance: z.boolean(),
+  /** Where it says it stands; null where it does not. */
+  region: z.string().nullable(),
   models: z.array(z.string()),
   slots: z.int().min(0),
   running: z.int().min(0),
@@ -172,7 +189,13 @@ export const OPERATIONS = {
   createKey: operation(
     "POST",
     "/keys",
-    z.strictObject({ name: nameSchema, role: z.enum(KEY_ROLES).default("client"), expires_in_s: lifetimeS.optional() }),
+    z.strictObject({
+      name: nameSchema,
+      role: z.enum(KEY_ROLES).default("client"),
+      expires_in_s: lifetimeS.optional(),
+      /** Private pools whose nodes its requests may use. */
+      pools: z.array(privatePool).max(16).default([]),
+    }),
     z.object({ id: z.string(), key: z.string() }),
   ),
   listKeys: operation("GET", "/keys", nothing, z.object({ keys: z.array(keyRow) })),
@@ -210,6 +233,13 @@ export const OPERATIONS = {
     "/nodes/:pubkey/allow",
     z.strictObject({ pubkey: pubkeySchema, role: roleSchema.default("provider") }),
     pubkeyOnly,
+  ),
+  /** Says whose requests a node serves, and whether it has work at all; what is left out stays as it is. */
+  placeNode: operation(
+    "POST",
+    "/nodes/:pubkey/place",
+    z.strictObject({ pubkey: pubkeySchema, pool: poolName.optional(), maintenance: z.boolean().optional() }),
+    z.object({ pubkey: pubkeySchema, pool: z.string(), maintenance: z.boolean() }),
   ),
   /** Takes a node's work and its way in. */
   ejectNode: operation(

@@ -208,6 +208,8 @@ export type ChatFlags = Json & {
   url?: string;
 };
 
+type KeyFlags = { expires?: string; role?: string; pool?: string[] };
+
 function defineKeys(program: Command, attach: Attach): void {
   const load = () => import("./commands/keys.ts");
   const keys = program.command("keys").description("API keys of clients");
@@ -217,9 +219,10 @@ function defineKeys(program: Command, attach: Attach): void {
     .argument("[name]", "to tell it from others", "default")
     .option("--role <role>", "client, or operator: for workers that serve models", "client")
     .option("--expires <time>", "for how long it is good, e.g. 30d; left out: until it is revoked")
+    .option("--pool <name>", "a private pool whose nodes it may use; may be repeated", collect)
     .option(...JSON_FLAG)
     .action(
-      attach(async (context, options, name: string, flags: Json & { expires?: string; role?: string }) =>
+      attach(async (context, options, name: string, flags: Json & KeyFlags) =>
         (await load()).create(context, options, name, flags),
       ),
     );
@@ -296,6 +299,28 @@ function defineNodes(program: Command, attach: Attach): void {
     .action(
       attach(async (context, options, key: string, flags: Json & { role: string }) =>
         (await load()).allow(context, options, key, flags),
+      ),
+    );
+  nodes
+    .command("pool")
+    .description("say whose requests one serves: public (everybody's), backstop (when no other can), or a private pool")
+    .argument("<node>", "its name, its public key or how that begins")
+    .argument("<pool>", "public, backstop, or a name that `keys create --pool` gives the right to")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, node: string, pool: string, flags: Json) =>
+        (await load()).pool(context, options, node, pool, flags),
+      ),
+    );
+  nodes
+    .command("maintenance")
+    .description("give one no new jobs for now, or jobs again; those it has go on")
+    .argument("<node>", "its name, its public key or how that begins")
+    .argument("<on|off>")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, node: string, wanted: string, flags: Json) =>
+        (await load()).maintenance(context, options, node, wanted, flags),
       ),
     );
   nodes

@@ -67,6 +67,7 @@ async function direct(): Promise<Fixture> {
   const live = {
     registry: { nodes: new Map(), models: new Map() },
     resetLink: (pubkey: Pubkey, reason: string) => void resets.push([pubkey, reason]),
+    reload: async (pubkey: Pubkey) => void resets.push([pubkey, "reload"]),
     url: "http://127.0.0.1:1",
     pid: 7,
     startedMs: 5,

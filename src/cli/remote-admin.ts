@@ -33,6 +33,7 @@ export function remoteAdmin(deps: RemoteDeps): Admin {
     listNodes: call(OPERATIONS.listNodes),
     approveNode: call(OPERATIONS.approveNode),
     allowNode: call(OPERATIONS.allowNode),
+    placeNode: call(OPERATIONS.placeNode),
     ejectNode: call(OPERATIONS.ejectNode),
     issueCommand: call(OPERATIONS.issueCommand),
     listCommands: call(OPERATIONS.listCommands),

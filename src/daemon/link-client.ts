@@ -51,6 +51,8 @@ export type LinkClientDeps = {
   dial: Dial;
   version: string;
   name: string;
+  /** Where it stands; left out: it does not say. */
+  region?: string;
   device: Device;
   serving: Serving;
   slots: Slots;
@@ -372,6 +374,7 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
       sig: signReady(identity.secretKey, handshake),
       ...(on.joinToken === undefined ? {} : { join_token: on.joinToken }),
       name: deps.name,
+      ...(deps.region === undefined ? {} : { region: deps.region }),
       device: deps.device,
       ...serves,
       attempts: on.kept(),

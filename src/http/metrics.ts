@@ -9,6 +9,7 @@ export type MetricSources = {
   jobs: () => { live: number; queued: number };
   writer: () => { queued: number; groups: number; writes: number };
   version: string;
+  nowMs: () => number;
 };
 
 export type Metrics = {
@@ -51,6 +52,17 @@ export function metrics(sources: () => MetricSources): Metrics {
       this.inc(attemptsMade);
     },
   });
+  const affinity = { session: 0, prefix: 0, passed_over: 0, unknown: 0 };
+  new Counter({
+    name: "infernet_affinity_total",
+    help: "Attempts by whether the conversation returned to a node that knows it, and by what it was known.",
+    labelNames: ["by"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [by, n] of Object.entries(affinity)) this.inc({ by }, n);
+    },
+  });
   const firstDelta = new Histogram({
     name: "infernet_time_to_first_token_seconds",
     help: "From the request to the first piece of its answer.",
@@ -78,6 +90,40 @@ export function metrics(sources: () => MetricSources): Metrics {
     online(from).reduce((sum, node) => sum + node.slots, 0),
   );
   gauge("infernet_slots_used", "Slots in use.", (from) => online(from).reduce((sum, node) => sum + node.running, 0));
+  new Gauge({
+    name: "infernet_pool_nodes",
+    help: "Nodes with a link, by pool.",
+    labelNames: ["pool"] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const node of online(sources())) this.inc({ pool: node.pool || "public" });
+    },
+  });
+  new Gauge({
+    name: "infernet_breakers",
+    help: "Models on nodes, by what their breaker lets through.",
+    labelNames: ["state"] as const,
+    registers,
+    collect() {
+      const { registry, nowMs } = sources();
+      const count = { closed: 0, open: 0, half_open: 0 };
+      for (const offers of registry.models.values())
+        for (const { openUntilMs } of offers)
+          count[openUntilMs === 0 ? "closed" : openUntilMs > nowMs() ? "open" : "half_open"]++;
+      for (const [state, n] of Object.entries(count)) this.set({ state }, n);
+    },
+  });
+  gauge(
+    "infernet_nodes_avoided",
+    "Nodes with a link that are under suspicion, or prove themselves after an absence.",
+    (from) => online(from).filter((node) => node.watchedUntilMs > from.nowMs()).length,
+  );
+  gauge(
+    "infernet_nodes_in_maintenance",
+    "Nodes with a link that an admin gives no work.",
+    (from) => online(from).filter((node) => node.maintenance).length,
+  );
   gauge("infernet_models", "Models on offer.", ({ registry }) => registry.models.size);
   gauge("infernet_jobs_live", "Jobs that have not ended.", (from) => from.jobs().live);
   gauge("infernet_jobs_queued", "Jobs waiting for a slot.", (from) => from.jobs().queued);
@@ -108,6 +154,7 @@ export function metrics(sources: () => MetricSources): Metrics {
       }
       count();
       attemptsMade += job.attempts.length;
+      if (job.affinity !== null) for (const { why } of job.attempts) affinity[why.affinity ?? "unknown"]++;
       if (job.firstDeltaMs !== null) firstDelta.observe((job.firstDeltaMs - job.createdMs) / 1000);
       if (job.endedMs !== null) duration.observe((job.endedMs - job.createdMs) / 1000);
       if (job.state !== "completed" || !job.usage) return;

@@ -63,8 +63,8 @@ const COLUMNS = [
   "key_id",
   "kind",
   "task",
-  "model",
   "state",
+  "model",
   "stream",
   "max_tokens",
   "attempt",
@@ -95,8 +95,8 @@ function rowOf(job: Job): SqlValue[] {
     job.keyId,
     job.kind,
     job.task,
-    job.model,
     job.state,
+    job.model,
     job.stream ? 1 : 0,
     job.maxTokens,
     job.attempt,
@@ -251,6 +251,7 @@ async function storeEnd(deps: RecordsDeps, tx: Drizzle, job: Job, state: EndStat
     .update(jobs)
     .set({
       state,
+      model: job.model,
       attempt: job.attempt,
       nodePubkey: nodeOf(job.attempts),
       attempts: [...keptAttempts(job.attempts)],

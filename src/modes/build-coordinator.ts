@@ -96,6 +96,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     jobs: () => ({ live: jobs.live.size, queued: jobs.queued() }),
     writer: () => db.writer.stats(),
     version: versionText,
+    nowMs: clock.nowMs,
   }));
   const records = jobRecords({
     db,
@@ -207,6 +208,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
             await keys.reload(pubkey);
             nodes.reset(pubkey, reason);
           },
+          reload: keys.reload,
           get url() {
             return server.url;
           },

@@ -105,6 +105,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
         dial: target.dial,
         version: versionText,
         name: config.node.name,
+        ...(config.node.region === null ? {} : { region: config.node.region }),
         device,
         serving: serve,
         slots: taken,

@@ -206,6 +206,20 @@ export async function allowNode(
   return stored ?? row;
 }
 
+/** Says whose requests a node serves, and whether it has work at all; what is left out stays. */
+export async function placeNode(
+  { db }: { db: Db },
+  pubkey: Pubkey,
+  placement: { pool?: string; maintenance?: boolean },
+): Promise<Result<NodeRow, "node_unknown">> {
+  return await db.writer.transact(async (tx) => {
+    const known = await nodeByKey(tx, pubkey);
+    if (known === undefined) return err("node_unknown");
+    if (Object.keys(placement).length > 0) await tx.update(nodes).set(placement).where(eq(nodes.pubkey, pubkey));
+    return ok({ ...known, ...placement });
+  });
+}
+
 /** Takes a node's right to work, until an admin allows it again. */
 export async function ejectNode(
   { db }: { db: Db },

@@ -86,7 +86,7 @@ export const isWithin = (region: string, wanted: string): boolean =>
   region === wanted || region.startsWith(`${wanted}-`);
 
 /** Whether the caller may be served from this pool at all. */
-export const mayUse = ({ pools }: Wishes, pool: string): boolean =>
+export const mayUse = ({ pools }: Pick<Wishes, "pools">, pool: string): boolean =>
   pool === PUBLIC_POOL || pool === BACKSTOP_POOL || pools.includes(pool);
 
 /** A wish by the name of the field that clients write, or what is not a wish but a rule, in words. */

@@ -12,7 +12,7 @@ export async function create(
   context: Context,
   options: GlobalOptions,
   name: string | undefined,
-  flags: { json?: boolean; expires?: string; role?: string },
+  flags: { json?: boolean; expires?: string; role?: string; pool?: string[] },
 ): Promise<ExitCode> {
   const { config } = await requireConfig(context, options);
   const role = KEY_ROLES.find((known) => known === (flags.role ?? "client"));
@@ -22,7 +22,7 @@ export async function create(
     });
   const lifetime = flags.expires === undefined ? {} : { expires_in_s: durationS(flags.expires, "--expires") };
   const made = await withAdmin(context, config, "keys create", async (admin) =>
-    answerOrThrow(await admin.createKey({ name: name ?? "default", role, ...lifetime })),
+    answerOrThrow(await admin.createKey({ name: name ?? "default", role, pools: flags.pool ?? [], ...lifetime })),
   );
   if (flags.json) printJson(context, made);
   else {
@@ -45,13 +45,14 @@ export async function list(context: Context, options: GlobalOptions, flags: { js
       key.id,
       key.name,
       key.role,
+      key.pools.join(", ") || "-",
       `${key.prefix}…`,
       relativeTime(key.created_ms, now),
       relativeTime(key.last_used_ms, now) ?? "never",
       keyState(key, now),
     ]);
     context.terminal.out(
-      table(["ID", "NAME", "ROLE", "KEY", "CREATED", "USED", "STATE"], rows, context.terminal.colors),
+      table(["ID", "NAME", "ROLE", "POOLS", "KEY", "CREATED", "USED", "STATE"], rows, context.terminal.colors),
     );
   }
   return EXIT.good;

@@ -1,8 +1,9 @@
-// infernet nodes list | approve | allow | eject
+// infernet nodes list | approve | allow | pool | maintenance | eject
 import { type Admin, NODE_ROLES, type NodeRow } from "../../admin/operations.ts";
 import { type Pubkey, pubkeySchema } from "../../protocol/primitives.ts";
 import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, type GlobalOptions, printJson, requireConfig } from "../context.ts";
+import { harmless } from "../harmless.ts";
 import { answerOrThrow, withAdmin } from "../instance.ts";
 import { relativeTime, table } from "../table.ts";
 import { pick } from "../values.ts";
@@ -22,17 +23,19 @@ export async function list(context: Context, options: GlobalOptions, flags: { js
       node.role,
       node.status,
       node.online ? standingOf(node) : (relativeTime(node.last_seen_ms, context.nowMs()) ?? "never seen"),
+      node.pool,
       `${node.running}/${node.slots}`,
       node.models.join(", "),
     ]);
-    const head = ["KEY", "NAME", "ROLE", "STATUS", "SEEN", "JOBS", "MODELS"];
+    const head = ["KEY", "NAME", "ROLE", "STATUS", "SEEN", "POOL", "JOBS", "MODELS"];
     context.terminal.out(table(head, rows, context.terminal.colors));
   }
   return EXIT.good;
 }
 
 /** "online", or why it takes no jobs. */
-const standingOf = ({ standing }: NodeRow): string => {
+const standingOf = ({ standing, maintenance }: NodeRow): string => {
+  if (maintenance) return "maintenance";
   if (standing === null || standing.status === "available") return "online";
   return standing.reason === null ? standing.status : `${standing.status}: ${standing.reason}`;
 };
@@ -63,6 +66,35 @@ export async function allow(
   return change(context, options, flags, "allow", "allowed", async (admin) =>
     answerOrThrow(await admin.allowNode({ pubkey: pubkey.data, role })),
   );
+}
+
+/** Says whose requests a node serves. */
+export const pool = (context: Context, options: GlobalOptions, key: string, name: string, flags: { json?: boolean }) =>
+  change(context, options, flags, "pool", `pool ${harmless(name, 64)}:`, async (admin) =>
+    answerOrThrow(await admin.placeNode({ pubkey: await nodeNamed(admin, key), pool: name })),
+  );
+
+/** Gives a node no new jobs, or jobs again. */
+export async function maintenance(
+  context: Context,
+  options: GlobalOptions,
+  key: string,
+  wanted: string,
+  flags: { json?: boolean },
+): Promise<ExitCode> {
+  if (wanted !== "on" && wanted !== "off")
+    throw new CliError(`${JSON.stringify(wanted)} must be on or off`, { exitCode: EXIT.usage });
+  return change(context, options, flags, "maintenance", `maintenance ${wanted}:`, async (admin) =>
+    answerOrThrow(await admin.placeNode({ pubkey: await nodeNamed(admin, key), maintenance: wanted === "on" })),
+  );
+}
+
+/** By its name, where one node alone has it, else by how its key begins. */
+async function nodeNamed(admin: Admin, wanted: string): Promise<Pubkey> {
+  const { nodes } = answerOrThrow(await admin.listNodes({}));
+  const [only, ...others] = nodes.filter(({ name }) => name === wanted);
+  if (only && others.length === 0) return only.pubkey;
+  return pick(nodes, (node) => node.pubkey, wanted.toLowerCase(), "node").pubkey;
 }
 
 /** Takes a node's work and its way in. */

@@ -1,6 +1,7 @@
 // `GET /v1/models` and `/v1/models/:id`: what can be asked for now.
 import type { Feature, Task } from "../../protocol/generation.ts";
 import type { Offer, Registry } from "../../registry/registry.ts";
+import { mayUse } from "../../scheduler/wishes.ts";
 import type { Caller } from "../client-auth.ts";
 import { errorResponse } from "../errors.ts";
 
@@ -17,9 +18,13 @@ export type ModelObject = {
   /** What it can be asked for, and what it can do beyond text, as far as nodes say. */
   tasks: Task[];
   features: Feature[];
-  /** The lowest prices on offer, µ$ per million tokens. */
+  /** The lowest and the highest prices on offer, µ$ per million tokens. */
   price_input: number;
   price_output: number;
+  price_input_max: number;
+  price_output_max: number;
+  /** Of an alias: the models it stands for, of which the first that can serve does. The rest is said of the first here. */
+  alias_for?: readonly string[];
   /** Coordinators between this one and the nearest node that serves it. */
   hops: number;
   /** Told to signed callers: the marks of these, the nearest first. */
@@ -28,16 +33,26 @@ export type ModelObject = {
   demo: boolean;
 };
 
-type Asking = Pick<Caller, "trail">;
+type Asking = Pick<Caller, "trail" | "pools">;
 
-/** What this caller can ask for; a coordinator is told nothing that leads back over the way it came. */
-export const modelList = (registry: Registry, caller: Asking = {}): { object: "list"; data: ModelObject[] } => ({
-  object: "list",
-  data: [...registry.models.keys()].sort().flatMap((id) => modelObject(registry, id, caller) ?? []),
-});
+/**
+ * What this caller can ask for, aliases too; another coordinator is told of models alone, and of nothing that leads back
+ * over the way it came.
+ */
+export function modelList(registry: Registry, caller: Asking = {}): { object: "list"; data: ModelObject[] } {
+  const names = new Set([...registry.models.keys(), ...Object.keys(registry.aliases)]);
+  return { object: "list", data: [...names].sort().flatMap((id) => named(registry, id, caller) ?? []) };
+}
 
-function modelObject(registry: Registry, id: string, { trail }: Asking): ModelObject | undefined {
-  const offers = registry.offersFor(id, trail);
+/** The model, or the first here of those that an alias stands for. */
+function named(registry: Registry, id: string, caller: Asking): ModelObject | undefined {
+  if (!Object.hasOwn(registry.aliases, id) || caller.trail !== undefined) return modelObject(registry, id, caller);
+  const here = registry.modelsNamed(id).flatMap((model) => modelObject(registry, model, caller) ?? []);
+  return here[0] && { ...here[0], id, alias_for: here.map((model) => model.id) };
+}
+
+function modelObject(registry: Registry, id: string, { trail, pools = [] }: Asking): ModelObject | undefined {
+  const offers = registry.offersFor(id, trail).filter(({ node }) => mayUse({ pools }, node.pool));
   const [first] = offers;
   if (!first) return undefined;
   const lengths = offers.flatMap((offer) => offer.contextLength ?? []);
@@ -53,6 +68,8 @@ function modelObject(registry: Registry, id: string, { trail }: Asking): ModelOb
     features: said(offers, ({ features }) => features),
     price_input: Math.min(...offers.map((offer) => offer.priceInput)),
     price_output: Math.min(...offers.map((offer) => offer.priceOutput)),
+    price_input_max: Math.max(...offers.map((offer) => offer.priceInput)),
+    price_output_max: Math.max(...offers.map((offer) => offer.priceOutput)),
     hops: path.length,
     ...(trail === undefined ? {} : { via: path }),
     demo: offers.every((offer) => offer.info.demo),
@@ -65,7 +82,8 @@ const said = <T>(offers: readonly Offer[], of: (info: Offer["info"]) => readonly
 ];
 
 export function oneModel(registry: Registry, id: string, caller: Asking): Response {
-  const model = modelObject(registry, id, caller);
+  const [other = id] = registry.modelsNamed(id);
+  const model = named(registry, id, caller) ?? modelObject(registry, other, caller);
   if (model) return Response.json(model);
   return errorResponse("model_not_found", `The model '${id}' does not exist or nobody serves it now.`, {
     param: "model",

@@ -100,6 +100,7 @@ export async function coordinatorStage(
     jobs: () => ({ live: jobs.live.size, queued: jobs.queued() }),
     writer: () => db.writer.stats(),
     version: "test",
+    nowMs: clock.nowMs,
   }));
   const defaults = { maxTokens: 4096, strategy: "balanced" } as const;
   const webhookKey = (accountId: string) => new Uint8Array(32).fill(accountId.length);
