@@ -12,6 +12,7 @@ import { until } from "./waiting.ts";
 /** Longest that Exo itself waits for an instance to be there. */
 const PLACE_S = 120;
 const LAST_WORD_MS = 5000;
+const MAX_STALE_LOOKS = 10;
 
 export function exoActions({ server, pollMs }: DialectDeps): ModelActions {
   const watch = (signal: AbortSignal, look: (state: ExoState) => Result<"done" | "not yet", BackendError>) =>
@@ -27,37 +28,44 @@ export function exoActions({ server, pollMs }: DialectDeps): ModelActions {
     return ok(undefined);
   };
 
-  const load: ModelAction = async (model, report, signal) => {
-    const before = await readState(server, signal);
-    if (!before.ok) return before;
-    if (before.value.instances.some((instance) => instance.model === model && instance.ready)) return ok(undefined);
-    report(phase(`placing ${model}`));
-    const isPlaced = before.value.instances.some((instance) => instance.model === model);
-    if (!isPlaced) {
-      const placed = await request(server, "/place_instance", JSON.stringify({ model_id: model }), signal);
-      if (!placed.ok) return placed;
-      const query = `model_id=${encodeURIComponent(model)}&timeout_seconds=${PLACE_S}`;
-      // Older versions have no such page: the state says the same, later.
-      const there = await request(server, `/instance/await?${query}`, null, signal);
-      const said = there.ok ? await there.value.text().catch(() => "") : "";
-      if (/"type"\s*:\s*"timeout"/.test(said)) return failed(`no machine of Exo's has room for ${model}`);
-    }
-    const loaded = await watch(signal, ({ instances }) => {
-      const own = instances.filter((instance) => instance.model === model);
+  const place = async (model: string, signal: AbortSignal): Promise<Result<void, BackendError>> => {
+    const placed = await request(server, "/place_instance", JSON.stringify({ model_id: model }), signal);
+    if (!placed.ok) return placed;
+    const query = `model_id=${encodeURIComponent(model)}&timeout_seconds=${PLACE_S}`;
+    // Older versions have no such page: the state says the same, later.
+    const there = await request(server, `/instance/await?${query}`, null, signal);
+    const said = there.ok ? await there.value.text().catch(() => "") : "";
+    return /"type"\s*:\s*"timeout"/.test(said) ? failed(`no machine of Exo's has room for ${model}`) : ok(undefined);
+  };
+  const isLoaded = (model: string, report: (progress: CommandProgress) => void, signal: AbortSignal) =>
+    watch(signal, ({ instances }) => {
+      const own = ofModel(instances, model);
       if (own.some(({ ready }) => ready)) return ok("done");
       const failure = own.find((instance) => instance.failure !== null)?.failure;
       if (failure != null) return failed(`${model} could not be loaded: ${failure}`);
       report(loading(model, own[0]));
       return ok("not yet");
     });
-    if (!loaded.ok && signal.aborted && !isPlaced) void takeBack(model);
+  const load: ModelAction = async (model, report, signal) => {
+    const before = await readState(server, signal);
+    if (!before.ok) return before;
+    const there = ofModel(before.value.instances, model);
+    if (there.some(({ ready }) => ready)) return ok(undefined);
+    report(phase(`placing ${model}`));
+    const placed = there.length > 0 ? ok(undefined) : await place(model, signal);
+    const loaded = placed.ok ? await isLoaded(model, report, signal) : placed;
+    if (!loaded.ok && signal.aborted && there.length === 0) void takeBack(model);
     return loaded;
   };
-  /** An instance that nobody wants any more, as far as it is there already. */
+  /** Deletes an instance that nobody wants any more, when it is there. */
   const takeBack = async (model: string): Promise<void> => {
     const signal = AbortSignal.timeout(LAST_WORD_MS);
-    const state = await readState(server, signal);
-    if (state.ok) await deleteInstances(ofModel(state.value.instances, model), signal);
+    let instances: ExoInstance[] = [];
+    await watch(signal, (state) => {
+      instances = ofModel(state.instances, model);
+      return ok(instances.length > 0 ? "done" : "not yet");
+    });
+    await deleteInstances(instances, signal);
   };
   const unload: ModelAction = async (model, report, signal) => {
     report(phase(`unloading ${model}`));
@@ -74,22 +82,37 @@ export function exoActions({ server, pollMs }: DialectDeps): ModelActions {
     if (!previews.ok) return previews;
     const shards = shardsOf(previews.value);
     if (shards.length === 0) return failed(`no machine of Exo's has room for ${model}`);
+    const nodes = new Set(shards.map(({ node }) => node));
+    const started = await start(shards, signal);
+    const fetched = started.ok ? await isFetched(model, nodes, report, signal) : started;
+    if (!fetched.ok && signal.aborted) void deleteDownloads(model, [...nodes], AbortSignal.timeout(LAST_WORD_MS));
+    return fetched;
+  };
+  const start = async (shards: readonly Shard[], signal: AbortSignal): Promise<Result<void, BackendError>> => {
     for (const { node, shard } of shards) {
       const body = JSON.stringify({ targetNodeId: node, shardMetadata: shard });
       const started = await request(server, "/download/start", body, signal);
       if (!started.ok) return started;
     }
-    const nodes = new Set(shards.map(({ node }) => node));
-    const fetched = await watch(signal, ({ downloads }) => {
+    return ok(undefined);
+  };
+  const isFetched = (
+    model: string,
+    nodes: ReadonlySet<string>,
+    report: (progress: CommandProgress) => void,
+    signal: AbortSignal,
+  ) => {
+    /** What failed at an earlier try stands there until this one begins. */
+    let stale = MAX_STALE_LOOKS;
+    return watch(signal, ({ downloads }) => {
       const own = ofModel(downloads, model).filter(({ node }) => nodes.has(node));
-      const failure = own.find((download) => download.failure !== null)?.failure;
-      if (failure != null) return failed(`${model} could not be fetched: ${failure}`);
+      const failure = own.find((download) => download.failure !== null)?.failure ?? null;
+      stale = failure === null ? 0 : stale - 1;
+      if (failure !== null && stale < 0) return failed(`${model} could not be fetched: ${failure}`);
       if (own.length >= nodes.size && own.every(({ state }) => state === "completed")) return ok("done");
       report(fetching(model, own));
       return ok("not yet");
     });
-    if (!fetched.ok && signal.aborted) void deleteDownloads(model, [...nodes], AbortSignal.timeout(LAST_WORD_MS));
-    return fetched;
   };
   const deleteDownloads = async (model: string, nodes: readonly string[], signal: AbortSignal) => {
     for (const node of nodes) {
@@ -135,8 +158,11 @@ function fetching(model: string, downloads: readonly ExoDownload[]): CommandProg
     : { ...phase(`fetching ${model}`), completed: sum("completed"), total };
 }
 
+/** What one machine would hold of a model. */
+type Shard = { node: string; shard: unknown };
+
 /** What each machine would hold, by the preview that needs fewest machines. */
-function shardsOf(previews: unknown): { node: string; shard: unknown }[] {
+function shardsOf(previews: unknown): Shard[] {
   const list = isRecord(previews) && Array.isArray(previews.previews) ? previews.previews : [];
   const plans = list.flatMap((preview) => {
     const { shardAssignments } = untag(isRecord(preview) ? preview.instance : null).value;

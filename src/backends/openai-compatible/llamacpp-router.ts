@@ -77,17 +77,26 @@ export function routerActions({ server, pollMs }: DialectDeps): ModelActions {
     void post("/models/unload", model, AbortSignal.timeout(LAST_WORD_MS));
   };
 
+  /** What was begun and is not wanted any more ends, however far it is. */
+  const orTakenBack =
+    (action: ModelAction): ModelAction =>
+    async (model, report, signal) => {
+      const done = await action(model, report, signal);
+      if (!done.ok && signal.aborted) takeBack(model);
+      return done;
+    };
+
   const load: ModelAction = async (model, report, signal) => {
     report(phase(`loading ${model}`));
     const asked = await post("/models/load", model, signal);
+    // To an unknown model it says the same as to an unknown route.
+    if (!asked.ok && /HTTP 404/.test(asked.error.message)) return err(unknown(model));
     if (!asked.ok && !/already (running|loaded)/i.test(asked.error.message)) return asked;
-    const loaded = await reaches(model, signal, (status) => {
+    return await reaches(model, signal, (status) => {
       if (status === null) return failed(`the router does not list ${model} any more`);
       if (status.value === "loaded") return ok("done");
       return status.value === "unloaded" ? failed(`${model} could not be loaded; see the router's log`) : ok("not yet");
     });
-    if (!loaded.ok && signal.aborted) takeBack(model);
-    return loaded;
   };
   const unload: ModelAction = async (model, report, signal) => {
     report(phase(`unloading ${model}`));
@@ -106,10 +115,7 @@ export function routerActions({ server, pollMs }: DialectDeps): ModelActions {
       report(fetching(model, status.progress));
       return ok("not yet");
     });
-    if (!fetched.ok) {
-      if (signal.aborted) takeBack(model);
-      return fetched;
-    }
+    if (!fetched.ok) return fetched;
     const isThere = (status: Status | null) =>
       status === null ? failed(`${model} could not be fetched; see the router's log`) : ok("done" as const);
     return await reaches(model, signal, isThere, "/models?reload=1");
@@ -120,10 +126,20 @@ export function routerActions({ server, pollMs }: DialectDeps): ModelActions {
     if (gone.ok) return ok(undefined);
     return /not removable|not found/i.test(gone.error.message) ? err({ ...gone.error, code: "invalid_request" }) : gone;
   };
-  return { model_load: load, model_unload: unload, model_install: install, model_remove: remove };
+  return {
+    model_load: orTakenBack(load),
+    model_unload: unload,
+    model_install: orTakenBack(install),
+    model_remove: remove,
+  };
 }
 
 const LAST_WORD_MS = 5000;
+
+const unknown = (model: string): BackendError => ({
+  code: "model_not_found",
+  message: `the router has no model ${model}`,
+});
 
 const phase = (words: string): CommandProgress => ({ phase: words.slice(0, 256), completed: null, total: null });
 

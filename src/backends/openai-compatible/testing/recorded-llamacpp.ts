@@ -229,7 +229,7 @@ export const TWO_CHOICES = [
   usage(2, 20),
 ];
 
-/** A tool call. */
+/** A tool call; its opening brace was part of the request, which had begun it. */
 export const TOOL_CALL = [
   choice(0, { role: "assistant", content: null }),
   choice(0, {
