@@ -107,6 +107,7 @@ export function createPollers(deps: PollerDeps) {
     drop(session);
     if (session.node.channel !== session.channel) return;
     registry.detach(session.node);
+    session.node.slots = 0;
     log.info("node lost", { node: session.node.pubkey, name: session.node.name, reason });
     listener.lost(session.node);
   };
@@ -115,6 +116,7 @@ export function createPollers(deps: PollerDeps) {
     drop(session);
     if (session.node.channel !== session.channel) return;
     registry.detach(session.node);
+    session.node.slots = 0;
     log.info("node left", { node: session.node.pubkey, name: session.node.name, reason });
     listener.ready(session.node, []);
   };
