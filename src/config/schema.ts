@@ -187,8 +187,8 @@ const node = z.strictObject({
     "Foreign GPU use, in percent of one GPU, from which it is not idle. 0: it does not matter.",
   ),
   idle_cpu_percent: key(
-    int(1, 100).default(50),
-    "Foreign CPU use, in percent of all cores, from which it is not idle.",
+    int(0, 100).default(50),
+    "Foreign CPU use, in percent of all cores, from which it is not idle. 0: it does not matter.",
   ),
   idle_busy_s: key(seconds(600).default(10), "Seconds that a foreign load must last before it pauses the node."),
   idle_resume_s: key(seconds().default(120), "Seconds the machine must have been idle before the node resumes."),
