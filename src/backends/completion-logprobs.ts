@@ -6,8 +6,8 @@ import { isRecord } from "./record.ts";
 export type TokenLogprob = {
   token: string;
   logprob: number;
-  /** The token's UTF-8 bytes, which alone need not be text. */
-  bytes: number[];
+  /** Its UTF-8 bytes; null where they are not known. */
+  bytes: number[] | null;
   top_logprobs: Omit<TokenLogprob, "top_logprobs">[];
 };
 

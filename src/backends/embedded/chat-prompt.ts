@@ -5,10 +5,16 @@ import { err, ok, type Result } from "../../lib/result.ts";
 import { isRecord } from "../record.ts";
 
 export type ChatPrompt = {
-  /** Renders messages; the error is a sentence for the client. */
-  render(messages: unknown[]): Result<string, string>;
+  /** Renders messages, and the tools where the template knows any; the error is a sentence for the client. */
+  render(messages: unknown[], tools?: unknown[] | null): Result<RenderedChat, string>;
   /** Strings that end a turn beside the model's own end tokens. */
   stops: string[];
+};
+
+export type RenderedChat = {
+  text: string;
+  /** The unfinished answer at the end of `text`; "" where a new one begins. */
+  continued: string;
 };
 
 const CHATML =
@@ -24,20 +30,27 @@ export function chatPrompt(template: string | null, tokens: PromptTokens): ChatP
   const source = template ?? (tokens.knowsChatMl ? CHATML : PLAIN);
   const compiled = new Template(source);
   const stops = source === PLAIN ? ["\nuser:", "\nsystem:"] : [];
-  const renderAll = (messages: Message[]): string =>
+  const renderAll = (messages: Message[], tools: unknown[] | null): string =>
     // The engine puts the beginning mark itself, where the model wants one.
-    compiled.render({ messages, add_generation_prompt: true, bos_token: "", eos_token: tokens.eos });
+    compiled.render({
+      messages,
+      ...(tools === null ? {} : { tools }),
+      add_generation_prompt: true,
+      bos_token: "",
+      eos_token: tokens.eos,
+    });
   return {
     stops,
-    render(list) {
+    render(list, tools = null) {
       const messages = readMessages(list);
       if (!messages.ok) return messages;
       const last = messages.value.at(-1);
-      const continued = last?.role === "assistant" ? last.content : null;
-      const turns = continued === null ? messages.value : messages.value.slice(0, -1);
+      const isBegun = last?.role === "assistant" && last.tool_calls === undefined;
+      const turns = isBegun ? messages.value.slice(0, -1) : messages.value;
+      // An assistant's message at the end is gone on with, to the last space: its turn is opened and not closed.
+      const continued = isBegun ? last.content : "";
       try {
-        // An assistant's message at the end is gone on with: its turn is opened and not closed.
-        return ok(renderAll(turns) + (continued ?? ""));
+        return ok({ text: renderAll(turns, tools) + continued, continued });
       } catch (thrown) {
         return err(
           `the model's chat template refuses these messages: ${thrown instanceof Error ? thrown.message : thrown}`,
@@ -56,9 +69,22 @@ function readMessages(list: unknown[]): Result<Message[], string> {
     if (!isRecord(item) || typeof item.role !== "string") return err(`messages[${i}] has no role`);
     const content = readContent(item.content);
     if (content === null) return err(`messages[${i}]: this model reads text only`);
-    messages.push({ ...item, role: item.role === "developer" ? "system" : item.role, content });
+    const message: Message = { ...item, role: item.role === "developer" ? "system" : item.role, content };
+    if (Array.isArray(item.tool_calls)) message.tool_calls = item.tool_calls.map(withArguments);
+    messages.push(message);
   }
   return ok(messages);
+}
+
+/** Templates take a call's arguments as an object, OpenAI's are its JSON text. */
+function withArguments(call: unknown): unknown {
+  const fn = isRecord(call) ? call.function : null;
+  if (!isRecord(call) || !isRecord(fn) || typeof fn.arguments !== "string") return call;
+  try {
+    return { ...call, function: { ...fn, arguments: JSON.parse(fn.arguments) } };
+  } catch {
+    return call; // A model wrote it, and models write broken JSON.
+  }
 }
 
 /** OpenAI's content: text, null, or a list of parts of which only text can be read here. */

@@ -7,6 +7,8 @@ export const DEMO_MODEL = {
   contextLength: 512,
   quantization: "Q8_0",
   bytes: 993664,
+  tasks: ["chat", "completion", "embedding"],
+  features: ["json", "logprobs"],
   sha256: "71cd77a43d15274e379c6e753c299f444c069188e0fa8b9825b16bc3a0ba068c",
 } as const;
 

@@ -48,6 +48,8 @@ describe("listing", () => {
           loaded: false,
           quantization: "Q8_0",
           demo: true,
+          tasks: ["chat", "completion", "embedding"],
+          features: ["json", "logprobs"],
         },
       ],
     });
@@ -169,7 +171,7 @@ describe("refusals", () => {
     expect(await code({ temperature: 9 })).toBe("invalid_request");
     expect(await code({ n: 1.5 })).toBe("invalid_request");
     expect(await code({ stop: 5 })).toBe("invalid_request");
-    expect(await code({ response_format: { type: "json_object" } })).toBe("invalid_request");
+    expect(await code({ response_format: { type: "xml" } })).toBe("invalid_request");
     expect(await code({ messages: [] })).toBe("invalid_request");
     expect(
       await code({ messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "x" } }] }] }),

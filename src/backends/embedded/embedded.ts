@@ -1,15 +1,15 @@
 // Embedded: the backend that needs no server. llama.cpp in a child process of our own, with the demo model or the
 // user's GGUF files.
 import { existsSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
-import type { Backend, BackendError, BackendModel, Emit, GenerateRequest } from "../backend.ts";
-import { DEMO_MODEL } from "./demo-model.ts";
-import type { EngineModel } from "./engine-messages.ts";
+import type { Backend, BackendError, Emit, GenerateRequest, ModelAction } from "../backend.ts";
+import { Digests } from "./digests.ts";
 import { EngineProcess } from "./engine-process.ts";
 import { defaultCacheDir } from "./extract.ts";
-import { type GgufHeader, readGgufHeader } from "./gguf-header.ts";
+import { type GgufModel, ggufModels } from "./gguf-models.ts";
 import { natives } from "./native-files.ts";
 
 export type EmbeddedOptions = {
@@ -21,6 +21,8 @@ export type EmbeddedOptions = {
   contextLength?: number;
   /** Generations side by side. */
   slots?: number;
+  /** Memory for models together; left out: three quarters of the machine's. */
+  memoryBytes?: number;
   /** Where the native libraries and the demo model are extracted to; left out: the platform's place. */
   cacheDir?: string;
   /** Taken where the platform has no place for this user. */
@@ -33,10 +35,13 @@ export type EmbeddedOptions = {
 
 const DEFAULT_CONTEXT_LENGTH = 4096;
 const DEFAULT_SLOTS = 2;
+const MEMORY_SHARE = 0.75;
 
 export type EmbeddedBackend = Backend & {
   /** Process id of the engine; null while it is not running. */
   enginePid(): number | null;
+  /** Resolves when the digests of the model files are known. */
+  digested(): Promise<void>;
 };
 
 /** Why there is no embedded engine in this build; null where there is one. */
@@ -55,76 +60,79 @@ function cacheDirOf({ cacheDir, fallbackCacheDir }: EmbeddedOptions): string {
 export function embedded(options: EmbeddedOptions = {}): EmbeddedBackend {
   const { threads = 1, slots = DEFAULT_SLOTS, clock = systemClock } = options;
   const limit = options.contextLength ?? DEFAULT_CONTEXT_LENGTH;
+  const memoryBytes = options.memoryBytes ?? os.totalmem() * MEMORY_SHARE;
   const paths = (options.models ?? []).map((file) => path.resolve(file));
   let engine: EngineProcess | null = null;
-  let models: Promise<Result<BackendModel[], BackendError>> | null = null;
-  const list = () => {
-    models ??= listModels(paths, limit);
-    return models;
+  let digests: Digests | null = null;
+  let models: Promise<Result<GgufModel[], BackendError>> | null = null;
+  const list = async (): Promise<Result<GgufModel[], BackendError>> => {
+    const missing = embeddedMissing();
+    if (missing !== null) return err({ code: "backend_failed", message: missing });
+    models ??= ggufModels(paths, limit);
+    const listed = await models;
+    if (!listed.ok) models = null; // The file may be there the next time.
+    return listed;
   };
-  const start = (listed: BackendModel[]): EngineProcess => {
-    const known = listed.map((model, i): EngineModel => {
-      return { name: model.name, path: paths[i] ?? null, contextLength: model.contextLength ?? limit };
-    });
-    return new EngineProcess({
+  const start = (listed: GgufModel[]): EngineProcess =>
+    new EngineProcess({
       command: options.command ?? engineCommand(),
-      config: { models: known, threads, slots, cacheDir: cacheDirOf(options) },
+      config: {
+        models: listed.map((model) => model.engine),
+        threads,
+        slots,
+        memoryBytes,
+        cacheDir: cacheDirOf(options),
+      },
       clock,
       ...(options.onCrash === undefined ? {} : { onCrash: options.onCrash }),
     });
+  const running = async (): Promise<Result<EngineProcess, BackendError>> => {
+    const listed = await list();
+    if (!listed.ok) return listed;
+    engine ??= start(listed.value);
+    return ok(engine);
   };
+  const readDigests = (): void => {
+    if (digests !== null || paths.length === 0) return;
+    digests = new Digests(cacheDirOf(options));
+    digests.begin(paths);
+  };
+  const keep =
+    (what: "load" | "unload"): ModelAction =>
+    async (model, report, signal) => {
+      const process = await running();
+      if (!process.ok) return process;
+      report({ phase: `${what}ing ${model}`.slice(0, 256), completed: null, total: null });
+      return await process.value.keep(what, model, signal);
+    };
   return {
     kind: "embedded",
     url: null,
     continues: true,
     slots: () => slots,
     enginePid: () => engine?.pid ?? null,
+    digested: async () => await digests?.settled(),
     async models() {
       const listed = await list();
-      if (!listed.ok) {
-        models = null; // The file may be there the next time.
-        return listed;
-      }
-      return ok(listed.value.map((model) => ({ ...model, loaded: engine?.started ?? false })));
+      if (!listed.ok) return listed;
+      readDigests();
+      return ok(
+        listed.value.map(({ offer, engine: { path: file } }) => ({
+          ...offer,
+          loaded: engine?.has(offer.name) ?? false,
+          digest: file === null ? offer.digest : (digests?.get(file) ?? null),
+        })),
+      );
     },
     async generate(request: GenerateRequest, emit: Emit, signal: AbortSignal) {
-      const listed = await list();
-      if (!listed.ok) return listed;
-      engine ??= start(listed.value);
-      return await engine.generate(request, emit, signal);
+      const process = await running();
+      return process.ok ? await process.value.generate(request, emit, signal) : process;
     },
-    close: async () => await engine?.close(),
-  };
-}
-
-async function listModels(paths: string[], limit: number): Promise<Result<BackendModel[], BackendError>> {
-  const missing = embeddedMissing();
-  if (missing !== null) return err({ code: "backend_failed", message: missing });
-  if (paths.length === 0) return ok([demoModel()]);
-  const models: BackendModel[] = [];
-  for (const file of paths) {
-    try {
-      models.push(describe(file, await readGgufHeader(file), limit));
-    } catch (thrown) {
-      return err({ code: "backend_failed", message: thrown instanceof Error ? thrown.message : String(thrown) });
-    }
-  }
-  return ok(models);
-}
-
-function demoModel(): BackendModel {
-  const { name, contextLength, sha256: digest, quantization } = DEMO_MODEL;
-  return { name, contextLength, digest, loaded: false, quantization, demo: true };
-}
-
-function describe(file: string, header: GgufHeader, limit: number): BackendModel {
-  return {
-    name: path.basename(file).replace(/\.gguf$/i, ""),
-    contextLength: Math.min(header.contextLength ?? limit, limit),
-    digest: null,
-    loaded: false,
-    quantization: header.quantization,
-    demo: false,
+    actions: { model_load: keep("load"), model_unload: keep("unload") },
+    async close() {
+      digests?.close();
+      await engine?.close();
+    },
   };
 }
 

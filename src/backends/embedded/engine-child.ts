@@ -1,27 +1,34 @@
 // Engine child: the engine process's side of IPC. The executable starts itself again with the hidden command `engine`;
 // a crash of llama.cpp then takes this process and not the node. It dies with its parent: when IPC closes, it exits.
 import type { Llama } from "node-llama-cpp";
-import { err, type Result } from "../../lib/result.ts";
-import type { BackendError, ChatBody, GenerateEnd } from "../backend.ts";
-import { DeltaQueue } from "../delta-queue.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import type { Delta } from "../../protocol/generation.ts";
+import type { BackendError, GenerateEnd } from "../backend.ts";
+import type { Pace } from "./choice.ts";
 import { DEMO_MODEL, demoModelSource } from "./demo-model.ts";
 import type { Engine } from "./engine.ts";
 import type { EngineConfig, EngineModel, FromEngine, ToEngine } from "./engine-messages.ts";
 import { extractFiles } from "./extract.ts";
+import { ModelShelf } from "./model-shelf.ts";
 import { natives } from "./native-files.ts";
 
+type Outcome = Result<GenerateEnd, BackendError>;
 type Running = { abort: AbortController; paused: PromiseWithResolvers<void> | null };
+type Work = Extract<ToEngine, { type: "generate" | "load" | "unload" }>;
 
 /** Serves the parent until it is gone. Never returns while IPC is open; exits the process when it closes. */
 export async function runEngineChild(): Promise<never> {
   if (process.send === undefined)
     throw new Error("the command `engine` is for infernet itself: it needs its parent's IPC");
-  const child = new EngineChild();
+  let child: EngineChild | null = null;
   process.on("disconnect", () => process.exit(0));
   // A signal to the whole group (Ctrl-C in a terminal) is for the parent, which drains and then closes IPC.
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => undefined);
-  process.on("message", (message: ToEngine) => child.take(message));
+  process.on("message", (message: ToEngine) => {
+    if (message.type === "configure") child = new EngineChild(message.config);
+    else child?.take(message);
+  });
   send({ type: "hello" });
   return await new Promise<never>(() => undefined);
 }
@@ -31,15 +38,25 @@ function send(message: FromEngine): void {
 }
 
 class EngineChild {
-  private config: EngineConfig | null = null;
+  private readonly config: EngineConfig;
+  private readonly shelf: ModelShelf<Engine>;
   private llama: Promise<Llama> | null = null;
-  private readonly engines = new Map<string, Promise<Engine>>();
   private readonly running = new Map<number, Running>();
 
-  take(message: ToEngine): void {
-    if (message.type === "configure") this.config = message.config;
-    else if (message.type === "generate") void this.generate(message.id, message.model, message.body);
-    else this.control(message.type, this.running.get(message.id));
+  constructor(config: EngineConfig) {
+    this.config = config;
+    this.shelf = new ModelShelf({
+      load: (name) => this.load(name),
+      bytesOf: (name) => this.find(name)?.bytes ?? 0,
+      memoryBytes: config.memoryBytes,
+      changed: (models) => send({ type: "loaded", models }),
+    });
+  }
+
+  take(message: Exclude<ToEngine, { type: "configure" }>): void {
+    const { type } = message;
+    if (type === "abort" || type === "pause" || type === "resume") this.control(type, this.running.get(message.id));
+    else void this.work(message);
   }
 
   private control(type: "abort" | "pause" | "resume", running: Running | undefined): void {
@@ -52,71 +69,57 @@ class EngineChild {
     }
   }
 
-  private async generate(id: number, model: string, body: ChatBody): Promise<void> {
+  private async work(work: Work): Promise<void> {
     const running: Running = { abort: new AbortController(), paused: null };
-    this.running.set(id, running);
-    const result = await this.run(id, model, body, running);
-    this.running.delete(id);
-    send({ type: "end", id, result });
+    this.running.set(work.id, running);
+    const result = await this.run(work, running);
+    this.running.delete(work.id);
+    send({ type: "end", id: work.id, result });
   }
 
-  private async run(
-    id: number,
-    name: string,
-    body: ChatBody,
-    running: Running,
-  ): Promise<Result<GenerateEnd, BackendError>> {
-    const model = this.config?.models.find((known) => known.name === name);
-    if (this.config === null || model === undefined) {
+  private async run(work: Work, running: Running): Promise<Outcome> {
+    const name = work.type === "generate" ? work.request.model : work.model;
+    const pace: Pace = { signal: running.abort.signal, ready: () => running.paused?.promise };
+    if (this.find(name) === undefined)
       return err({ code: "model_not_found", message: `the embedded engine has no model ${name}` });
-    }
-    const queue = new DeltaQueue((delta) => {
-      send({ type: "delta", id, delta });
-      return undefined;
-    });
     try {
-      const engine = await this.engine(this.config, model);
-      const result = await engine.generate(body, {
-        signal: running.abort.signal,
-        ready: () => running.paused?.promise,
-        emit: (text, choice) => {
-          queue.text(choice, "content", text);
-          void queue.flush();
-        },
-      });
-      void queue.flush(true);
-      return result;
+      if (work.type === "unload") return await this.unload(name);
+      if (work.type === "load") return await this.shelf.use(name, async () => DONE);
+      const { id, request } = work;
+      const emit = (delta: Delta) => send({ type: "delta", id, delta });
+      return await this.shelf.use(name, (engine) => engine.generate(request, { ...pace, emit }));
     } catch (thrown) {
       const message = thrown instanceof Error ? thrown.message : String(thrown);
       return err({ code: "backend_failed", message: `embedded engine: ${message}` });
     }
   }
 
-  /** Loads a model at its first use; a failed load is tried again at the next. */
-  private engine(config: EngineConfig, model: EngineModel): Promise<Engine> {
-    const known = this.engines.get(model.name);
-    if (known !== undefined) return known;
-    const loading = this.load(config, model);
-    this.engines.set(model.name, loading);
-    loading.catch(() => this.engines.delete(model.name));
-    return loading;
+  private async unload(name: string): Promise<Outcome> {
+    const dropped = await this.shelf.drop(name);
+    return dropped.ok
+      ? DONE
+      : err({ code: "backend_busy", message: `${name} is answering and cannot be unloaded now` });
   }
 
-  private async load(config: EngineConfig, model: EngineModel): Promise<Engine> {
-    this.llama ??= startLlama(config);
+  private find(name: string): EngineModel | undefined {
+    return this.config.models.find((known) => known.name === name);
+  }
+
+  private async load(name: string): Promise<Engine> {
+    const model = this.find(name);
+    if (model === undefined) throw new Error(`no model ${name}`);
+    const { threads, slots, cacheDir } = this.config;
+    this.llama ??= startLlama(this.config);
     const { Engine } = await import("./engine.ts");
-    const file = model.path ?? (await demoModelFile(config.cacheDir));
-    const { threads, slots } = config;
+    const file = model.path ?? (await demoModelFile(cacheDir));
     // The demo model knows its text by heart: the likeliest answer is the right one.
     const defaultTemperature = model.path === null ? 0 : 0.8;
-    return await Engine.load(await this.llama, file, {
-      contextLength: model.contextLength,
-      threads,
-      slots,
-      defaultTemperature,
-    });
+    const { contextLength, tasks } = model;
+    return await Engine.load(await this.llama, file, { contextLength, threads, slots, defaultTemperature, tasks });
   }
 }
+
+const DONE: Outcome = ok({ finish: [], usage: null });
 
 async function startLlama({ cacheDir, threads }: EngineConfig): Promise<Llama> {
   if (natives !== null) {

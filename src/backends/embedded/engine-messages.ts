@@ -1,8 +1,8 @@
 // Engine messages: what a node and its engine process say to each other over IPC. Both are the same program, so the
 // shapes are trusted.
 import type { Result } from "../../lib/result.ts";
-import type { Delta } from "../../protocol/generation.ts";
-import type { BackendError, ChatBody, GenerateEnd } from "../backend.ts";
+import type { Delta, Task } from "../../protocol/generation.ts";
+import type { BackendError, GenerateEnd, GenerateRequest } from "../backend.ts";
 
 export type EngineModel = {
   name: string;
@@ -10,6 +10,9 @@ export type EngineModel = {
   path: string | null;
   /** Tokens offered, prompt and answer together. */
   contextLength: number;
+  tasks: readonly Task[];
+  /** Size of the file: about what the model takes in memory. */
+  bytes: number;
 };
 
 export type EngineConfig = {
@@ -17,12 +20,17 @@ export type EngineConfig = {
   threads: number;
   /** Generations side by side for each model. */
   slots: number;
+  /** Models in memory together; the one used least recently goes first. */
+  memoryBytes: number;
   cacheDir: string;
 };
 
 export type ToEngine =
   | { type: "configure"; config: EngineConfig }
-  | { type: "generate"; id: number; model: string; body: ChatBody }
+  | { type: "generate"; id: number; request: GenerateRequest }
+  /** Into memory, out of memory. Both end with "end". */
+  | { type: "load"; id: number; model: string }
+  | { type: "unload"; id: number; model: string }
   | { type: "abort"; id: number }
   /** The reader is behind: make no more until "resume". */
   | { type: "pause"; id: number }
@@ -32,4 +40,6 @@ export type FromEngine =
   /** The process is up and waits for "configure". */
   | { type: "hello" }
   | { type: "delta"; id: number; delta: Delta }
-  | { type: "end"; id: number; result: Result<GenerateEnd, BackendError> };
+  | { type: "end"; id: number; result: Result<GenerateEnd, BackendError> }
+  /** Names of the models in memory, whenever they change. */
+  | { type: "loaded"; models: string[] };

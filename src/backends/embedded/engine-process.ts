@@ -1,12 +1,13 @@
 // Engine process: the node's side of IPC. Starts the engine at its first use, routes messages to the running
-// generations, fails them when the process dies, and starts it again with back-off.
+// requests, fails them when the process dies, and starts it again with back-off.
 import type { Clock } from "../../lib/clock.ts";
-import { err, type Result } from "../../lib/result.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
 import type { BackendError, Emit, GenerateEnd, GenerateRequest } from "../backend.ts";
 import type { EngineConfig, FromEngine, ToEngine } from "./engine-messages.ts";
 
 type Subprocess = Bun.Subprocess<"ignore", "ignore", "pipe">;
 type Outcome = Result<GenerateEnd, BackendError>;
+type Work = Extract<ToEngine, { type: "generate" | "load" | "unload" }>;
 type Running = { emit: Emit; settle: (outcome: Outcome) => void };
 
 /** Wait before the n-th start in a row that ended in a crash; the first is free. */
@@ -31,14 +32,15 @@ export class EngineProcess {
   private notBeforeMs = 0;
   private startError = "";
   private readonly running = new Map<number, Running>();
+  private loaded: readonly string[] = [];
 
   constructor(options: EngineProcessOptions) {
     this.options = options;
   }
 
-  /** The engine process is up. */
-  get started(): boolean {
-    return this.child !== null;
+  /** The model is in memory. */
+  has(model: string): boolean {
+    return this.loaded.includes(model);
   }
 
   /** Process id of the engine; null while it is not running. */
@@ -47,9 +49,22 @@ export class EngineProcess {
   }
 
   async generate(request: GenerateRequest, emit: Emit, signal: AbortSignal): Promise<Outcome> {
-    if (request.task !== "chat") {
-      return err({ code: "invalid_request", message: `the embedded engine does not do ${request.task} requests` });
-    }
+    return await this.run((id) => ({ type: "generate", id, request }), emit, signal);
+  }
+
+  /** Takes a model into memory, or out of it. */
+  async keep(what: "load" | "unload", model: string, signal: AbortSignal): Promise<Result<void, BackendError>> {
+    // What never began holds no model.
+    if (what === "unload" && this.child === null) return ok(undefined);
+    const outcome = await this.run(
+      (id) => ({ type: what, id, model }),
+      () => undefined,
+      signal,
+    );
+    return outcome.ok ? ok(undefined) : outcome;
+  }
+
+  private async run(work: (id: number) => Work, emit: Emit, signal: AbortSignal): Promise<Outcome> {
     if (signal.aborted) return ABORTED;
     if (this.closed) return err({ code: "backend_unreachable", message: "the embedded engine is closed" });
     const waitMs = this.child === null ? this.notBeforeMs - this.options.clock.nowMs() : 0;
@@ -65,8 +80,7 @@ export class EngineProcess {
       done.resolve(ABORTED);
     };
     signal.addEventListener("abort", onAbort, { once: true });
-    const { model, body } = request;
-    if (!this.send({ type: "generate", id, model, body })) {
+    if (!this.send(work(id))) {
       done.resolve(
         err({ code: "backend_failed", message: `the embedded engine cannot be started: ${this.startError}` }),
       );
@@ -101,9 +115,10 @@ export class EngineProcess {
     };
   }
 
-  /** Starts the process for a generation. False where it cannot be started or is just dying. */
+  /** Starts the process for new work. False where it cannot be started or is just dying. */
   private send(message: ToEngine): boolean {
-    if (message.type !== "generate" && this.child === null) return false;
+    const isWork = message.type === "generate" || message.type === "load";
+    if (!isWork && this.child === null) return false;
     try {
       this.child ??= this.start();
       this.child.send(message);
@@ -132,6 +147,10 @@ export class EngineProcess {
 
   private take(message: FromEngine): void {
     if (message.type === "hello") return;
+    if (message.type === "loaded") {
+      this.loaded = message.models;
+      return;
+    }
     const running = this.running.get(message.id);
     if (running === undefined) return; // Aborted meanwhile.
     if (message.type === "end") running.settle(message.result);
@@ -139,7 +158,10 @@ export class EngineProcess {
   }
 
   private ended(child: Subprocess, words: string): void {
-    if (this.child === child) this.child = null;
+    if (this.child === child) {
+      this.child = null;
+      this.loaded = [];
+    }
     const how = child.signalCode === null ? `with code ${child.exitCode}` : `by ${child.signalCode}`;
     const message = `the embedded engine ended ${how}${words === "" ? "" : `: ${words}`}`;
     if (!this.closed) {

@@ -1,51 +1,51 @@
-// Engine: one loaded llama.cpp model and how it answers chat requests. Runs in the engine process only, because it
-// imports node-llama-cpp.
-import {
-  type Llama,
-  type LlamaContext,
-  type LlamaContextSequence,
-  type LlamaModel,
-  type Token,
-  TokenBias,
-} from "node-llama-cpp";
+// Engine: one loaded llama.cpp model and how it answers requests. Runs in the engine process only, because it imports
+// node-llama-cpp.
+import type { Llama, LlamaContext, LlamaContextSequence, LlamaGrammar, LlamaModel, Token } from "node-llama-cpp";
 import { err, ok, type Result } from "../../lib/result.ts";
-import type { FinishReason } from "../../protocol/generation.ts";
-import type { BackendError, ChatBody, GenerateEnd } from "../backend.ts";
+import type { Delta, Task } from "../../protocol/generation.ts";
+import type { BackendError, GenerateEnd, GenerateRequest } from "../backend.ts";
+import { DeltaQueue } from "../delta-queue.ts";
 import { isRecord } from "../record.ts";
+import { type AskedText, readAsked } from "./asked-text.ts";
 import { type ChatPrompt, chatPrompt } from "./chat-prompt.ts";
-import { readSampling, type Sampling } from "./sampling.ts";
-import { StopStrings } from "./stop-strings.ts";
-import { TokenText } from "./token-text.ts";
+import { type ChoicePlan, type Pace, runChoice } from "./choice.ts";
+import { ChoiceText } from "./choice-text.ts";
+import { Embedder, tooLong } from "./embedder.ts";
+import { compileGrammar, grammarState } from "./grammar-state.ts";
+import { templateHasTools } from "./tool-calls.ts";
 
-/** Prompt tokens evaluated between two looks at the signal. */
-const PROMPT_SLICE = 128;
-
-export type EngineOptions = { contextLength: number; threads: number; slots: number; defaultTemperature: number };
-
-/** What a running answer looks at between two tokens. */
-export type Run = {
-  signal: AbortSignal;
-  /** Resolves when the reader wants more; undefined when it does already. */
-  ready(): Promise<void> | undefined;
-  emit(text: string, choice: number): void;
+export type EngineOptions = {
+  contextLength: number;
+  threads: number;
+  slots: number;
+  defaultTemperature: number;
+  tasks: readonly Task[];
 };
+
+/** A running request. */
+export type Run = Pace & { emit(delta: Delta): void };
+
+type Outcome = Result<GenerateEnd, BackendError>;
 
 export class Engine {
   private readonly model: LlamaModel;
-  private readonly context: LlamaContext;
   private readonly prompt: ChatPrompt;
+  private readonly hasTools: boolean;
   private readonly options: EngineOptions;
-  private readonly free: LlamaContextSequence[];
+  private readonly embedder: Embedder;
+  private readonly free: LlamaContextSequence[] = [];
   private readonly waiting: ((sequence: LlamaContextSequence) => void)[] = [];
 
-  private constructor(model: LlamaModel, context: LlamaContext, options: EngineOptions) {
+  private constructor(model: LlamaModel, context: LlamaContext | null, options: EngineOptions) {
     this.model = model;
-    this.context = context;
     this.options = options;
-    this.free = Array.from({ length: options.slots }, () => this.context.getSequence());
+    this.embedder = new Embedder(model, options.contextLength, options.threads);
+    if (context !== null) for (let i = 0; i < options.slots; i++) this.free.push(context.getSequence());
     const tokenizer: unknown = model.fileInfo.metadata.tokenizer;
-    const template = isRecord(tokenizer) ? tokenizer.chat_template : null;
-    this.prompt = chatPrompt(typeof template === "string" ? template : null, {
+    const found = isRecord(tokenizer) ? tokenizer.chat_template : null;
+    const template = typeof found === "string" ? found : null;
+    this.hasTools = templateHasTools(template);
+    this.prompt = chatPrompt(template, {
       eos: model.tokens.eosString ?? "",
       knowsChatMl: model.tokenize("<|im_start|>", true).length === 1,
     });
@@ -54,33 +54,60 @@ export class Engine {
   /** Throws where the file cannot be loaded. */
   static async load(llama: Llama, modelPath: string, options: EngineOptions): Promise<Engine> {
     const model = await llama.loadModel({ modelPath });
-    const { contextLength: contextSize, slots: sequences, threads } = options;
-    const context = await model.createContext({ contextSize, sequences, threads });
+    const { contextLength: contextSize, slots: sequences, threads, tasks } = options;
+    // A model that only embeds needs no place for answers.
+    const answers = tasks.includes("chat") || tasks.includes("completion");
+    const context = answers ? await model.createContext({ contextSize, sequences, threads }) : null;
     return new Engine(model, context, options);
   }
 
-  async generate(body: ChatBody, run: Run): Promise<Result<GenerateEnd, BackendError>> {
-    const sampling = readSampling(body, this.options.defaultTemperature);
-    const text = sampling.ok ? this.prompt.render(body.messages) : sampling;
-    if (!sampling.ok) return err({ code: "invalid_request", message: sampling.error });
-    if (!text.ok) return err({ code: "invalid_request", message: text.error });
-    const input = this.tokens(text.value);
-    const { contextLength } = this.options;
-    if (input.length >= contextLength) {
-      const message = `This model's maximum context length is ${contextLength} tokens. However, your messages resulted in ${input.length} tokens.`;
-      return err({ code: "context_length_exceeded", message });
+  /** Gives the memory back. Nothing may be running. */
+  async dispose(): Promise<void> {
+    await this.model.dispose();
+  }
+
+  async generate(request: GenerateRequest, run: Run): Promise<Outcome> {
+    const { task } = request;
+    if (!this.options.tasks.includes(task)) return err(invalid(`this model does not do ${task} requests`));
+    if (request.task === "embedding") {
+      const emit = (index: number, embedding: string) => run.emit({ ...(index === 0 ? {} : { index }), embedding });
+      return await this.embedder.run(request.body, emit, run);
     }
+    const { prompt, hasTools, options } = this;
+    const asked = readAsked(request, { prompt, hasTools, defaultTemperature: options.defaultTemperature });
+    if (!asked.ok) return err(invalid(asked.error));
+    const input = this.tokens(asked.value.text);
+    if (input.length >= options.contextLength) return err(tooLong(options.contextLength, input.length));
+    const { grammar: source } = asked.value;
+    const grammar = source === null ? ok(null) : await compileGrammar(this.model.llama, source);
+    if (!grammar.ok) return err(invalid(grammar.error));
+    return await this.answer(asked.value, input, grammar.value, run);
+  }
+
+  private async answer(asked: AskedText, input: Token[], grammar: LlamaGrammar | null, run: Run): Promise<Outcome> {
+    const { sampling, completion, tools, stops, begun } = asked;
+    const queue = new DeltaQueue((delta) => {
+      run.emit(delta);
+      return undefined;
+    });
     const finish: GenerateEnd["finish"] = [];
     let completionTokens = 0;
     const sequence = await this.take(run.signal);
     if (sequence === null) return ABORTED;
     try {
-      for (let index = 0; index < sampling.value.choices; index++) {
-        const choice = await this.choice(sequence, input, sampling.value, index, run);
+      for (let index = 0; index < sampling.choices; index++) {
+        await sequence.clearHistory();
+        const state = grammar === null ? ok(null) : grammarState(this.model, grammar, begun);
+        if (!state.ok) return err({ code: "backend_failed", message: state.error });
+        const room = this.options.contextLength - input.length;
+        const plan: ChoicePlan = { input, room, sampling, index, stops, grammar: state.value };
+        const text = new ChoiceText(queue, { index, tools, completion });
+        const choice = await runChoice(this.model, sequence, plan, text, run);
         if (choice === null) return ABORTED;
         completionTokens += choice.tokens;
         finish.push({ index, reason: choice.reason });
       }
+      void queue.flush(true);
     } finally {
       await this.give(sequence);
     }
@@ -91,67 +118,6 @@ export class Engine {
     const { bos, shouldPrependBosToken } = this.model.tokens;
     const tokens = this.model.tokenize(text, true);
     return shouldPrependBosToken && bos !== null && tokens[0] !== bos ? [bos, ...tokens] : tokens;
-  }
-
-  /** Runs one choice to its end; null when aborted. */
-  private async choice(
-    sequence: LlamaContextSequence,
-    input: Token[],
-    sampling: Sampling,
-    index: number,
-    run: Run,
-  ): Promise<{ reason: FinishReason; tokens: number } | null> {
-    await sequence.clearHistory();
-    if (!(await prefill(sequence, input, run.signal))) return null;
-    const room = this.options.contextLength - input.length;
-    const limit = Math.min(sampling.maxTokens ?? room, room);
-    const text = new TokenText(this.model, input);
-    const stops = new StopStrings([...sampling.stops, ...this.prompt.stops]);
-    let reason: FinishReason = "length";
-    const made: Token[] = [];
-    for await (const token of sequence.evaluate(input.slice(-1), this.evaluateOptions(sampling, index, made))) {
-      if (run.signal.aborted) return null;
-      if (this.model.isEogToken(token)) {
-        reason = "stop";
-        break;
-      }
-      made.push(token);
-      const { give, stopped } = stops.push(text.push(token));
-      if (give !== "") run.emit(give, index);
-      if (stopped) return { reason: "stop", tokens: made.length };
-      if (made.length >= limit) break;
-      const ready = run.ready();
-      if (ready !== undefined) await ready;
-      if (run.signal.aborted) return null;
-    }
-    const last = stops.push(text.end());
-    const rest = last.give + stops.end();
-    if (rest !== "") run.emit(rest, index);
-    return { reason: last.stopped ? "stop" : reason, tokens: made.length };
-  }
-
-  /** `made` is the list of tokens made so far, which grows. */
-  private evaluateOptions(
-    sampling: Sampling,
-    index: number,
-    made: Token[],
-  ): Parameters<LlamaContextSequence["evaluate"]>[1] {
-    const { temperature, topP, topK, minP, frequencyPenalty, presencePenalty, logitBias } = sampling;
-    const bias = new TokenBias(this.model.tokenizer);
-    for (const [id, value] of logitBias) bias.set(id as Token, value <= -100 ? "never" : { logit: value });
-    const seed = sampling.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
-    return {
-      temperature,
-      topP,
-      topK,
-      minP,
-      seed: (seed + index) >>> 0,
-      yieldEogToken: true,
-      ...(logitBias.length > 0 ? { tokenBias: bias } : {}),
-      ...(frequencyPenalty !== 0 || presencePenalty !== 0
-        ? { repeatPenalty: { punishTokens: () => made, penalty: 1, frequencyPenalty, presencePenalty } }
-        : {}),
-    };
   }
 
   /** A free slot, or null when aborted first. */
@@ -179,13 +145,6 @@ export class Engine {
   }
 }
 
-const ABORTED: Result<GenerateEnd, BackendError> = err({ code: "aborted", message: "aborted" });
+const ABORTED: Outcome = err({ code: "aborted", message: "aborted" });
 
-/** Evaluates all but the last token of the prompt; false when aborted. */
-async function prefill(sequence: LlamaContextSequence, input: Token[], signal: AbortSignal): Promise<boolean> {
-  for (let at = 0; at < input.length - 1; at += PROMPT_SLICE) {
-    if (signal.aborted) return false;
-    await sequence.evaluateWithoutGeneratingNewTokens(input.slice(at, Math.min(at + PROMPT_SLICE, input.length - 1)));
-  }
-  return !signal.aborted;
-}
+const invalid = (message: string): BackendError => ({ code: "invalid_request", message });

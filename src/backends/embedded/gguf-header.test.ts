@@ -4,8 +4,14 @@ import { randomGguf } from "./testing/random-gguf.ts";
 
 describe("GGUF header", () => {
   const file = randomGguf({ shape: { contextLength: 768 } });
-  test("names architecture, context length and quantization", () => {
-    expect(parseGgufHeader(file, "x")).toEqual({ architecture: "llama", contextLength: 768, quantization: "F16" });
+  test("names architecture, context length, quantization and, behind the vocabulary, the chat template", () => {
+    expect(parseGgufHeader(file, "x")).toEqual({
+      architecture: "llama",
+      contextLength: 768,
+      quantization: "F16",
+      chatTemplate: expect.stringContaining("<|im_start|>"),
+      embedsOnly: false,
+    });
   });
   test("the file's first bytes are enough", () => {
     expect(parseGgufHeader(file.slice(0, 1024), "x").contextLength).toBe(768);

@@ -2,8 +2,10 @@
 // magic, version, counts, then key-value pairs (github.com/ggml-org/ggml, docs/gguf.md).
 import { open } from "node:fs/promises";
 
-/** Keys before the tokenizer's fit here; its long lists come after them and are not needed. */
-const MAX_HEADER_BYTES = 256 * 1024;
+/** The chat template stands behind the tokenizer's long lists: of the largest vocabularies some 10 MB. */
+const MAX_HEADER_BYTES = 32 * 1024 * 1024;
+/** No template is longer. */
+const MAX_TEXT_BYTES = 1024 * 1024;
 const MAX_KEYS = 65_536;
 
 export type GgufHeader = {
@@ -12,7 +14,14 @@ export type GgufHeader = {
   contextLength: number | null;
   /** e.g. "Q4_K_M"; null where unknown. */
   quantization: string | null;
+  /** Jinja; null where the file has none. */
+  chatTemplate: string | null;
+  /** Made for vectors: its tokens look both ways, or it says how to pool them. */
+  embedsOnly: boolean;
 };
+
+/** Architectures whose tokens look both ways, so that they cannot go on with a text. */
+const ENCODERS = /bert|^t5encoder$|^gemma-embedding$/;
 
 /** `general.file_type` (enum llama_ftype). */
 const FILE_TYPES: Record<number, string> = {
@@ -52,7 +61,8 @@ const FILE_TYPES: Record<number, string> = {
 export async function readGgufHeader(file: string): Promise<GgufHeader> {
   const handle = await open(file, "r");
   try {
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(MAX_HEADER_BYTES), 0, MAX_HEADER_BYTES, 0);
+    const length = Math.min((await handle.stat()).size, MAX_HEADER_BYTES);
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(length), 0, length, 0);
     return parseGgufHeader(buffer.subarray(0, bytesRead), file);
   } finally {
     await handle.close();
@@ -71,7 +81,6 @@ export function parseGgufHeader(bytes: Uint8Array, file: string): GgufHeader {
     const reader = new Reader(view, 24);
     for (let i = 0; i < count; i++) {
       const key = reader.text();
-      if (key.startsWith("tokenizer.") && found.has("general.architecture")) break;
       found.set(key, reader.value(reader.u32()));
     }
   } catch (thrown) {
@@ -82,10 +91,14 @@ export function parseGgufHeader(bytes: Uint8Array, file: string): GgufHeader {
   if (typeof architecture !== "string") throw new Error(`${file}: the GGUF header names no architecture`);
   const context = found.get(`${architecture}.context_length`);
   const type = found.get("general.file_type");
+  const template = found.get("tokenizer.chat_template");
+  const pooling = found.get(`${architecture}.pooling_type`);
   return {
     architecture,
     contextLength: typeof context === "number" && context > 0 ? context : null,
     quantization: typeof type === "number" ? (FILE_TYPES[type] ?? null) : null,
+    chatTemplate: typeof template === "string" ? template : null,
+    embedsOnly: ENCODERS.test(architecture) || (typeof pooling === "number" && pooling > 0),
   };
 }
 
@@ -111,10 +124,16 @@ class Reader {
 
   text(): string {
     const length = this.length();
-    if (this.at + length > this.view.byteLength) throw new RangeError("end of header");
+    if (length > MAX_TEXT_BYTES || this.at + length > this.view.byteLength) throw new RangeError("end of header");
     const bytes = new Uint8Array(this.view.buffer, this.view.byteOffset + this.at, length);
     this.at += length;
     return new TextDecoder().decode(bytes);
+  }
+
+  skipText(): void {
+    const length = this.length();
+    this.at += length;
+    if (this.at > this.view.byteLength) throw new RangeError("end of header");
   }
 
   /** Numbers and text as they are; lists are passed over and give null. */
@@ -142,7 +161,7 @@ class Reader {
     const count = this.length();
     const size = SIZES[type] ?? 0;
     if (size > 0) this.at += size * count;
-    else if (type === STRING) for (let i = 0; i < count; i++) this.text();
+    else if (type === STRING) for (let i = 0; i < count; i++) this.skipText();
     else throw new RangeError(`GGUF list of type ${type}`);
     return null;
   }

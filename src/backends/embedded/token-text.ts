@@ -28,10 +28,10 @@ export class TokenText {
     return text;
   }
 
-  /** No more tokens come: what waits is given as it is. */
+  /** No more tokens come: of what waits, the whole characters are given; a character cut in two is no text. */
   end(): string {
     const text = this.waiting.length === 0 ? "" : this.model.detokenize(this.waiting, false, this.before);
     this.waiting = [];
-    return text;
+    return text.replace(/\ufffd+$/, "");
   }
 }

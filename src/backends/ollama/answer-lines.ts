@@ -11,6 +11,14 @@ import { isRecord } from "../record.ts";
 
 const MAX_LINE_CHARS = 16 * 1024 * 1024;
 
+/** Enough of the text's end to see a loop in it. */
+const TAIL_CHARS = 2000;
+/**
+ * Ollama stops a model that says the same token more than 30 times, spaces aside (llm/server.go, "token repeat limit").
+ * It then ends the stream without its last line, as if it had broken off.
+ */
+const LOOP = /(?:\s{31,}|(\S+?)(?:\s*\1){30,}\s*)$/;
+
 type TextKey = "content" | "reasoning_content";
 
 export type AnswerLinesOptions = {
@@ -25,7 +33,7 @@ export class AnswerLines {
   error: BackendError | null = null;
   /** The line with `done: true` was seen. */
   done = false;
-  /** Set with `done`. */
+  /** Set with `done`; null where the server ended without a count. */
   usage: Usage | null = null;
   private readonly answer: Answer;
   private readonly index: number;
@@ -37,6 +45,7 @@ export class AnswerLines {
   private waitingChars = 0;
   /** Content so far, counted where logprobs need it. */
   private contentChars = 0;
+  private tail = "";
 
   constructor(answer: Answer, { index = 0, completion = false }: AnswerLinesOptions = {}) {
     this.answer = answer;
@@ -77,6 +86,7 @@ export class AnswerLines {
     const rest = this.waiting.join("");
     this.waiting = [];
     this.line(rest);
+    if (!this.done && this.error === null && LOOP.test(this.tail)) this.finish({ done_reason: "length" });
     return this.answer.queue.flush(true);
   }
 
@@ -89,8 +99,13 @@ export class AnswerLines {
   private take(text: string, pos: number): number {
     if (this.done || this.error !== null) return -1;
     const after = this.plain.take(text, pos);
-    if (after >= 0 && this.plain.text !== "") this.answer.queue.text(this.index, this.plainKey, this.plain.text);
+    if (after >= 0 && this.plain.text !== "") this.text(this.plainKey, this.plain.text);
     return after;
+  }
+
+  private text(key: TextKey, text: string): void {
+    this.tail = (this.tail + text).slice(-TAIL_CHARS);
+    this.answer.queue.text(this.index, key, text);
   }
 
   private line(source: string): void {
@@ -118,9 +133,9 @@ export class AnswerLines {
   private message(line: Record<string, unknown>, { content, thinking, tool_calls: calls }: Message): void {
     const { answer, index } = this;
     answer.choice(index);
-    if (thinking !== "") answer.queue.text(index, "reasoning_content", thinking);
+    if (thinking !== "") this.text("reasoning_content", thinking);
     if (Array.isArray(line.logprobs) && line.logprobs.length > 0) this.logprobs(content, line.logprobs);
-    else if (content !== "") answer.queue.text(index, "content", content);
+    else if (content !== "") this.text("content", content);
     // Each call comes whole, without index; an id of our own keeps calls apart where there is none.
     if (Array.isArray(calls)) {
       answer.toolCalls(
@@ -133,6 +148,7 @@ export class AnswerLines {
   private logprobs(content: string, list: unknown[]): void {
     const logprobs = this.completion ? completionLogprobs(list, this.contentChars) : { content: list };
     this.contentChars += content.length;
+    this.tail = (this.tail + content).slice(-TAIL_CHARS);
     this.answer.queue.withLogprobs(this.index, content, logprobs);
   }
 
@@ -140,6 +156,7 @@ export class AnswerLines {
     this.done = true;
     const reason = line.done_reason;
     this.answer.finish(this.index, typeof reason === "string" ? reason : "stop");
+    if (line.done !== true) return;
     // Ollama leaves out what is 0.
     this.usage = { prompt_tokens: count(line.prompt_eval_count), completion_tokens: count(line.eval_count) };
   }
