@@ -26,7 +26,7 @@ const LOOK_EVERY_MS = 1_000;
 const MOST_AT_ONCE = 32;
 const MOST_PER_ACCOUNT = 8;
 /** A try that nothing more was heard of, because its process died, is made again. */
-const CLAIM_MS = 3 * POST_TIMEOUT_MS;
+const CLAIM_MS = 1.5 * POST_TIMEOUT_MS;
 
 /** Then it is given up. The waits between are 5 s, 25 s, 2 min, 10 min, 48 min, 4 h and 19 h, a day in all. */
 export const MAX_TRIES = 8;
