@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { ok } from "../../lib/result.ts";
 import { runTool } from "../device/tool.ts";
+import { foreignLoad } from "./foreign-load.ts";
 import { listenersOn, listeningInodes, listProcesses, parsePs, parseStat } from "./processes.ts";
 import { meter, parseIoreg } from "./reading.ts";
 
@@ -36,9 +37,7 @@ test("this process and its child are in this machine's list, by /proc and by ps"
   try {
     for (const platform of ["linux", "darwin"] as const) {
       const rows = await listProcesses(runTool, platform);
-      // ps of this system counts whole seconds.
-      const least = platform === "linux" ? 1 : 0;
-      expect(rows?.find(({ pid }) => pid === process.pid)?.cpuMs).toBeGreaterThanOrEqual(least);
+      expect(rows?.find(({ pid }) => pid === process.pid)?.parent).toBe(process.ppid);
       expect(rows?.find(({ pid }) => pid === child.pid)).toMatchObject({ parent: process.pid, name: "sleep" });
     }
     expect(await listProcesses(runTool, "win32")).toBeNull();
@@ -90,6 +89,28 @@ describe("a reading", () => {
     const [first, second] = [await reads.read(), await reads.read()];
     expect(second?.cpuTotalMs).toBeGreaterThanOrEqual(first?.cpuTotalMs ?? Number.POSITIVE_INFINITY);
     expect(first?.processes?.some(({ pid }) => pid === process.pid)).toBe(true);
+  });
+
+  test("work of a child is this process's own, and foreign to everybody else", async () => {
+    const reads = meter({ ...deps, backends: [] });
+    const before = await reads.read();
+    const count = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo done; read _";
+    const child = Bun.spawn(["sh", "-c", count], { stdin: "pipe", stdout: "pipe" });
+    try {
+      await child.stdout.getReader().read();
+      const after = await reads.read();
+      if (!before || !after) throw new Error("nothing could be read");
+      const own = await reads.own();
+      const mine = foreignLoad(before, after, { ...own, working: false }).cpuPercent ?? Number.NaN;
+      const nobodys = foreignLoad(before, after, { roots: new Set(), names: new Set(), working: false }).cpuPercent;
+      expect(nobodys).toBeGreaterThan(mine);
+      const spentMs = after.processes?.find(({ pid }) => pid === child.pid)?.cpuMs ?? 0;
+      expect(spentMs).toBeGreaterThan(20);
+      const share = (100 * spentMs) / (after.cpuTotalMs - before.cpuTotalMs);
+      expect((nobodys ?? 0) - mine).toBeGreaterThanOrEqual(share * 0.5);
+    } finally {
+      child.kill("SIGKILL");
+    }
   });
 
   test("own are this process, who listens for a backend here, and local backends' names", async () => {
