@@ -18,7 +18,8 @@ const KEY = "inf_0123456789012345678901234567890123456789012";
 function world({ tty = false, flags = {} }: { tty?: boolean; flags?: Record<string, string> } = {}) {
   const loaded = loadConfig({ flags, env: { INFERNET_DATA_DIR: directory }, cwd: directory });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.error));
-  const seen = { err: "", out: "", stops: [] as string[] };
+  const seen = { err: "", out: "", stops: [] as string[], again: 0 };
+  let restart: (() => void) | undefined;
   let send: (signal: "SIGINT" | "SIGTERM") => void = () => undefined;
   const started = Promise.withResolvers<void>();
   const context: Context = {
@@ -47,6 +48,7 @@ function world({ tty = false, flags = {} }: { tty?: boolean; flags?: Record<stri
     },
     shell: async () => 1,
     self: [],
+    startAgain: () => void seen.again++,
   };
   const stopped = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<Error>();
@@ -62,13 +64,18 @@ function world({ tty = false, flags = {} }: { tty?: boolean; flags?: Record<stri
       return stopped.promise;
     },
   };
-  const go = (mode = running) => runMode(context, loaded.value, async () => async () => mode);
+  const go = (mode = running) =>
+    runMode(context, loaded.value, async () => async (input) => {
+      restart = input.restart;
+      return mode;
+    });
   const goThrowing = (error: Error) => runMode(context, loaded.value, async () => () => Promise.reject(error));
   return {
     seen,
     go,
     goThrowing,
     running,
+    restart: () => restart?.(),
     signal: (name: "SIGINT" | "SIGTERM") => send(name),
     started: started.promise,
     stopped,
@@ -77,6 +84,23 @@ function world({ tty = false, flags = {} }: { tty?: boolean; flags?: Record<stri
 }
 
 describe("a run", () => {
+  test("told to start again, stops first; a signal meanwhile ends it for good", async () => {
+    for (const [signals, again] of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      const on = world();
+      const ended = on.go();
+      await on.started;
+      on.restart();
+      for (let i = 0; i < signals; i++) on.signal("SIGTERM");
+      expect(on.seen.again).toBe(0);
+      on.stopped.resolve();
+      expect(await ended).toBe(0);
+      expect(on.seen).toMatchObject({ again, stops: [signals === 0 ? "restart" : expect.any(String)] });
+    }
+  });
+
   test("ends well after SIGTERM, once everything has stopped", async () => {
     const { seen, go, signal, started, stopped } = world();
     const ended = go();
