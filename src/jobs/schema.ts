@@ -91,4 +91,3 @@ export const webhooks = sqliteTable(
   },
   (table) => [index("webhooks_due").on(table.dueMs)],
 );
-export type WebhookRow = typeof webhooks.$inferSelect;
