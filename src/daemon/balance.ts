@@ -74,8 +74,9 @@ const isFreer = (one: Server, other: Server): boolean =>
 function promisesNoLess(offer: ModelOffer, first: ModelOffer): boolean {
   const takes = first.context_length === null || (offer.context_length ?? 0) >= first.context_length;
   const isSame = offer.digest === first.digest && offer.quantization === first.quantization;
-  const isAsNear = (offer.path?.length ?? 0) === (first.path?.length ?? 0);
-  return takes && isSame && isAsNear && hasAll(offer.tasks, first.tasks) && hasAll(offer.features, first.features);
+  // Where it came from was compared with the first one's path: another could lead a request back.
+  const isSameWay = (offer.path ?? []).join() === (first.path ?? []).join();
+  return takes && isSame && isSameWay && hasAll(offer.tasks, first.tasks) && hasAll(offer.features, first.features);
 }
 
 /** A list that is not there stands for all. */

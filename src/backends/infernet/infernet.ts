@@ -5,7 +5,8 @@ import type { Pubkey } from "../../protocol/primitives.ts";
 import { markOf, NO_TRAIL, onwards, type Trail, trailHeaders } from "../../protocol/trail.ts";
 import type { Backend, BackendError, BackendModel, Emit, GenerateEnd, GenerateRequest } from "../backend.ts";
 import { endpoint, type Fetch, readText, requestJson } from "../http.ts";
-import { openAiCompatible } from "../openai-compatible/openai-compatible.ts";
+import { UNKNOWN_SERVER } from "../openai-compatible/dialect.ts";
+import { generate } from "../openai-compatible/generate.ts";
 import { dearer, type Prices, parseLentModels } from "./lent-models.ts";
 import { refusal } from "./refusal.ts";
 
@@ -30,6 +31,7 @@ export type InfernetOptions = {
 };
 
 const MAX_REFUSAL_BYTES = 64 * 1024;
+const DIALECT = { ...UNKNOWN_SERVER, embeddingFormat: "base64" } as const;
 
 /** Opens nothing before its first use. Throws TypeError where `url` is no address. */
 export function infernet({ url, coordinator, node }: InfernetOptions): Backend {
@@ -61,8 +63,7 @@ export function infernet({ url, coordinator, node }: InfernetOptions): Backend {
       signal: AbortSignal,
     ): Promise<Result<GenerateEnd, BackendError>> {
       const way = passing(signed, request.trail ?? own, node.pubkey);
-      const adapter = openAiCompatible({ kind: "openai", url: base, fetch: way.fetch });
-      const ended = await adapter.generate(request, emit, signal);
+      const ended = await generate(endpoint(way.fetch, base, null), DIALECT, request, emit, signal);
       return ended.ok ? ended : refused(way, ended.error, base, say);
     },
     close: async () => undefined,

@@ -14,7 +14,10 @@ export const PATHS = {
   embedding: "/v1/embeddings",
 } as const;
 
-export function requestBody({ task, model, body }: GenerateRequest, dialect: Dialect): Record<string, unknown> {
+export function requestBody(
+  { task, model, body }: GenerateRequest,
+  dialect: Omit<Dialect, "find">,
+): Record<string, unknown> {
   const sent: Record<string, unknown> = { ...body, model };
   for (const field of OWN_FIELDS) delete sent[field];
   if (task === "embedding") {
