@@ -18,7 +18,7 @@ const ABORTED: BackendError = { code: "aborted", message: "aborted" };
 /** Never throws for what a server can do; resolves soon after `signal` aborts. */
 export async function generate(
   server: Endpoint,
-  dialect: Dialect,
+  dialect: Omit<Dialect, "find">,
   asked: GenerateRequest,
   emit: Emit,
   signal: AbortSignal,
