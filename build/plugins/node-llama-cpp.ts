@@ -1,6 +1,6 @@
 // The node-llama-cpp plugin: embeds llama.cpp's native libraries and keeps out what only builds them from source
 // (cmake-js, ipull, simple-git). Four modules are swapped:
-// - `node-llama-cpp` becomes its three exports that the engine uses, each from its own file;
+// - `node-llama-cpp` becomes its four exports that the engine uses, each from its own file;
 // - `dist/bindings/getLlama.js`, which looks for or compiles binaries, becomes embedded-get-llama.js;
 // - `dist/bindings/utils/cloneLlamaCppRepo.js`, which downloads sources, becomes one that has none;
 // - `src/backends/embedded/native-files.ts`, empty in development, becomes the list of the embedded files.
@@ -50,7 +50,8 @@ export function nodeLlamaCppPlugin(platform: string): BunPlugin {
         loader: "js",
         contents: `export { getLlama } from ${JSON.stringify(path.join(library, "dist/bindings/getLlama.js"))};
 export { LlamaLogLevel } from ${JSON.stringify(path.join(library, "dist/bindings/types.js"))};
-export { TokenBias } from ${JSON.stringify(path.join(library, "dist/evaluator/TokenBias.js"))};`,
+export { TokenBias } from ${JSON.stringify(path.join(library, "dist/evaluator/TokenBias.js"))};
+export { LlamaGrammarEvaluationState } from ${JSON.stringify(path.join(library, "dist/evaluator/LlamaGrammarEvaluationState.js"))};`,
       }));
       build.onLoad({ filter: /node-llama-cpp[\\/]dist[\\/]bindings[\\/]getLlama\.js$/ }, async () => ({
         loader: "js",
