@@ -1,9 +1,14 @@
 // Backend checks: the inference servers that are configured, or those found on this machine.
 import type { Backend } from "../../backends/backend.ts";
 import { createBackend } from "../../backends/create.ts";
+import type { PeerNode } from "../../backends/infernet/infernet.ts";
 import { probeBackends } from "../../backends/probe.ts";
 import type { Config } from "../../config.ts";
 import { SLOTS_UNKNOWN } from "../../daemon/serving.ts";
+import { openDataDirectory } from "../../identity/data-dir.ts";
+import { loadIdentity } from "../../identity/keys.ts";
+import { systemClock } from "../../lib/clock.ts";
+import { peerNode } from "../../modes/peer-node.ts";
 import type { Context } from "../context.ts";
 import { bad, type Check, good, skipped, warning } from "./check.ts";
 
@@ -26,12 +31,14 @@ export type FoundBackend = {
 type World = Pick<Context, "fetch">;
 
 /** Asks the configured backends; where there are none, looks for some. */
-export async function lookForBackends({ fetch }: World, { node, engine }: Config): Promise<FoundBackend[]> {
+export async function lookForBackends({ fetch }: World, config: Config): Promise<FoundBackend[]> {
+  const { node, engine } = config;
   const embedded = { models: engine.models, slots: engine.slots };
   if (node.backends.length > 0) {
     return Promise.all(
-      node.backends.map(async ({ kind, url = null, api_key: apiKey = null }) => {
-        const made = createBackend({ kind, url, apiKey }, { fetch, embedded });
+      node.backends.map(async ({ kind, url = null, api_key: apiKey = null, pubkey = null }) => {
+        const peer = kind === "infernet" ? thisNode(config) : null;
+        const made = createBackend({ kind, url, apiKey, pubkey }, { fetch, embedded, ...(peer ? { peer } : {}) });
         return made.ok ? ask(made.value) : nothingAt(kind, url, made.error);
       }),
     );
@@ -39,6 +46,15 @@ export async function lookForBackends({ fetch }: World, { node, engine }: Config
   if (!node.probe) return [];
   const found = await probeBackends({ fetch, embedded });
   return Promise.all(found.map(({ backend }) => ask(backend)));
+}
+
+/** Who asks an upstream coordinator: the node of this data directory; null where its key cannot be read. */
+function thisNode(config: Config): PeerNode | null {
+  const dir = openDataDirectory(config.data_dir);
+  const identity = dir.ok ? loadIdentity(dir.value, "node") : dir;
+  if (!identity.ok) return null;
+  const coordinators = config.node.coordinators.map(({ pubkey }) => pubkey);
+  return peerNode({ clock: systemClock, identity: identity.value, config, coordinators, notice: () => undefined });
 }
 
 async function ask(backend: Backend): Promise<FoundBackend> {

@@ -199,4 +199,23 @@ describe("network", () => {
     ]);
     expect(await look(configWith({ "node.probe": "false" }))).toMatchObject([{ state: "warning" }]);
   });
+
+  test("an upstream coordinator is asked in this node's name, and its refusal says how the node gets in", async () => {
+    const error = { message: "this key is not registered here", type: "authentication_error", code: "key_unknown" };
+    const seen: (string | null)[] = [];
+    using server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch(request) {
+        seen.push(request.headers.get("x-infernet-auth"));
+        return Response.json({ error }, { status: 401 });
+      },
+    });
+    const entry = { kind: "infernet", url: `http://127.0.0.1:${server.port}`, pubkey: "ab".repeat(32) };
+    const config = configWith({ "node.backends": JSON.stringify([entry]) });
+    const [found] = await lookForBackends(world, config);
+    expect(found?.error).toMatch(/infernet nodes allow [0-9a-f]{64} --role client/);
+    const header = JSON.parse(Buffer.from(seen[0] ?? "", "base64url").toString()) as { v: number; aud: string };
+    expect(header).toMatchObject({ v: 2, aud: entry.pubkey });
+  });
 });
