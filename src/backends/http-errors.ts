@@ -13,6 +13,8 @@ const UNKNOWN_MODEL_WORDS =
 /** llama.cpp's server throws on requests that it cannot read or do, and answers with 500. */
 const REQUEST_FAULT_WORDS =
   /json\.exception\.(parse|type|out_of_range)_error|input is not supported - hint|failed to parse grammar/i;
+/** llama.cpp on an embedding's input, with 500: it has to fit into one batch. */
+const OVER_BATCH = /too large to process.*batch size: (\d+)/i;
 const MAX_RETRY_AFTER_S = 3600;
 
 /** The readable part of an error body: JSON of any of the known shapes, else the text, without markup. */
@@ -27,6 +29,7 @@ export function errorMessage(body: string): string {
 export function errorFromStatus(status: number, body: string, retryAfter: string | null = null): BackendError {
   const message = errorMessage(body) || `HTTP ${status}`;
   if (OVERFLOW_STATUSES.has(status) && isOverflow(message, body)) return overflow(message, body);
+  if (status === 500 && OVER_BATCH.test(message)) return overflow(message, body);
   if (status === 429 || status === 503) return busy(message, retryAfter);
   if ((status === 404 || status === 400) && UNKNOWN_MODEL_WORDS.test(message))
     return { code: "model_not_found", message };
@@ -90,6 +93,7 @@ function overflow(message: string, body: string): BackendError {
 /** How each server names its limit; the first that fits counts. */
 const CONTEXT_PATTERNS = [
   /"n_ctx"\s*:\s*(\d+)/,
+  OVER_BATCH,
   /(?:maximum )?(?:context|model) length (?:is|of) (?:only )?(\d+)/i,
   /(?:context|model)(?:'s)? (?:length|size|window)[^\d(]*\(?(\d+)/i,
   /max_model_len[^\d]*(\d+)/i,

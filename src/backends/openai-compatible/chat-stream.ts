@@ -2,6 +2,7 @@
 // of a node: one call of `push` for each network read, most events by the plain template, the rest by JSON.parse.
 import { Answer, type AnswerOptions } from "../answer.ts";
 import type { BackendError, Emit, GenerateEnd } from "../backend.ts";
+import { completionLogprobs } from "../completion-logprobs.ts";
 import { errorInStream } from "../http-errors.ts";
 import { PlainTemplate } from "../plain-template.ts";
 import { isRecord } from "../record.ts";
@@ -13,6 +14,8 @@ type Plain = { key: TextKey; text: string };
 export type ChatStreamOptions = AnswerOptions & {
   /** Choices asked for (`n`). */
   choices?: number;
+  /** A plain completion: log probabilities go on in its older form, whichever the server uses. */
+  completion?: boolean;
 };
 
 export class ChatStream implements SseHandler {
@@ -24,13 +27,17 @@ export class ChatStream implements SseHandler {
   id: string | null = null;
   private sawEvent = false;
   private readonly choices: number;
+  private readonly completion: boolean;
+  /** Characters of each choice so far. */
+  private readonly lengths: number[] = [];
   private readonly answer: Answer;
   private readonly sse: SseParser;
   private readonly plain = new PlainTemplate();
   private plainKey: TextKey = "content";
 
-  constructor(emit: Emit, { choices = 1, ...options }: ChatStreamOptions = {}) {
+  constructor(emit: Emit, { choices = 1, completion = false, ...options }: ChatStreamOptions = {}) {
     this.choices = choices;
+    this.completion = completion;
     this.answer = new Answer(emit, options);
     this.sse = new SseParser(this);
   }
@@ -60,7 +67,10 @@ export class ChatStream implements SseHandler {
   take(buffer: string, pos: number): number {
     if (this.done || this.error !== null) return -1;
     const after = this.plain.take(buffer, pos);
-    if (after >= 0 && this.plain.text !== "") this.answer.queue.text(0, this.plainKey, this.plain.text);
+    if (after >= 0 && this.plain.text !== "") {
+      this.answer.queue.text(0, this.plainKey, this.plain.text);
+      if (this.completion) this.lengths[0] = (this.lengths[0] ?? 0) + this.plain.text.length;
+    }
     return after;
   }
 
@@ -125,9 +135,11 @@ export class ChatStream implements SseHandler {
     if (typeof reasoning === "string" && reasoning !== "") answer.queue.text(index, "reasoning_content", reasoning);
     // A plain completion has its text right in the choice.
     const content = contentText(delta.content ?? choice.text);
-    const logprobs = choice.logprobs;
-    if (logprobs !== undefined && logprobs !== null) answer.queue.withLogprobs(index, content, logprobs);
-    else if (content !== "") answer.queue.text(index, "content", content);
+    const { logprobs } = choice;
+    if (logprobs !== undefined && logprobs !== null) {
+      answer.queue.withLogprobs(index, content, this.logprobs(index, logprobs));
+    } else if (content !== "") answer.queue.text(index, "content", content);
+    this.lengths[index] = (this.lengths[index] ?? 0) + content.length;
     if (typeof delta.refusal === "string" && delta.refusal !== "") {
       answer.queue.text(index, "refusal", delta.refusal);
     }
@@ -136,6 +148,12 @@ export class ChatStream implements SseHandler {
     if (isRecord(delta.function_call)) answer.toolCalls(index, [{ index: 0, function: delta.function_call }]);
     const reason = finishText(choice.finish_reason);
     if (reason !== null) this.finish(index, reason);
+  }
+
+  /** llama.cpp answers completions with the form of chats. */
+  private logprobs(index: number, logprobs: unknown): unknown {
+    const content = this.completion && isRecord(logprobs) ? logprobs.content : null;
+    return Array.isArray(content) ? completionLogprobs(content, this.lengths[index] ?? 0) : logprobs;
   }
 
   private finish(index: number, reason: string): void {

@@ -31,6 +31,8 @@ export type Dialect = {
   readonly usageByChoice: boolean;
   /** The server is there and well, and what it serves. */
   find(signal: AbortSignal): Promise<Result<Found, BackendError>>;
+  /** It is known to lack this model, but would not say so. */
+  lacks?(model: string): boolean;
   /** `ours`: requests of this node that run there now. */
   load?(signal: AbortSignal, ours: number): Promise<Result<BackendLoad, BackendError>>;
   /** What can be done to models of the server as it was found last. */

@@ -2,6 +2,7 @@
 // whatever they were asked for; what goes on is base64 of little-endian 32-bit floats.
 import { type Delta, MAX_EMBEDDING_CHARS } from "../../protocol/generation.ts";
 import type { EmbeddingBody, Emit, GenerateEnd } from "../backend.ts";
+import { embeddingText } from "../embedding-text.ts";
 import { isRecord } from "../record.ts";
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
@@ -9,7 +10,7 @@ const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 /** Throws SyntaxError or RangeError for an answer that makes no sense, or lacks an input's embedding. */
 export async function readEmbeddings(
   answer: unknown,
-  input: EmbeddingBody["input"],
+  { input, dimensions }: EmbeddingBody,
   emit: Emit,
   signal: AbortSignal,
 ): Promise<GenerateEnd> {
@@ -20,7 +21,7 @@ export async function readEmbeddings(
     if (!isRecord(item)) throw new SyntaxError("an embedding is not an object");
     const index = typeof item.index === "number" ? item.index : position;
     if (!Number.isInteger(index) || index < 0 || index >= count) throw new RangeError(`embedding index ${index}`);
-    embeddings[index] = asBase64(item.embedding);
+    embeddings[index] = cut(asBase64(item.embedding), dimensions);
   });
   for (const [index, embedding] of embeddings.entries()) {
     if (embedding === undefined) throw new RangeError(`no embedding of input ${index}`);
@@ -37,22 +38,22 @@ function inputCount(input: EmbeddingBody["input"]): number {
 }
 
 function asBase64(embedding: unknown): string {
-  const text = typeof embedding === "string" ? embedding : floatsAsBase64(embedding);
+  // llama.cpp's own route gives a list of one list.
+  const inner: unknown = Array.isArray(embedding) && Array.isArray(embedding[0]) ? embedding[0] : embedding;
+  const text = typeof inner === "string" ? inner : embeddingText(inner);
+  if (text === null || text === "" || !BASE64.test(text)) throw new SyntaxError("an embedding is no vector");
   if (text.length > MAX_EMBEDDING_CHARS) throw new RangeError(`an embedding of ${text.length} characters`);
-  if (text === "" || !BASE64.test(text)) throw new SyntaxError("an embedding is not base64");
   return text;
 }
 
-function floatsAsBase64(floats: unknown): string {
-  // llama.cpp's own route gives a list of one list.
-  const list: unknown = Array.isArray(floats) && floats.length === 1 && Array.isArray(floats[0]) ? floats[0] : floats;
-  if (!Array.isArray(list)) throw new SyntaxError("an embedding is neither text nor a list");
-  const bytes = Buffer.alloc(list.length * 4);
-  list.forEach((value, i) => {
-    if (typeof value !== "number") throw new SyntaxError("an embedding holds something that is no number");
-    bytes.writeFloatLE(value, i * 4);
-  });
-  return bytes.toString("base64");
+/** The first dimensions, of length 1 again, where a server passes over how many were asked for (OpenAI: `dimensions`). */
+function cut(text: string, dimensions: unknown): string {
+  if (typeof dimensions !== "number" || !Number.isInteger(dimensions) || dimensions < 1) return text;
+  const bytes = Buffer.from(text, "base64");
+  if (bytes.length <= dimensions * 4) return text;
+  const vector = Array.from({ length: dimensions }, (_, i) => bytes.readFloatLE(i * 4));
+  const length = Math.hypot(...vector);
+  return embeddingText(length > 0 ? vector.map((value) => value / length) : vector) ?? text;
 }
 
 function usageOf(usage: unknown): GenerateEnd["usage"] {

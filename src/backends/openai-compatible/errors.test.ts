@@ -129,6 +129,7 @@ const CASES: Record<OpenAiKind, Case[]> = {
     ["more choices than slots (recorded)", ...ERRORS.tooManyChoices, "invalid_request"],
     ["an image for a model without eyes, with 500 (recorded)", ...ERRORS.image, "invalid_request"],
     ["what it was started without (recorded)", ...ERRORS.noEmbeddings, "invalid_request"],
+    ["an embedding's input over one batch, with 500 (recorded)", ...ERRORS.overBatch, "context_length_exceeded", 512],
     ["wrong key (recorded)", ...ERRORS.noKey, "backend_failed"],
     ["wrong route (recorded)", ...ERRORS.noRoute, "backend_failed"],
     ["loading (recorded)", ...ERRORS.loading, "backend_busy"],

@@ -214,6 +214,24 @@ describe("llama.cpp's server", () => {
     expect(backend.actions).toEqual({});
   });
 
+  test("is not asked for another model than its own: it would answer all the same", async () => {
+    const { backend, server } = serve("llamacpp", {
+      ...routes,
+      "POST /v1/chat/completions": () => new Response('data: {"choices":[]}\n\ndata: [DONE]\n\n'),
+    });
+    const ask = (model: string) =>
+      backend.generate({ task: "chat", model, body: { model, messages: [] } }, () => undefined, signal);
+    expect((await ask("other")).ok).toBe(true);
+    await modelsOf(backend);
+    expect(await ask("other")).toMatchObject({ ok: false, error: { code: "model_not_found" } });
+    expect((await ask("infernet-demo")).ok).toBe(true);
+    expect(server.seen.filter(({ method }) => method === "POST").map(({ path }) => path)).toEqual([
+      "/v1/chat/completions",
+      "/v1/embeddings",
+      "/v1/chat/completions",
+    ]);
+  });
+
   test("an alias stays as it is", async () => {
     for (const id of ["gpt-oss:20b", "org/model", "qwen3"]) {
       const entry = { ...MODELS.data[0], id };
@@ -278,8 +296,8 @@ describe("llama.cpp's server", () => {
     });
     await modelsOf(backend);
     expect(await loadOf(backend)).toBeNull();
-    const body = { model: "m", messages: [] };
-    const answer = backend.generate({ task: "chat", model: "m", body }, () => undefined, signal);
+    const body = { model: "infernet-demo", messages: [] };
+    const answer = backend.generate({ task: "chat", model: body.model, body }, () => undefined, signal);
     await inside.promise;
     expect(await loadOf(backend)).toEqual({ running: 1, waiting: 0, cache: null });
     held.resolve(new Response("data: [DONE]\n\n"));

@@ -1,6 +1,6 @@
 // Generate: runs one request on a server that speaks OpenAI's API, to its end.
 import { err, ok, type Result } from "../../lib/result.ts";
-import type { BackendError, Emit, GenerateEnd, GenerateRequest } from "../backend.ts";
+import type { BackendError, EmbeddingBody, Emit, GenerateEnd, GenerateRequest } from "../backend.ts";
 import { type Endpoint, MAX_JSON_BYTES, readPieces, readText, request, requestJson } from "../http.ts";
 import { errorFromThrow, errorInStream } from "../http-errors.ts";
 import { isRecord } from "../record.ts";
@@ -27,12 +27,16 @@ export async function generate(
   if (!dialect.tasks.includes(task)) {
     return err({ code: "invalid_request", message: `this backend has no route for ${task} requests` } as const);
   }
+  if (dialect.lacks?.(asked.model)) {
+    return err({ code: "model_not_found", message: `this backend has no model ${asked.model}` } as const);
+  }
   const body = JSON.stringify(requestBody(asked, dialect));
-  if (task === "embedding") return await embed(server, body, asked.body.input, emit, signal);
+  if (task === "embedding") return await embed(server, body, asked.body, emit, signal);
   const response = await request(server, PATHS[task], body, signal);
   if (!response.ok) return response;
   const choices = typeof asked.body.n === "number" ? asked.body.n : 1;
-  const stream = new ChatStream(emit, { choices, usageByChoice: dialect.usageByChoice && choices > 1 });
+  const usageByChoice = dialect.usageByChoice && choices > 1;
+  const stream = new ChatStream(emit, { choices, usageByChoice, completion: task === "completion" });
   try {
     if (response.value.headers.get("content-type")?.includes("json")) await readWhole(response.value, stream);
     else await readStream(response.value, stream, signal);
@@ -69,7 +73,7 @@ async function readWhole(response: Response, stream: ChatStream): Promise<void> 
 async function embed(
   server: Endpoint,
   body: string,
-  input: string | string[] | number[] | number[][],
+  asked: EmbeddingBody,
   emit: Emit,
   signal: AbortSignal,
 ): Promise<Result<GenerateEnd, BackendError>> {
@@ -77,7 +81,7 @@ async function embed(
   if (!answer.ok) return answer;
   if (isRecord(answer.value) && answer.value.error != null) return err(errorInStream(answer.value));
   try {
-    const end = await readEmbeddings(answer.value, input, emit, signal);
+    const end = await readEmbeddings(answer.value, asked, emit, signal);
     return signal.aborted ? err(ABORTED) : ok(end);
   } catch (thrown) {
     return err(errorFromThrow(thrown, signal));

@@ -14,6 +14,8 @@ export function llamacpp(deps: DialectDeps): Dialect {
   let variant: Variant = "server";
   /** Models in memory, by name, as they were found last; of the server with one model under "". */
   let facts = new Map<string, ServerFacts>();
+  /** Names of the one server's model; null while it is not known, or another server checks names itself. */
+  let names: Set<string> | null = null;
   const actions: Record<Variant, ModelActions> = {
     server: {},
     router: routerActions(deps),
@@ -32,6 +34,7 @@ export function llamacpp(deps: DialectDeps): Dialect {
       if (!listed.ok) return listed;
       const entries = listed.value;
       variant = await variantOf(deps, entries, props, signal);
+      names = null;
       if (variant === "router") {
         const router = await findInRouter(server, entries, props, facts, signal);
         facts = router.facts;
@@ -44,8 +47,12 @@ export function llamacpp(deps: DialectDeps): Dialect {
       }
       const one = await serverFacts(server, props, facts.get(""), signal);
       facts = new Map(one === null ? [] : [["", one]]);
-      return ok({ models: entries.map((entry) => offered(entry, ownModel(entry, one))), slots: one?.slots ?? null });
+      const models = entries.map((entry) => offered(entry, ownModel(entry, one)));
+      names = new Set(models.map(({ name }) => name));
+      return ok({ models, slots: one?.slots ?? null });
     },
+    // The server with one model answers with it, whatever it is asked for.
+    lacks: (model) => names !== null && !names.has(model),
     load: (signal, ours) => llamacppLoad(server, variant, facts, ours, signal),
     actions: () => actions[variant],
   };

@@ -41,7 +41,13 @@ describe("completions", () => {
     const { backend, server } = serve("llamacpp", { "POST /v1/completions": recorded(COMPLETION) });
     const { deltas, result } = await complete(backend, { logprobs: 1, infernet: {} });
     expect(textOf(deltas)).toBe(" is?");
-    expect(deltas[0]?.logprobs).toMatchObject({ content: [{ token: " is" }] });
+    // It answers with the form of chats.
+    expect(deltas[0]?.logprobs).toEqual({
+      tokens: [" is"],
+      token_logprobs: [-0.875],
+      top_logprobs: [{}],
+      text_offset: [0],
+    });
     expect(result).toEqual({
       ok: true,
       value: { finish: [{ index: 0, reason: "length" }], usage: { prompt_tokens: 4, completion_tokens: 2 } },
@@ -53,6 +59,39 @@ describe("completions", () => {
       stream: true,
       stream_options: { include_usage: true },
     });
+  });
+
+  test("log probabilities know where their text begins, choice by choice, after pieces without any too", async () => {
+    const event = (index: number, text: string, token: string | null) => ({
+      choices: [
+        { index, text, logprobs: token === null ? null : { content: [{ token, logprob: -1, top_logprobs: [] }] } },
+      ],
+    });
+    const events = [
+      event(0, "ab", null),
+      event(0, "cd", null),
+      event(1, "x", "x"),
+      event(0, "e", "e"),
+      event(1, "y", "y"),
+    ];
+    const last = [0, 1].map((index) => ({ choices: [{ index, text: "", finish_reason: "stop" }] }));
+    const { backend } = serve("llamacpp", { "POST /v1/completions": recorded([...events, ...last]) });
+    const { deltas } = await complete(backend, { n: 2, logprobs: 1 });
+    const offsets = deltas.flatMap(({ index = 0, logprobs }) =>
+      logprobs === undefined ? [] : [[index, (logprobs as { text_offset: number[] }).text_offset[0]]],
+    );
+    expect(offsets).toEqual([
+      [1, 0],
+      [0, 4],
+      [1, 1],
+    ]);
+  });
+
+  test("the older form of other servers stays as it is", async () => {
+    const logprobs = { tokens: ["a"], token_logprobs: [-1], top_logprobs: [null], text_offset: [9] };
+    const events = [{ choices: [{ index: 0, text: "a", logprobs, finish_reason: "stop" }] }];
+    const { backend } = serve("vllm", { "POST /v1/completions": recorded(events) });
+    expect((await complete(backend, { logprobs: 1 })).deltas).toEqual([{ content: "a", logprobs }]);
   });
 
   test("many pieces take the short way to the same text", async () => {
@@ -77,10 +116,10 @@ describe("completions", () => {
 describe("embeddings", () => {
   const FLOATS = [0.5, -1.25, 3];
   const AS_BASE64 = Buffer.from(Float32Array.from(FLOATS).buffer).toString("base64");
-  async function embed(backend: Backend, input: EmbeddingBody["input"], abort = signal) {
+  async function embed(backend: Backend, input: EmbeddingBody["input"], abort = signal, dimensions?: number) {
     const deltas: Delta[] = [];
     const result = await backend.generate(
-      { task: "embedding", model: "m", body: { model: "m", input, encoding_format: "float" } },
+      { task: "embedding", model: "m", body: { model: "m", input, encoding_format: "float", dimensions } },
       (delta) => {
         deltas.push(delta);
         return undefined;
@@ -122,6 +161,18 @@ describe("embeddings", () => {
     expect((await embed(one.backend, [1, 2, 3])).result.ok).toBe(true);
     const two = serve("openai", { "POST /v1/embeddings": answer([{ embedding: FLOATS }, { embedding: FLOATS }]) });
     expect((await embed(two.backend, [[1], [2, 3]])).deltas.map(({ index }) => index)).toEqual([undefined, 1]);
+  });
+
+  test("are cut to the dimensions asked for, and of length 1 again, where the server passed over that", async () => {
+    const { backend } = serve("llamacpp", { "POST /v1/embeddings": answer([{ index: 0, embedding: [0.6, 0.8, 5] }]) });
+    const vector = async (dimensions: number) => {
+      const bytes = Buffer.from((await embed(backend, "a", signal, dimensions)).deltas[0]?.embedding ?? "", "base64");
+      return Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(i * 4));
+    };
+    expect((await vector(2)).map((value) => value.toFixed(3))).toEqual(["0.600", "0.800"]);
+    expect((await vector(1))[0]).toBe(1);
+    expect((await vector(3)).length).toBe(3);
+    expect((await vector(0)).length).toBe(3);
   });
 
   test("an input without its embedding, and nonsense, are errors", async () => {

@@ -187,6 +187,17 @@ export const ERRORS = {
       },
     },
   ],
+  overBatch: [
+    500,
+    {
+      error: {
+        code: 500,
+        message:
+          "input (2050 tokens) is too large to process. increase the physical batch size (current batch size: 512)",
+        type: "server_error",
+      },
+    },
+  ],
   noKey: [401, { error: { message: "Invalid API Key", type: "authentication_error", code: 401 } }],
   noRoute: [404, { error: { message: "File Not Found", type: "not_found_error", code: 404 } }],
   loading: [503, { error: { message: "Loading model", type: "unavailable_error", code: 503 } }],
