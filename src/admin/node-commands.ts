@@ -65,8 +65,8 @@ function issueError(refusal: IssueRefusal, node: Pubkey, command: Command): Admi
       return { code: "not_found", message: `no node ${node} is known`, hint };
     case "node_not_approved":
       return { code: "conflict", message: `node ${node} is not a node that works here`, hint };
-    case "not_for_polling":
-      return { code: "not_available", message: `node ${node} polls for its work, and polling has no ${command}` };
+    case "no_word_for_it":
+      return { code: "not_available", message: `node ${node} holds no link, and takes no ${command} without one` };
     case "too_many":
       return {
         code: "conflict",

@@ -120,7 +120,7 @@ test("a polling node is given each command once, and again when it was silent fo
   await using on = await stage();
   await on.db.writer.transact((tx) => tx.update(nodes).set({ transport: "polling" }));
   const drain = { node: NODE, command: "drain", args: {}, accountId: "local" } as const;
-  expect(await issueCommand(on.deps, drain)).toEqual({ ok: false, error: "not_for_polling" });
+  expect(await issueCommand(on.deps, drain)).toEqual({ ok: false, error: "no_word_for_it" });
   const ids = [await on.issue("model_install", NODE, "a"), await on.issue("model_remove", NODE, "b")];
   const polled = async (limit = 5) => (await nextCommands(on, NODE, limit)).map(({ id }) => id);
   expect(await polled(1)).toEqual(ids.slice(0, 1));

@@ -7,7 +7,7 @@ import type { Clock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Command, CommandArgs, CommandEnd } from "../protocol/commands.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
-import { type CommandRow, commands, nodes } from "./schema.ts";
+import { type CommandRow, commands, type NodeRow, nodes } from "./schema.ts";
 
 /** Commands of one node that have not ended. */
 export const MAX_OPEN_COMMANDS = 32;
@@ -34,10 +34,13 @@ export type IssueRefusal =
   | "node_unknown"
   /** It waits for approval, or was ejected. */
   | "node_not_approved"
-  /** It polls, and polling has no word for this command. */
-  | "not_for_polling"
+  /** It holds no link, and its protocol has no word for this command. */
+  | "no_word_for_it"
   /** `MAX_OPEN_COMMANDS` wait there. */
   | "too_many";
+
+const hasWordFor = (transport: NodeRow["transport"], command: Command): boolean =>
+  transport === "link" || (transport === "polling" && POLLED.some((one) => one === command));
 
 const open = inArray(commands.state, OPEN_STATES);
 
@@ -50,7 +53,7 @@ export async function issueCommand(
     const known = await tx.select().from(nodes).where(eq(nodes.pubkey, node)).get();
     if (known === undefined) return err("node_unknown");
     if (known.status !== "approved" || known.role !== "provider") return err("node_not_approved");
-    if (known.transport !== "link" && !POLLED.some((one) => one === command)) return err("not_for_polling");
+    if (!hasWordFor(known.transport, command)) return err("no_word_for_it");
     const here = and(eq(commands.nodePubkey, node), open);
     const [row] = await tx.select({ n: count() }).from(commands).where(here);
     if ((row?.n ?? 0) >= MAX_OPEN_COMMANDS) return err("too_many");
