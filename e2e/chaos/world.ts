@@ -45,8 +45,8 @@ export async function openWorld(stage: Stage): Promise<World> {
   ]);
   const { pubkey } = await commandJson<Output<"status">>(stage.executable, coordinator.dataDirectory, ["status"]);
   const api = client(() => coordinator.url, key, MODEL);
-  const linked = await Promise.all([1, 2, 3].map((n) => linkedNode(stage, coordinator.url, pubkey, `linked ${n}`)));
-  const nodes = linked;
+  const linked = await Promise.all([1, 2].map((n) => linkedNode(stage, coordinator.url, pubkey, `linked ${n}`)));
+  const nodes = [...linked, await askingNode(stage, coordinator)];
   return {
     api,
     nodes,

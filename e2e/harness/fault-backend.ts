@@ -6,10 +6,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 
-/** How one request is answered. Texts of the answer are `tokens`, one event each. */
+/** How one request is answered. Pieces of the answer are `tokens`, one event each. */
 export type Script = {
-  /** Pieces of the answer. */
-  tokens: string[];
+  /** Texts, or deltas in OpenAI's shape. */
+  tokens: (string | Record<string, unknown>)[];
+  finish: "stop" | "length" | "tool_calls";
   /** Milliseconds before the first piece, and between two. */
   firstTokenMs: number;
   betweenTokensMs: number;
@@ -57,8 +58,10 @@ export type FaultBackend = {
   close(): void;
 };
 
+const WORDS = ["Hello", " from", " the", " scripted", " backend", "."];
 const PLAIN: Script = {
-  tokens: ["Hello", " from", " the", " scripted", " backend", "."],
+  tokens: WORDS,
+  finish: "stop",
   firstTokenMs: 0,
   betweenTokensMs: 0,
   holdAfter: null,
@@ -70,7 +73,7 @@ const CREATED_AT_S = 1_760_000_000;
 const PROMPT_TOKENS = 7;
 
 /** What the scripted backend answers where nothing goes wrong. */
-export const PLAIN_TEXT = PLAIN.tokens.join("");
+export const PLAIN_TEXT = WORDS.join("");
 
 /** Ends a held or pausing answer early. */
 class Gone extends Error {}
@@ -192,20 +195,21 @@ async function streamed(answer: Answer): Promise<void> {
     if (!response.write(text)) await Promise.race([once(response, "drain"), answer.gone]);
   };
   const chunk = (fields: object) => write(`data: ${JSON.stringify({ ...chunkHead(answer), ...fields })}\n\n`);
-  for (const [index, content] of [...plan.tokens, null].entries()) {
+  for (const [index, token] of [...plan.tokens, null].entries()) {
     await pause(answer, index);
     if (plan.faultAfter === index) {
       seen.state = "faulted";
       await commitFault(plan.fault, response, write);
       return;
     }
-    if (content === null) break;
+    if (token === null) break;
     seen.state = "streaming";
-    const delta = index === 0 ? { role: "assistant", content } : { content };
+    const said = typeof token === "string" ? { content: token } : token;
+    const delta = index === 0 ? { role: "assistant", ...said } : said;
     await chunk({ choices: [{ index: 0, delta, finish_reason: null }] });
     seen.sent++;
   }
-  await chunk({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
+  await chunk({ choices: [{ index: 0, delta: {}, finish_reason: plan.finish }] });
   await chunk({ choices: [], usage: usageOf(plan) });
   seen.state = "finished";
   response.end("data: [DONE]\n\n");
@@ -230,11 +234,12 @@ async function whole(answer: Answer): Promise<void> {
     return plan.fault === "die" ? void response.destroy() : replyError(response, 500);
   }
   seen.state = "finished";
-  const message = { role: "assistant", content: plan.tokens.join("") };
+  const content = plan.tokens.filter((token) => typeof token === "string").join("");
+  const message = { role: "assistant", content };
   reply(response, 200, {
     ...chunkHead(answer),
     object: "chat.completion",
-    choices: [{ index: 0, message, finish_reason: "stop" }],
+    choices: [{ index: 0, message, finish_reason: plan.finish }],
     usage: usageOf(plan),
   });
 }

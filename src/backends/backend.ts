@@ -85,10 +85,11 @@ export type GenerateEnd = {
 };
 
 /**
- * Takes the next piece of output. Returns a promise when the reader is behind: the adapter then stops reading from its
- * server until it resolves (back-pressure), else undefined.
+ * Takes the next piece of output; `pieces`: how many of the server's are joined in it, 1 where left out. Returns a promise
+ * when the reader is behind: the adapter then stops reading from its server until it resolves (back-pressure), else
+ * undefined.
  */
-export type Emit = (delta: Delta) => Promise<void> | undefined;
+export type Emit = (delta: Delta, pieces?: number) => Promise<void> | undefined;
 
 /** Does one thing to one model; reports how far it is. Stops soon after `signal` aborts, leaving nothing half-visible. */
 export type ModelAction = (

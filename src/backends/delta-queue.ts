@@ -13,6 +13,8 @@ export class DeltaQueue {
   private readonly emit: Emit;
   private queue: Delta[] = [];
   private readonly open: Open[] = [];
+  /** Pieces of text that were added to the one before, since the last flush. */
+  private joined = 0;
 
   constructor(emit: Emit) {
     this.emit = emit;
@@ -39,8 +41,10 @@ export class DeltaQueue {
     }
     const grown = open.delta === null ? rest.length : (open.delta[key]?.length ?? 0) + rest.length;
     if (grown > MAX_DELTA_CHARS) this.cut(open, rest);
-    else if (open.delta !== null) open.delta[key] += rest;
-    else if (rest !== "") open.delta = this.add(index, { [key]: rest });
+    else if (open.delta !== null) {
+      open.delta[key] += rest;
+      this.joined++;
+    } else if (rest !== "") open.delta = this.add(index, { [key]: rest });
   }
 
   /** Adds fragments of tool calls to choice `index`. Arguments longer than a delta may be are cut into several. */
@@ -79,8 +83,10 @@ export class DeltaQueue {
     if (this.queue.length === 0) return undefined;
     const queue = this.queue;
     this.queue = [];
+    const pieces = 1 + this.joined;
+    this.joined = 0;
     for (let i = 0; i < queue.length; i++) {
-      const waits = this.emit(queue[i] as Delta);
+      const waits = this.emit(queue[i] as Delta, i === 0 ? pieces : 1);
       if (waits !== undefined) return this.emitRest(waits, queue, i + 1);
     }
     return undefined;

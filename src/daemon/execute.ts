@@ -17,8 +17,8 @@ export async function execute(
   changed: () => void,
   coordinator: Pubkey,
 ): Promise<AttemptEnd> {
-  const emit = (delta: Delta): Promise<void> | undefined => {
-    const wait = keep(attempt, delta);
+  const emit = (delta: Delta, pieces?: number): Promise<void> | undefined => {
+    const wait = keep(attempt, delta, pieces);
     if (attempt.bytes > MAX_KEPT_BYTES) attempt.abort.abort();
     changed();
     return wait;

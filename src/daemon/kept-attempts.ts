@@ -56,10 +56,10 @@ export const keptAttempt = (id: string): KeptAttempt => ({
 });
 
 /** Adds output. Returns a promise when the coordinator's credit is used up; undefined otherwise. */
-export function keep(attempt: KeptAttempt, delta: Delta): Promise<void> | undefined {
+export function keep(attempt: KeptAttempt, delta: Delta, pieces = 1): Promise<void> | undefined {
   // Nobody waits for what comes after the cancellation.
   if (attempt.abort.signal.aborted) return undefined;
-  attempt.pieces++;
+  attempt.pieces += pieces;
   const last = attempt.deltas.length > attempt.everSent ? attempt.deltas.at(-1) : undefined;
   if (last && isPlain(last) && isPlain(delta) && last.content.length + delta.content.length <= MAX_DELTA_CHARS) {
     // Text of one turn of the event loop that has not left yet is one delta.

@@ -173,7 +173,11 @@ function acceptLink(
       else if (waiting > CONGESTED_BYTES && self.node && !self.node.congested) congested(self.node);
     },
     ping: (n: number) => channel.send(`{"type":"ping","n":${n}}`),
-    close: self.close,
+    close(code: number, reason: string) {
+      self.close(code, reason);
+      // A peer that is out of reach would never answer the close: this end does not wait for it.
+      events.closed(code, reason);
+    },
   };
   /** The node is slow to take what it was sent: others come first until it has caught up. */
   const congested = (node: Node) => {
