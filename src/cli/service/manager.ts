@@ -44,15 +44,22 @@ export function serviceManager(world: ServiceWorld, system: boolean): ServiceMan
 }
 
 type Ran = { code: number; out: string; err: string };
+/** A start waits until the program runs. */
 const TIMEOUT_MS = 120_000;
+/** A manager that is only asked answers at once, or is broken. */
+const ASK_MS = 5_000;
 
 /** Throws where there is no such program. */
-async function run({ env }: ServiceWorld, [name, ...args]: readonly [string, ...string[]]): Promise<Ran> {
+async function run(
+  { env }: ServiceWorld,
+  [name, ...args]: readonly [string, ...string[]],
+  timeoutMs = TIMEOUT_MS,
+): Promise<Ran> {
   const path = Bun.which(name, { PATH: env.PATH ?? "" });
   if (path === null)
     throw new CliError(`there is no ${name} here`, { hint: "`infernet start` runs it in the background without" });
   const stdio = ["ignore", "pipe", "pipe"] as const;
-  const child = Bun.spawn([path, ...args], { env: { ...env, LC_ALL: "C" }, stdio: [...stdio], timeout: TIMEOUT_MS });
+  const child = Bun.spawn([path, ...args], { env: { ...env, LC_ALL: "C" }, stdio: [...stdio], timeout: timeoutMs });
   const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   return { code, out, err };
 }
@@ -78,7 +85,7 @@ function systemd(world: ServiceWorld, system: boolean): ServiceManager {
   const call = (...args: string[]) => must(world, ["systemctl", ...scope, ...args]);
   const show = async (): Promise<Record<string, string>> => {
     const properties = "--property=ActiveState,UnitFileState,MainPID";
-    const { out } = await run(world, ["systemctl", ...scope, "show", properties, unit]);
+    const { out } = await run(world, ["systemctl", ...scope, "show", properties, unit], ASK_MS);
     return Object.fromEntries(out.split("\n").map((line) => line.split("=", 2)));
   };
   return {
@@ -113,7 +120,7 @@ function launchd(world: ServiceWorld, system: boolean): ServiceManager {
   const path = join(folder, `${LAUNCHD_LABEL}.plist`);
   const domain = system ? "system" : `gui/${world.uid}`;
   const target = `${domain}/${LAUNCHD_LABEL}`;
-  const print = () => run(world, ["launchctl", "print", target]);
+  const print = () => run(world, ["launchctl", "print", target], ASK_MS);
   return {
     path,
     definition: launchdPlist,
