@@ -10,6 +10,7 @@ export class Embedder {
   private readonly contextLength: number;
   private readonly threads: number;
   private context: Promise<LlamaEmbeddingContext> | null = null;
+  private vocabularySize: number | null = null;
 
   constructor(model: LlamaModel, contextLength: number, threads: number) {
     this.model = model;
@@ -68,15 +69,17 @@ export class Embedder {
     return ok(inputs);
   }
 
+  /** llama.cpp ends the process over a token that is none. */
   private isToken(token: unknown): boolean {
-    if (typeof token !== "number" || !Number.isInteger(token) || token < 0) return false;
-    // The library throws for a token that is none.
-    try {
-      return this.model.tokenizer.detokenize([token as Token], true) !== "";
-    } catch {
-      return false;
-    }
+    this.vocabularySize ??= countOf(this.model.iterateAllTokens());
+    return typeof token === "number" && Number.isInteger(token) && token >= 0 && token < this.vocabularySize;
   }
+}
+
+function countOf(all: Iterable<unknown>): number {
+  let count = 0;
+  for (const _ of all) count++;
+  return count;
 }
 
 const invalid = (message: string): BackendError => ({ code: "invalid_request", message });

@@ -25,7 +25,7 @@ describe("JSON grammar", () => {
       additionalProperties: false,
     };
     expect(grammar(schema)).toBe(
-      '("{" space "\\"b\\":" space (null) ("," space "\\"a\\":" space (boolean))? ("," space "\\"c\\":" space (integer))? space "}")',
+      '("{" space "\\"b\\":" space (null) (("," space "\\"a\\":" space (boolean))? (("," space "\\"c\\":" space (integer))? )) space "}")',
     );
   });
   test("enum, const, anyOf, lists of types and references", () => {
@@ -43,6 +43,13 @@ describe("JSON grammar", () => {
       additionalProperties: false,
     });
     expect(made.ok).toBe(true);
+  });
+  test("many properties make a long grammar, not a huge one", () => {
+    const properties = Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`p${i}`, { type: "null" }]));
+    const made = schemaGrammar({ type: "object", properties, additionalProperties: false });
+    expect(made.ok && made.value.length < 100_000).toBe(true);
+    const more = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`p${i}`, { type: "null" }]));
+    expect(schemaGrammar({ type: "object", properties: more })).toMatchObject({ ok: false });
   });
   test("bounds of lists and text", () => {
     expect(grammar({ type: "array", items: { type: "null" }, minItems: 2, maxItems: 3 })).toContain("){1,2}");

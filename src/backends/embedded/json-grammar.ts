@@ -187,14 +187,23 @@ class Rules {
       `${literal(`${JSON.stringify(key)}:`)} space ${this.schema(value, root)}`;
     const first = properties.filter(([key]) => required.has(key)).map(pair);
     const others = properties.filter(([key]) => !required.has(key)).map(pair);
-    const rest = (from: number) =>
-      others
-        .slice(from)
-        .map((other) => ` ("," space ${other})?`)
-        .join("");
-    if (first.length > 0) return `"{" space ${first.join(' "," space ')}${rest(0)} space "}"`;
-    const starts = others.map((other, i) => `${other}${rest(i + 1)}`);
+    const tails = this.tails(others);
+    if (first.length > 0) return `"{" space ${first.join(' "," space ')} ${tails[0] ?? ""} space "}"`;
+    const starts = others.map((other, i) => `${other} ${tails[i + 1] ?? ""}`);
     return `"{" space ((${starts.join(" | ")}) space)? "}"`;
+  }
+
+  /** Rules for any of the pairs from the n-th on, in order; each leads to the next, so that they stay short. */
+  private tails(pairs: readonly string[]): string[] {
+    const tails: string[] = [];
+    let next = "";
+    for (const pair of pairs.toReversed()) {
+      const name = this.next();
+      this.made[name] = `("," space ${pair})? ${next}`;
+      tails.unshift(name);
+      next = name;
+    }
+    return tails;
   }
 
   private array(schema: Record<string, unknown>, root: unknown): string {
