@@ -163,6 +163,126 @@ describe("request", () => {
   });
 });
 
+describe("what a request may not do", () => {
+  const refusal = async (body: Record<string, unknown>, model = "small:latest") => {
+    const { backend, server } = serve(answer([say("a"), last()]));
+    const { result } = await collect(backend, { model, ...body });
+    expect(server.seen.some(({ path }) => path === "/api/chat")).toBe(false);
+    return result.ok ? "ok" : result.error.message;
+  };
+  test("what Ollama would drop without a word is refused", async () => {
+    const tools = [{ type: "function", function: { name: "f" } }];
+    const image = { type: "image_url", image_url: { url: "data:image/png;base64,QUJD" } };
+    expect(await refusal({ tools, tool_choice: "required" })).toContain("tool_choice");
+    expect(await refusal({ logit_bias: { 5: 1 } })).toContain("logit_bias");
+    expect(await refusal({ temperature: "hot" })).toContain("temperature");
+    expect(await refusal({ messages: [{ role: "user", content: [image] }] }, "wish:latest")).toContain("pictures");
+  });
+  test("options that are the owner's are not passed on", async () => {
+    const { backend, server } = serve(answer([say("a"), last()]));
+    const own = { num_gpu: 0, num_ctx: 99, num_predict: -1, use_mmap: false, top_k: 3 };
+    await collect(backend, { model: "small:latest", options: own, keep_alive: -1, repeat_penalty: 1.2 });
+    const sent = server.seen.at(-1)?.body;
+    expect(sent?.options).toEqual({ num_ctx: 2048, top_k: 3, repeat_penalty: 1.2 });
+    expect(sent).not.toHaveProperty("keep_alive");
+  });
+  test("reasoning_effort becomes think where the model thinks", async () => {
+    const { backend, server } = serve(answer([say("a"), last()]));
+    const think = async (model: string, effort: string) => {
+      await collect(backend, { model, reasoning_effort: effort });
+      return server.seen.at(-1)?.body?.think;
+    };
+    expect(await think("wish:latest", "high")).toBe(true);
+    expect(await think("wish:latest", "none")).toBe(false);
+    expect(await think("small:latest", "high")).toBeUndefined();
+  });
+});
+
+describe("older and other servers", () => {
+  const server = (version: string, tags: object[], show: object) => {
+    const made = scriptedServer({
+      "GET /api/version": () => Response.json({ version }),
+      "GET /api/tags": () => Response.json({ models: tags }),
+      "POST /api/show": () => Response.json(show),
+      "POST /api/chat": answer([say("a"), last()]),
+    });
+    cleanups.push(() => made.stop());
+    return made;
+  };
+  const context = { model_info: { "llama.context_length": 1000 } };
+  test("one that drops messages without a word gets only what surely fits", async () => {
+    const old = ollama({ url: server("0.9.0", [{ name: "m", digest: "a" }], context).url });
+    const content = "x".repeat(3500);
+    const { result } = await collect(old, { messages: [{ role: "user", content }] });
+    expect(result).toMatchObject({ ok: false, error: { code: "context_length_exceeded" } });
+    const recent = ollama({ url: server("0.17.4", [{ name: "m", digest: "a" }], context).url });
+    expect((await collect(recent, { messages: [{ role: "user", content }] })).result.ok).toBe(true);
+  });
+  test("one without logprobs refuses them; what it says nothing of is left open", async () => {
+    const backend = ollama({ url: server("0.12.10", [{ name: "m", digest: "a" }], context).url });
+    expect((await collect(backend, { logprobs: true })).result).toMatchObject({ error: { code: "invalid_request" } });
+    const listed = await backend.models(new AbortController().signal);
+    expect(listed.ok ? listed.value[0] : null).not.toHaveProperty("tasks");
+  });
+  test("cloud models are offered only where they are asked for", async () => {
+    const cloud = { name: "big-cloud", digest: "c", remote_host: "https://ollama.com", remote_model: "big" };
+    const show = { capabilities: ["completion"] };
+    for (const wanted of [false, true]) {
+      const listed = await ollama({ url: server("0.17.4", [cloud], show).url, cloud: wanted }).models(
+        new AbortController().signal,
+      );
+      expect(listed.ok ? listed.value.length : -1).toBe(wanted ? 1 : 0);
+    }
+  });
+});
+
+describe("going on with an answer", () => {
+  const messages = [
+    { role: "user", content: "hi" },
+    { role: "assistant", content: "Hel " },
+  ];
+  /** A server whose template ends the assistant's message with `end`. */
+  const rendering = (end: string): ReturnType<typeof serve> =>
+    serve((seen) => {
+      if (seen.body?._debug_render_only !== true) return streamed([say("lo"), last()], NDJSON);
+      const list = seen.body.messages as { role: string; content: string }[];
+      const open = list.map(({ role, content }) => (role === "user" ? `U${content}A` : content + end)).join("");
+      return Response.json({ _debug_info: { rendered_template: open } });
+    });
+  const paths = (server: ScriptedServer) =>
+    server.seen.flatMap(({ path, body }) => (/chat|generate/.test(path) ? [[path, body?.prompt ?? null]] : []));
+  test("as a chat, where the rendered prompt ends with it to the last space", async () => {
+    const { backend, server } = rendering("");
+    expect((await collect(backend, { model: "small:latest", messages })).text).toBe("lo");
+    expect(paths(server)).toEqual([
+      ["/api/chat", null],
+      ["/api/chat", null],
+    ]);
+  });
+  test("raw, where the template closes the message", async () => {
+    const { backend, server } = rendering("</end>");
+    await collect(backend, { model: "small:latest", messages });
+    expect(paths(server).at(-1)).toEqual(["/api/generate", "UhiAHel "]);
+    expect(server.seen.at(-1)?.body).toMatchObject({ raw: true, options: { num_ctx: 2048 } });
+    expect(server.seen.at(-1)?.body).not.toHaveProperty("messages");
+  });
+  test("not with tools behind a template that closes it: the error says so", async () => {
+    const { backend } = rendering("</end>");
+    const tools = [{ type: "function", function: { name: "f" } }];
+    const { result } = await collect(backend, { model: "small:latest", messages, tools });
+    expect(result).toMatchObject({ ok: false, error: { message: expect.stringContaining("gone on with") } });
+  });
+  test("an empty answer is nothing to go on with", async () => {
+    const { backend, server } = rendering("</end>");
+    const begun = [
+      { role: "user", content: "hi" },
+      { role: "assistant", content: "" },
+    ];
+    await collect(backend, { model: "small:latest", messages: begun });
+    expect(paths(server)).toEqual([["/api/chat", null]]);
+  });
+});
+
 describe("answer", () => {
   test("text, thinking, usage; a missing count is 0", async () => {
     const { backend } = serve(
@@ -261,6 +381,13 @@ describe("errors", () => {
     const { text, result } = await collect(backend, { model: "small:latest" });
     expect(text).toBe("a");
     expect(result).toEqual({ ok: false, error: { code: "backend_failed", message: "an error was encountered" } });
+  });
+  test("a loop that Ollama stopped is an end, wherever the lines are cut; other text that breaks off is none", async () => {
+    for (const text of [Array(40).fill(" cli"), Array(40).fill("\n"), Array(20).fill(["a", " a"]).flat()]) {
+      const { result } = await collect(serve(answer(text.map(say))).backend, { model: "small:latest" });
+      expect(result).toEqual({ ok: true, value: { finish: [{ index: 0, reason: "length" }], usage: null } });
+    }
+    expect((await failure(answer(Array(20).fill(say("ab"))))).code).toBe("backend_failed");
   });
   test("a stream without its last line, and nonsense", async () => {
     expect((await failure(answer([say("a")]))).code).toBe("backend_failed");
