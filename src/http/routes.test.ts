@@ -72,6 +72,7 @@ test("the list is what it is meant to be: a route that is added is put into its 
     "machine POST /api/v1/node/jobs/:id/events",
     "machine POST /api/v1/node/jobs/:id/complete",
     "machine POST /api/v1/node/commands/poll",
+    "machine POST /api/v1/node/commands/:id/progress",
     "machine POST /api/v1/node/commands/:id/complete",
     "machine POST /api/v1/node/remove",
     "machine POST /api/v1/node/payments/list",
@@ -188,9 +189,12 @@ describe("machine routes", () => {
   test("know strangers only where these make themselves known", async () => {
     for (const route of inTier("machine")) {
       const { status, code } = await ask(route, signed(STRANGER, route));
-      const rule = route.tier === "machine" ? route.rule : "";
-      const expected = { register: [400, "invalid_value"], presence: [404, "not_registered"] }[rule];
-      expect([route.path, status, code]).toEqual([route.path, ...(expected ?? [401, "key_unknown"])]);
+      const expected = {
+        register: [400, "invalid_value"],
+        presence: [404, "not_registered"],
+        polling: [401, "key_unknown"],
+      };
+      if (route.tier === "machine") expect([route.path, status, code]).toEqual([route.path, ...expected[route.rule]]);
     }
   });
 

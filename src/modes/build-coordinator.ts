@@ -134,7 +134,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
         request,
       ),
   });
-  const pollers = createPollers({ clock, log, registry, listener: jobs.listener });
+  const pollers = createPollers({ clock, log, registry, listener: jobs.listener, commands: delivery });
   const nodes = {
     reset(pubkey: Pubkey, reason: string) {
       links.reset(pubkey, reason);
@@ -181,6 +181,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       db,
       clock,
       pollers,
+      delivery,
       nodes: registry.nodes,
       keys,
       coordinator: identity.pubkey,

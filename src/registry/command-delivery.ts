@@ -21,6 +21,8 @@ export type CommandListener = {
 export type CommandDelivery = CommandListener & {
   /** Something was issued or cancelled for the node: it is told, where it is here. */
   nudge(node: Pubkey): void;
+  /** What a node that polls says of a command that it was given; null at its end. */
+  polled(node: Pubkey, id: string, progress: CommandProgress | null): void;
   /** How far a command is; null where it has not said. */
   progressOf(id: string): CommandProgress | null;
   /** Looks for what could not be sent when it was due, and for what other coordinators on this database were asked. */
@@ -140,6 +142,10 @@ export function commandDelivery({ db, clock, log }: { db: Db; clock: Clock; log:
       inOrder(node.pubkey, () => store(link, node, frame));
     },
     nudge,
+    polled(node, id, progress) {
+      if (progress) live.set(id, { node, progress, heardMs: clock.nowMs() });
+      else if (live.get(id)?.node === node) live.delete(id);
+    },
     progressOf: (id) => live.get(id)?.progress ?? null,
     async look() {
       const news = await nodesWithNews({ db });

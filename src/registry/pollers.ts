@@ -10,6 +10,7 @@ import { type DispatchFrame, type ReadyFrame, SILENCE_MS } from "../protocol/fra
 import type { Delta } from "../protocol/generation.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import { CLOSE_NORMAL } from "../protocol/transport.ts";
+import type { CommandListener } from "./command-delivery.ts";
 import type { LinkListener } from "./links.ts";
 import { MASS_SILENCE, MASS_SILENCE_NODES } from "./liveness.ts";
 import {
@@ -25,7 +26,13 @@ import {
 } from "./polled-attempt.ts";
 import type { Node, NodeChannel, Registry } from "./registry.ts";
 
-export type PollerDeps = { clock: Clock; log: Log; registry: Registry; listener: LinkListener };
+export type PollerDeps = {
+  clock: Clock;
+  log: Log;
+  registry: Registry;
+  listener: LinkListener;
+  commands: Pick<CommandListener, "lost">;
+};
 
 /** What a poller serves, and whose calls count as its own: a key's public half, or an API key's id. */
 export type Served = Pick<ReadyFrame, "name" | "device" | "backends" | "models" | "prices"> & { holder: string };
@@ -69,7 +76,7 @@ const AHEAD_BYTES = 768 * 1024;
 export type Pollers = ReturnType<typeof createPollers>;
 
 export function createPollers(deps: PollerDeps) {
-  const { clock, log, registry, listener } = deps;
+  const { clock, log, registry, listener, commands } = deps;
   const sessions = new Map<Pubkey, Session>();
   const byHolder = new Map<string, Set<Session>>();
   /** By attempt: ended, and not kept here yet. */
@@ -231,8 +238,10 @@ export function createPollers(deps: PollerDeps) {
       const session = sessionOf(pubkey);
       if (!session) {
         const link = registry.nodes.get(pubkey)?.channel ?? null;
-        newSession(pubkey, served);
-        link?.close(CLOSE_NORMAL, "the node polls now");
+        const { node } = newSession(pubkey, served);
+        if (!link) return;
+        commands.lost(node);
+        link.close(CLOSE_NORMAL, "the node polls now");
         return;
       }
       session.node.lastSeenMs = clock.nowMs();

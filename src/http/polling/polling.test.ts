@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { type Identity, identityOf } from "../../identity/keys.ts";
 import { signV1 } from "../../protocol/auth-v1.ts";
+import { cancelCommand, issueCommand } from "../../registry/commands.ts";
 import { ejectNode } from "../../registry/nodes.ts";
 import { type CoordinatorStage, coordinatorStage, until } from "../testing/coordinator-stage.ts";
 
@@ -19,7 +20,7 @@ function newIdentity(): Identity {
   return made.value;
 }
 
-type Answer = { status: number; data: Record<string, never> & { [key: string]: unknown }; error: string; code: string };
+type Answer = { status: number; data: Record<string, unknown>; error: string; code: string };
 
 /** A daemon: calls one path after the other, each signed. */
 class Daemon {
@@ -243,9 +244,9 @@ describe("registration", () => {
       specs: { served_models: ["polled"], gpus: [{ model: "RTX" }] },
       last_seen: expect.any(String),
     };
-    expect((await daemon.call("me", { role: "provider" })).data).toMatchObject({ ...row, row } as never);
+    expect((await daemon.call("me", { role: "provider" })).data).toMatchObject({ ...row, row });
     await daemon.heartbeat({ address: null, specs: null });
-    expect((await daemon.call("me")).data).toMatchObject({ address: "10.0.0.1" } as never);
+    expect((await daemon.call("me")).data).toMatchObject({ address: "10.0.0.1" });
   });
 
   test("what it serves follows heartbeats, and offline takes it off at once; a poll brings it back", async () => {
@@ -265,17 +266,17 @@ describe("registration", () => {
     let deep: unknown = 1;
     for (let i = 0; i < 50; i++) deep = { deep };
     await daemon.heartbeat({ specs: { served_models: ["a"], deep } });
-    expect((await daemon.call("me")).data.specs).toEqual({ served_models: ["a"] } as never);
+    expect((await daemon.call("me")).data.specs).toEqual({ served_models: ["a"] });
     await daemon.heartbeat({ specs: { served_models: ["b"], long: "x".repeat(20_000) } });
-    expect((await daemon.call("me")).data.specs).toEqual({ served_models: ["b"] } as never);
+    expect((await daemon.call("me")).data.specs).toEqual({ served_models: ["b"] });
   });
 
   test("a client or a peer waits for approval even where nodes need none, and gets no jobs", async () => {
     const daemon = new Daemon();
-    expect((await daemon.register({ role: "client" })).data).toMatchObject({ status: "pending" } as never);
+    expect((await daemon.register({ role: "client" })).data).toMatchObject({ status: "pending" });
     expect(await daemon.call("jobs/poll")).toMatchObject({ status: 403, code: "key_pending" });
     expect((await daemon.call("heartbeat", { role: "client" })).status).toBe(200);
-    expect((await daemon.call("me")).data).toMatchObject({ status: "pending", role: "client" } as never);
+    expect((await daemon.call("me")).data).toMatchObject({ status: "pending", role: "client" });
   });
 
   test("remove forgets the node; one that was ejected stays so", async () => {
@@ -283,13 +284,59 @@ describe("registration", () => {
     expect((await daemon.call("remove", { role: "provider" })).data).toEqual({
       id: daemon.pubkey,
       deleted: true,
-    } as never);
+    });
     expect(on.registry.offersOf("polled")).toEqual([]);
     expect((await daemon.call("me")).status).toBe(404);
     expect((await daemon.register()).status).toBe(200);
     await ejectNode(on.database, daemon.pubkey, "bad");
-    expect((await daemon.call("remove")).data).toMatchObject({ deleted: false } as never);
+    expect((await daemon.call("remove")).data).toMatchObject({ deleted: false });
     expect(await daemon.register()).toMatchObject({ status: 403, code: "node_ejected" });
+  });
+});
+
+describe("commands", () => {
+  const issue = async (node: Daemon, model: string) => {
+    const made = await issueCommand(
+      { db: on.database.db, clock: on.clock, newId: () => Bun.randomUUIDv7() },
+      { node: node.pubkey, command: "model_install", args: { model }, accountId: "local" },
+    );
+    if (!made.ok) throw new Error(made.error);
+    return made.value.id;
+  };
+
+  test("are polled once, shown as far as they are, and end once", async () => {
+    const [daemon, other] = [await joined(), await joined()];
+    const id = await issue(daemon, "qwen2.5:0.5b");
+    expect((await other.call("commands/poll")).data).toEqual({ commands: [] });
+    const command = { id, command: "model_install", args: { model: "qwen2.5:0.5b" } };
+    expect((await daemon.call("commands/poll")).data).toEqual({ commands: [command] });
+    expect((await daemon.call("commands/poll")).data).toEqual({ commands: [] });
+    const progress = { status: "pulling", phase: "download", total: 10, completed: 4.5, pct: 45 };
+    const said = await daemon.call(`commands/${id}/progress`, { progress });
+    expect(said.data).toMatchObject({ id, status: "running" });
+    expect(on.delivery.progressOf(id)).toEqual({ phase: "pulling", completed: 4, total: 10 });
+    for (const path of ["progress", "complete"])
+      expect(await other.call(`commands/${id}/${path}`, { progress, status: "failed" })).toMatchObject({
+        status: 404,
+        code: "command_unknown",
+      });
+    for (const status of ["completed", "failed"])
+      expect((await daemon.call(`commands/${id}/complete`, { status })).data).toEqual({
+        id,
+        status: "completed",
+      });
+    expect(on.delivery.progressOf(id)).toBeNull();
+  });
+
+  test("that are cancelled are told so with the next progress", async () => {
+    const daemon = await joined();
+    const id = await issue(daemon, "large");
+    await daemon.call("commands/poll");
+    await cancelCommand({ db: on.database.db, clock: on.clock }, id);
+    const said = await daemon.call(`commands/${id}/progress`, { progress: { status: "pulling" } });
+    expect(said.data).toMatchObject({ status: "cancelled" });
+    const ended = await daemon.call(`commands/${id}/complete`, { status: "failed", error: "stopped" });
+    expect(ended.data).toEqual({ id, status: "cancelled" });
   });
 });
 
@@ -298,7 +345,7 @@ describe("payout addresses", () => {
 
   test("the first may be set with version 1, and only version 2 changes it", async () => {
     const daemon = await joined();
-    expect((await daemon.call("payouts/list")).data).toEqual({ rows: [] } as never);
+    expect((await daemon.call("payouts/list")).data).toEqual({ rows: [] });
     expect((await daemon.call("payouts/set", address)).status).toBe(200);
     expect((await daemon.call("payouts/set", address)).status).toBe(200);
     for (const other of [
@@ -313,10 +360,10 @@ describe("payout addresses", () => {
         { coin: "USDC", network: "solana", address: "C", is_default: true },
         { coin: "USDC", network: "base", address: "A1", is_default: false },
       ],
-    } as never);
+    });
   });
 
   test("payments are none yet", async () => {
-    expect((await (await joined()).call("payments/list", { limit: 20 })).data).toEqual({ rows: [] } as never);
+    expect((await (await joined()).call("payments/list", { limit: 20 })).data).toEqual({ rows: [] });
   });
 });

@@ -4,6 +4,7 @@ import type { KnownKey } from "../../identity/verify-request.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Pubkey } from "../../protocol/primitives.ts";
 import { joinSecretOf, REGISTRATION_MESSAGES } from "../../registry/admission.ts";
+import type { CommandDelivery } from "../../registry/command-delivery.ts";
 import { type AdmissionRule, getNode, noteSeen, noteSpecs, registerNode, removeNode } from "../../registry/nodes.ts";
 import { isWorthKeeping, readSpecs, type StoredSpecs, servedBy, storedSpecs } from "../../registry/poller-specs.ts";
 import type { Pollers } from "../../registry/pollers.ts";
@@ -17,6 +18,7 @@ export type PollingDeps = {
   db: Db;
   clock: Clock;
   pollers: Pollers;
+  delivery: Pick<CommandDelivery, "polled">;
   /** The nodes there are now. */
   nodes: ReadonlyMap<Pubkey, Node>;
   /** Takes over how a key stands now. */

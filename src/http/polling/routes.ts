@@ -1,11 +1,12 @@
 // The polling routes, `/api/v1/node/*`: for existing Infernet daemons, and nodes that cannot hold a link.
 import type { MachineCall, MachineRoute } from "../routes.ts";
-import { completeCommand, pollCommands } from "./commands.ts";
+import { commandProgress, completeCommand, pollCommands } from "./commands.ts";
 import { completeJob, jobEvents, pollJobs } from "./jobs.ts";
 import { payments, payouts, setPayoutAddress } from "./payouts.ts";
 import { heartbeat, me, type PollingDeps, register, remove } from "./registration.ts";
 import {
   commandEndSchema,
+  commandProgressSchema,
   completeSchema,
   eventsSchema,
   heartbeatSchema,
@@ -46,6 +47,7 @@ export function pollingRoutes(deps: PollingDeps): MachineRoute[] {
     route("polling", "jobs/:id/events", "Pieces of an answer.", jobEvents, eventsSchema),
     route("polling", "jobs/:id/complete", "An answer is whole, or has failed.", completeJob, completeSchema),
     route("polling", "commands/poll", "What the node is to do beside inference.", pollCommands, pollSchema),
+    route("polling", "commands/:id/progress", "How far a command is.", commandProgress, commandProgressSchema),
     route("polling", "commands/:id/complete", "A command has ended.", completeCommand, commandEndSchema),
     route("polling", "remove", "The node leaves for good.", remove),
     route("polling", "payments/list", "What the node has earned.", payments),

@@ -67,6 +67,17 @@ export const commandEndSchema = z.object({
   error: text,
 });
 
+const bytes = z.number().min(0).max(Number.MAX_SAFE_INTEGER).transform(Math.trunc).nullish().catch(null);
+export const commandProgressSchema = z.object({
+  progress: z.object({
+    /** What is being done: `status` in the words of whoever does it, `phase` in general. */
+    status: optional(z.string()),
+    phase: optional(z.string()),
+    completed: bytes,
+    total: bytes,
+  }),
+});
+
 export const payoutSchema = z.object({
   coin: z
     .string()

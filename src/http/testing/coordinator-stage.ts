@@ -14,7 +14,7 @@ import { NO_LOG, SimNode, type Stage, stage } from "../../jobs/testing/stage.ts"
 import { systemClock } from "../../lib/clock.ts";
 import { fromHex } from "../../lib/hex.ts";
 import type { JobId, Pubkey } from "../../protocol/primitives.ts";
-import { commandDelivery } from "../../registry/command-delivery.ts";
+import { type CommandDelivery, commandDelivery } from "../../registry/command-delivery.ts";
 import { createLinks } from "../../registry/links.ts";
 import { createPollers, type Pollers } from "../../registry/pollers.ts";
 import { coordinatorRoutes } from "../coordinator-routes.ts";
@@ -49,6 +49,7 @@ export type CoordinatorStage = Stage & {
   /** A key of role operator. */
   operatorKey: string;
   pollers: Pollers;
+  delivery: CommandDelivery;
   outputs: Map<JobId, OutputLog>;
   streams: Set<ChatStream>;
   unready: { why: string | null };
@@ -83,7 +84,8 @@ export async function coordinatorStage(
   const { token: otherKey } = await createApiKey(keyDeps, { name: "other", accountId: other.id });
   /** Keys that registered here. */
   const joined = new Map<string, KnownKey>();
-  const pollers = createPollers({ clock, log: NO_LOG, registry, listener: jobs.listener });
+  const delivery = commandDelivery({ db, clock, log: NO_LOG });
+  const pollers = createPollers({ clock, log: NO_LOG, registry, listener: jobs.listener, commands: delivery });
   const verify: VerifyDeps = {
     clock: systemClock,
     recipient: COORDINATOR.pubkey,
@@ -130,6 +132,7 @@ export async function coordinatorStage(
       db,
       clock,
       pollers,
+      delivery,
       nodes: registry.nodes,
       keys: {
         lookup: (pubkey) => KNOWN.get(pubkey) ?? joined.get(pubkey),
@@ -148,7 +151,7 @@ export async function coordinatorStage(
     log: NO_LOG,
     registry,
     listener: jobs.listener,
-    commands: commandDelivery({ db, clock, log: NO_LOG }),
+    commands: delivery,
     coordinator: COORDINATOR,
     version: "test",
     admit: async () => ({ ok: true, value: { status: "approved" } }),
@@ -178,6 +181,7 @@ export async function coordinatorStage(
     otherKey,
     operatorKey,
     pollers,
+    delivery,
     outputs,
     streams,
     unready,

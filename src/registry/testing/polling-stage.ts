@@ -10,7 +10,7 @@ export type PollingStage = Stage & { pollers: Pollers };
 
 export function pollingStage(database: TestDatabase, options: StageOptions = {}): PollingStage {
   const on = stage(database, options);
-  const pollers = createPollers({ ...on, log: NO_LOG, listener: on.jobs.listener });
+  const pollers = createPollers({ ...on, log: NO_LOG, listener: on.jobs.listener, commands: { lost() {} } });
   return { ...on, pollers };
 }
 
