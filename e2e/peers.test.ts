@@ -74,6 +74,19 @@ describe("two organisations that lend each other their pools", () => {
     expect(whole.choices[0]?.message.content).toBe(direct.text);
   });
 
+  test("completions and embeddings go the same way", async () => {
+    const ask = async (of: Organisation, path: string, fields: object) =>
+      (await of.api("org-b").post(path, { model: "org-b", ...fields })).json() as Promise<Record<string, unknown>>;
+    const completion = { prompt: "The network", temperature: 0, max_tokens: 12 };
+    const direct = await ask(b, "/v1/completions", completion);
+    expect(direct.choices).toMatchObject([{ text: expect.stringMatching(/./) }]);
+    expect((await ask(a, "/v1/completions", completion)).choices).toEqual(direct.choices);
+    const texts = { input: ["The network", "Grüße 🌍"] };
+    const vectors = await ask(b, "/v1/embeddings", texts);
+    expect((vectors.data as unknown[]).length).toBe(2);
+    expect((await ask(a, "/v1/embeddings", texts)).data).toEqual(vectors.data);
+  });
+
   test("the job names the coordinator that it was passed on to", async () => {
     await a.api("scripted-b").readChat();
     const job = await waitFor("the job's record", async () =>
