@@ -79,6 +79,8 @@ export function createPollers(deps: PollerDeps) {
   const { clock, log, registry, listener, commands } = deps;
   const sessions = new Map<Pubkey, Session>();
   const byHolder = new Map<string, Set<Session>>();
+  /** Nodes that said that they go offline, and did not come back. */
+  const left = new Set<Pubkey>();
   /** By attempt: ended, and not kept here yet. */
   const endings = new Map<string, PolledAttempt>();
   let sweptMs = clock.nowMs();
@@ -214,6 +216,7 @@ export function createPollers(deps: PollerDeps) {
       asks: [],
     };
     sessions.set(pubkey, session);
+    left.delete(pubkey);
     byHolder.set(session.holder, (byHolder.get(session.holder) ?? new Set()).add(session));
     // Whatever it ran before is gone: nobody has its pieces.
     listener.ready(node, []);
@@ -360,7 +363,11 @@ export function createPollers(deps: PollerDeps) {
     leave(pubkey: Pubkey): void {
       const session = sessionOf(pubkey);
       if (session) leave(session, "it says that it goes offline");
+      left.add(pubkey);
     },
+
+    /** It said that it goes offline: what it still has to say does not bring it back. */
+    hasLeft: (pubkey: Pubkey): boolean => left.has(pubkey),
 
     /** Somebody decided about the node: it has to ask anew. */
     reset(pubkey: Pubkey, reason: string): void {

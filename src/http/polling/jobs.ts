@@ -63,7 +63,7 @@ const ATTEMPT = /^[0-9a-f-]{36}\.[1-9][0-9]{0,2}$/;
 async function leased(deps: PollingDeps, call: MachineCall): Promise<Result<Leased, Refusal>> {
   const { pubkey } = call.signed;
   // Any request is a sign of the node, also one for an attempt that it has not any more.
-  if (!deps.pollers.seen(pubkey)) await takeUpStored(deps, pubkey);
+  if (!deps.pollers.seen(pubkey) && !deps.pollers.hasLeft(pubkey)) await takeUpStored(deps, pubkey);
   const id = call.params.id ?? "";
   if (!ATTEMPT.test(id)) return err({ code: "invalid_value", message: `${id.slice(0, 64)} is not the id of a job` });
   const found = deps.pollers.find(pubkey, id);

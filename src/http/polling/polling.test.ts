@@ -257,6 +257,8 @@ describe("registration", () => {
     expect([...on.registry.models.keys()]).toEqual(["other", "third"]);
     await daemon.heartbeat({ status: "offline" });
     expect([...on.registry.models.keys()]).toEqual([]);
+    const late = await daemon.events(`${crypto.randomUUID()}.1`, ["token", { text: "x" }]);
+    expect([late.code, on.registry.models.size]).toEqual(["lease_lapsed", 0]);
     await daemon.poll();
     expect([...on.registry.models.keys()]).toEqual(["other", "third"]);
   });

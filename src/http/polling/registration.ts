@@ -143,7 +143,7 @@ function ownRow(row: NodeRow, node: Node | undefined): Record<string, unknown> {
 }
 
 export async function remove(deps: PollingDeps, { signed: { pubkey } }: MachineCall): Promise<Response> {
-  deps.pollers.leave(pubkey);
+  deps.pollers.reset(pubkey, "the node left");
   const deleted = await removeNode(deps, pubkey);
   await deps.keys.reload(pubkey);
   deps.endLink(pubkey, "the node left");

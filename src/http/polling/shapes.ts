@@ -22,7 +22,6 @@ export const registerSchema = z.object({
   /** Lets the key in at once. */
   join_token: optional(z.string().max(512)),
 });
-export type RegisterBody = z.output<typeof registerSchema>;
 
 export const heartbeatSchema = z.object({ role, status: optional(z.string().max(32)), ...place, specs });
 
@@ -93,5 +92,3 @@ export const payoutSchema = z.object({
     .trim()
     .regex(/^[\x21-\x7e]{1,128}$/, "1 to 128 printable characters without spaces"),
 });
-
-export const roleSchema = z.object({ role: optional(role) });

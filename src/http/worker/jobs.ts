@@ -3,14 +3,14 @@
 
 import type { z } from "zod";
 import { err, ok, type Result } from "../../lib/result.ts";
-import { type DispatchFrame, SILENCE_MS } from "../../protocol/frames.ts";
+import { attemptIdSchema, type DispatchFrame, SILENCE_MS } from "../../protocol/frames.ts";
 import type { Delta } from "../../protocol/generation.ts";
 import type { Leased } from "../../registry/pollers.ts";
 import { errorResponse } from "../errors.ts";
 import { failure, inputOf } from "../polling/jobs.ts";
 import type { ClientCall } from "../routes.ts";
 import { type WorkerDeps, workerOf } from "./registration.ts";
-import { attemptIdSchema, type failSchema, type finishSchema, type nextSchema, type outputSchema } from "./shapes.ts";
+import type { failSchema, finishSchema, nextSchema, outputSchema } from "./shapes.ts";
 
 export async function nextJob(
   deps: WorkerDeps,

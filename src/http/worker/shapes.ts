@@ -1,6 +1,6 @@
 // Shapes of what external workers send. README.md tells how they are used.
 import { z } from "zod";
-import { attemptIdSchema, modelOfferSchema, pricesSchema } from "../../protocol/frames.ts";
+import { modelOfferSchema, pricesSchema } from "../../protocol/frames.ts";
 import {
   deltaSchema,
   featureSchema,
@@ -75,4 +75,3 @@ export const failSchema = z.strictObject({
   retry: z.boolean().default(true),
 });
 export const leaveSchema = z.strictObject({ worker });
-export { attemptIdSchema };
