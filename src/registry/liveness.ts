@@ -37,18 +37,19 @@ export function liveness({ clock, log, registry }: { clock: Clock; log: Log; reg
     questions.set(node, { n, askedMs: nowMs, answered: false });
     node.channel?.ping?.(n);
   };
-  const isSilent = (node: Node, nowMs: number): boolean => {
+  const owesAnswer = (node: Node): boolean => {
     const question = questions.get(node);
-    const owesAnswer = question !== undefined && !question.answered && node.lastSeenMs < question.askedMs;
-    return (
-      (node.running > 0 && owesAnswer && nowMs - question.askedMs > ANSWER_MS) || nowMs - node.lastSeenMs > SILENCE_MS
-    );
+    return question !== undefined && !question.answered && node.lastSeenMs < question.askedMs;
   };
+  const askedMs = (node: Node): number => questions.get(node)?.askedMs ?? 0;
+  const isSilent = (node: Node, nowMs: number): boolean =>
+    (node.running > 0 && owesAnswer(node) && nowMs - askedMs(node) > ANSWER_MS) || nowMs - node.lastSeenMs > SILENCE_MS;
   const isDue = (node: Node, nowMs: number): boolean => {
-    const question = questions.get(node);
-    const sinceMs = nowMs - Math.max(question?.askedMs ?? 0, node.connectedMs);
+    const sinceMs = nowMs - Math.max(askedMs(node), node.connectedMs);
+    // One that owes an answer is not asked again, or its time would begin anew each time.
+    if (owesAnswer(node)) return sinceMs > ASK_EVERY_MS;
     const isQuiet = node.running > 0 && nowMs - node.lastSeenMs > ASK_AFTER_MS && sinceMs > ASK_AFTER_MS;
-    return isQuiet || question === undefined || sinceMs > ASK_EVERY_MS;
+    return isQuiet || !questions.has(node) || sinceMs > ASK_EVERY_MS;
   };
 
   const look = () => {
