@@ -7,8 +7,8 @@ import { type EmbeddedOptions, embedded, embeddedMissing } from "./embedded/embe
 import type { Fetch } from "./http.ts";
 import { infernet, type PeerNode } from "./infernet/infernet.ts";
 import { ollama } from "./ollama/ollama.ts";
-import { openAiCompatible } from "./openai-compatible/openai-compatible.ts";
 import type { OpenAiKind } from "./openai-compatible/dialect.ts";
+import { openAiCompatible } from "./openai-compatible/openai-compatible.ts";
 
 /** One entry of `[[node.backends]]`. */
 export type BackendConfig = {
@@ -17,6 +17,12 @@ export type BackendConfig = {
   apiKey?: string | null;
   /** The upstream coordinator's key, for kind `infernet`. */
   pubkey?: Pubkey | null;
+  /** Of an Ollama: requests side by side; null for its own default. */
+  parallel?: number | null;
+  /** Of an Ollama: tokens asked for where a model names none; null for the adapter's default. */
+  contextLength?: number | null;
+  /** Of an Ollama: models that run in somebody's cloud are offered, too. */
+  cloudModels?: boolean;
 };
 
 export type BackendDeps = {
@@ -52,7 +58,12 @@ export function createBackend(config: BackendConfig, deps: BackendDeps = {}): Re
     return err(`the url of the ${kind} backend must begin with http:// or https:// (given: ${shown(url)})`);
   if (kind === "infernet") return upstream(url, config.pubkey ?? null, deps.peer);
   const options = { url, apiKey, ...(deps.fetch === undefined ? {} : { fetch: deps.fetch }) };
-  return ok(kind === "ollama" ? ollama(options) : openAiCompatible({ ...options, kind: kind satisfies OpenAiKind }));
+  if (kind === "ollama") {
+    const { parallel = null, contextLength = null, cloudModels = false } = config;
+    const sizes = { ...(parallel === null ? {} : { parallel }), ...(contextLength === null ? {} : { contextLength }) };
+    return ok(ollama({ ...options, ...sizes, cloud: cloudModels }));
+  }
+  return ok(openAiCompatible({ ...options, kind: kind satisfies OpenAiKind }));
 }
 
 function upstream(url: string, coordinator: Pubkey | null, node: PeerNode | undefined): Result<Backend, string> {

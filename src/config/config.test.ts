@@ -73,7 +73,7 @@ const SAMPLES: Record<string, readonly [unknown, unknown, unknown]> = {
   "node.allow_commands": [["models"], [], ["drain", "resume"]],
   "node.schedule": [["sat,sun"], ["mon-fri 18:00-08:00", "sat"], ["22:00-06:00"]],
   "node.backends": [
-    [{ kind: "ollama" }],
+    [{ kind: "ollama", parallel: 4, context_length: 32768, cloud_models: true }],
     [{ kind: "openai", url: "http://b.example", api_key: "k" }],
     [{ kind: "infernet", url: "https://c.example", pubkey: HEX }],
   ],

@@ -57,12 +57,20 @@ export const backendEntrySchema = z
     api_key: z.string().min(1).optional().meta({ secret: true }),
     /** The upstream coordinator's key, for kind `infernet`. */
     pubkey: pubkeySchema.optional(),
+    /** Requests that an Ollama runs side by side (its OLLAMA_NUM_PARALLEL), which it tells nobody. Left out: 1. */
+    parallel: int(1, 256).optional(),
+    /** Tokens of context asked of an Ollama for models whose Modelfile names none. Left out: 8192. */
+    context_length: int(512, 10_000_000).optional(),
+    /** Offer an Ollama's models that run in somebody's cloud, too. */
+    cloud_models: z.boolean().optional(),
   })
-  .superRefine(({ kind, url, pubkey }, ctx) => {
+  .superRefine(({ kind, url, pubkey, ...ofOllama }, ctx) => {
     const refuse = (message: string) => ctx.addIssue({ code: "custom", message });
     if ((kind === "openai" || kind === "infernet") && url === undefined) refuse(`needs "url" with kind "${kind}"`);
     if (kind === "infernet" && pubkey === undefined) refuse('needs "pubkey" with kind "infernet"');
     if (kind === "embedded" && url !== undefined) refuse('takes no "url" with kind "embedded"');
+    for (const key of ["parallel", "context_length", "cloud_models"] as const)
+      if (kind !== "ollama" && ofOllama[key] !== undefined) refuse(`takes "${key}" with kind "ollama" only`);
   });
 
 const regionName = /^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$/;

@@ -225,6 +225,11 @@ const engine = z.strictObject({
     },
   ),
   slots: key(int(1, 256).default(1), "Answers generated side by side; each takes memory for its context."),
+  memory_mb: key(
+    int(1, 100_000_000).nullable().default(null),
+    "Memory for models together; the one used least recently makes room. Left out: three quarters of the machine's.",
+    { example: "16384" },
+  ),
 });
 
 const scheduler = z.strictObject({

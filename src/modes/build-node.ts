@@ -20,6 +20,7 @@ import type { Log } from "../lib/log.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import type { Dial } from "../protocol/transport.ts";
 import { versionText } from "../version.ts";
+import { backendConfig } from "./backend-config.ts";
 import { buildNodeCommands } from "./build-node-commands.ts";
 import { modelsDirectory } from "./models-directory.ts";
 import { careFor } from "./node-care.ts";
@@ -179,6 +180,7 @@ async function openBackends({ config, log, clock, identity, targets }: NodeSideD
     threads: config.engine.threads,
     slots: config.engine.slots,
     fallbackCacheDir: join(config.data_dir, "cache"),
+    ...(config.engine.memory_mb === null ? {} : { memoryBytes: config.engine.memory_mb * 1024 * 1024 }),
     ...(config.engine.context_length === null ? {} : { contextLength: config.engine.context_length }),
     onCrash: (message) => log.warn("the embedded engine crashed and is started again", { message }),
   };
@@ -187,9 +189,10 @@ async function openBackends({ config, log, clock, identity, targets }: NodeSideD
     const notice = (message: string) => log.warn("a backend has something to say", { kind: "infernet", message });
     const coordinators = targets.map(({ pubkey }) => pubkey);
     const peer = peerNode({ clock, identity, config, coordinators, notice });
-    return backends.map(({ kind, url = null, api_key: apiKey = null, pubkey = null }) => {
+    return backends.map((entry) => {
+      const { kind, url = null } = entry;
       if (kind === "infernet" && url !== null) startValue(checkCoordinatorUrl(url, { insecure: config.node.insecure }));
-      const made = createBackend({ kind, url, apiKey, pubkey }, { embedded, peer });
+      const made = createBackend(backendConfig(entry), { embedded, peer });
       if (made.ok) return made.value;
       throw new StartError({ code: "backend_invalid", message: made.error, hint: "mend it in [[node.backends]]" });
     });

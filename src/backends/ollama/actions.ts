@@ -43,7 +43,7 @@ export function install({ server, registries, cloud }: ActionDeps): ModelAction 
 export function remove({ server }: ActionDeps): ModelAction {
   return async (model, report, signal) => {
     report({ phase: `deleting ${model}`.slice(0, 256), completed: null, total: null });
-    const response = await request(server, "/api/delete", JSON.stringify({ model }), signal, "DELETE");
+    const response = await request(server, "/api/delete", JSON.stringify({ model }), signal, { method: "DELETE" });
     return response.ok ? ok(undefined) : response;
   };
 }

@@ -8,16 +8,9 @@ import { completionLogprobs } from "../completion-logprobs.ts";
 import { errorInStream } from "../http-errors.ts";
 import { PlainTemplate } from "../plain-template.ts";
 import { isRecord } from "../record.ts";
+import { isLoop, LOOP_TAIL_CHARS } from "./loop.ts";
 
 const MAX_LINE_CHARS = 16 * 1024 * 1024;
-
-/** Enough of the text's end to see a loop in it. */
-const TAIL_CHARS = 2000;
-/**
- * Ollama stops a model that says the same token more than 30 times, spaces aside (llm/server.go, "token repeat limit").
- * It then ends the stream without its last line, as if it had broken off.
- */
-const LOOP = /(?:\s{31,}|(\S+?)(?:\s*\1){30,}\s*)$/;
 
 type TextKey = "content" | "reasoning_content";
 
@@ -86,7 +79,7 @@ export class AnswerLines {
     const rest = this.waiting.join("");
     this.waiting = [];
     this.line(rest);
-    if (!this.done && this.error === null && LOOP.test(this.tail)) this.finish({ done_reason: "length" });
+    if (!this.done && this.error === null && isLoop(this.tail)) this.finish({ done_reason: "length" });
     return this.answer.queue.flush(true);
   }
 
@@ -104,7 +97,7 @@ export class AnswerLines {
   }
 
   private text(key: TextKey, text: string): void {
-    this.tail = (this.tail + text).slice(-TAIL_CHARS);
+    this.tail = (this.tail + text).slice(-LOOP_TAIL_CHARS);
     this.answer.queue.text(this.index, key, text);
   }
 
@@ -148,7 +141,7 @@ export class AnswerLines {
   private logprobs(content: string, list: unknown[]): void {
     const logprobs = this.completion ? completionLogprobs(list, this.contentChars) : { content: list };
     this.contentChars += content.length;
-    this.tail = (this.tail + content).slice(-TAIL_CHARS);
+    this.tail = (this.tail + content).slice(-LOOP_TAIL_CHARS);
     this.answer.queue.withLogprobs(this.index, content, logprobs);
   }
 

@@ -8,6 +8,7 @@ import { SLOTS_UNKNOWN } from "../../daemon/serving.ts";
 import { openDataDirectory } from "../../identity/data-dir.ts";
 import { loadIdentity } from "../../identity/keys.ts";
 import { systemClock } from "../../lib/clock.ts";
+import { backendConfig } from "../../modes/backend-config.ts";
 import { peerNode } from "../../modes/peer-node.ts";
 import type { Context } from "../context.ts";
 import { bad, type Check, good, skipped, warning } from "./check.ts";
@@ -36,9 +37,10 @@ export async function lookForBackends({ fetch }: World, config: Config): Promise
   const embedded = { models: engine.models, slots: engine.slots };
   if (node.backends.length > 0) {
     return Promise.all(
-      node.backends.map(async ({ kind, url = null, api_key: apiKey = null, pubkey = null }) => {
+      node.backends.map(async (entry) => {
+        const { kind, url = null } = entry;
         const peer = kind === "infernet" ? thisNode(config) : null;
-        const made = createBackend({ kind, url, apiKey, pubkey }, { fetch, embedded, ...(peer ? { peer } : {}) });
+        const made = createBackend(backendConfig(entry), { fetch, embedded, ...(peer ? { peer } : {}) });
         return made.ok ? ask(made.value) : nothingAt(kind, url, made.error);
       }),
     );
