@@ -84,6 +84,19 @@ describe("fair queue", () => {
     expect(queue.take(any)).toBe(big);
   });
 
+  test("who can take nothing now keeps its turn while others are given what only they can", () => {
+    const queue = fairQueue<Job>(1_000);
+    for (let i = 0; i < 600; i++) queue.add(job(i % 2 === 0 ? "own" : "common", 200));
+    const served = { own: 0, common: 0 };
+    // Every other place is one that only one account may have.
+    for (let i = 0; i < 200; i++) {
+      queue.take(({ fairKey }) => fairKey === "own");
+      const taken = queue.take(any);
+      if (taken) served[taken.fairKey === "own" ? "own" : "common"]++;
+    }
+    expect(served.common).toBeGreaterThanOrEqual(95);
+  });
+
   test("property: accounts with work waiting get shares of cost within 5 % of equal", () => {
     fc.assert(
       fc.property(

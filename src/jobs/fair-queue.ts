@@ -74,13 +74,6 @@ export function fairQueue<J extends Queued>(limit: number): FairQueue<J> {
     dropIfEmpty(lane);
     return true;
   };
-  /** Ends the turn of the lane in front: what it did not use it keeps, for as long as it waits. */
-  const endTurn = () => {
-    const lane = turns.shift();
-    if (!lane) return;
-    lane.hasTurn = false;
-    turns.push(lane);
-  };
 
   return {
     get length() {
@@ -111,24 +104,28 @@ export function fairQueue<J extends Queued>(limit: number): FairQueue<J> {
         if (job) fitting.set(lane, job);
       }
       if (fitting.size === 0) return undefined;
-      for (;;) {
-        const lane = turns[0];
-        const job = lane && fitting.get(lane);
-        if (!lane || !job) {
-          endTurn();
-          continue;
-        }
+      // Those whose turn it is and who can use it, in order. Who has nothing that fits keeps turn and place: what others
+      // can take meanwhile (nodes of their own, say) costs it nothing.
+      const order = turns.filter((lane) => fitting.has(lane));
+      const ended = new Set<Lane<J>>();
+      for (let at = 0; ; at++) {
+        const lane = order[at] as Lane<J>;
+        const job = fitting.get(lane) as J;
         if (!lane.hasTurn) {
           lane.hasTurn = true;
           lane.deficit += QUANTUM;
         }
-        if (lane.deficit < job.cost) {
-          endTurn();
-          continue;
+        if (lane.deficit >= job.cost) {
+          lane.deficit -= job.cost;
+          turns = [...turns.filter((other) => !ended.has(other)), ...ended];
+          remove(job);
+          return job;
         }
-        lane.deficit -= job.cost;
-        remove(job);
-        return job;
+        // The turn is over: what it did not use it keeps, for as long as it waits, and it goes behind all others.
+        lane.hasTurn = false;
+        ended.delete(lane);
+        ended.add(lane);
+        order.push(lane);
       }
     },
     all: () => [...lanes.values()].flatMap((lane) => lane.jobs),
