@@ -240,14 +240,23 @@ describe("the hop limit", () => {
 });
 
 describe("what breaks on the way", () => {
-  test("a node whose key the other does not know says how it gets in, and serves once it is let in", async () => {
+  test("a node that the other does not know waits there, says how it gets in, and serves once it is let in", async () => {
     const d = await organisation(stage);
     const node = await startNode(stage, d, { engine: "org-d", borrows: [b] });
-    await node.waitForOutput(new RegExp(`infernet nodes allow ${d.nodeKey} --role client`));
+    await node.waitForOutput(new RegExp(`infernet nodes approve ${d.nodeKey}`));
     await stage.served(d.coordinator, "org-d");
-    await lend(stage, b, d);
+    await commandJson(stage.executable, b.coordinator.dataDirectory, ["nodes", "approve", d.nodeKey]);
     await waitFor("d to hear of b's model", async () => "org-b" in (await listed(d)), REFRESH);
     expect((await d.api("scripted-b").readChat()).text).toBe(PLAIN_TEXT);
+  }, 60_000);
+
+  test("a join token for a client, and nothing else, is enough to borrow", async () => {
+    const create = ["join-token", "create", "--role", "client"];
+    const { token } = await commandJson<{ token: string }>(stage.executable, b.coordinator.dataDirectory, create);
+    const e = await organisation(stage);
+    await startNode(stage, e, { engine: "org-e", tokens: [token] });
+    await stage.served(e.coordinator, "org-b");
+    expect((await e.api("scripted-b").readChat()).text).toBe(PLAIN_TEXT);
   }, 60_000);
 
   test("a backend that fails is asked again a bounded number of times: three by its own coordinator, for each of three from here", async () => {

@@ -54,6 +54,8 @@ export type Pool = {
   /** Addresses of OpenAI-compatible servers. */
   servers?: string[];
   borrows?: Organisation[];
+  /** Join tokens of other organisations, for the role client. */
+  tokens?: string[];
 };
 
 /** Starts the organisation's node with this pool. */
@@ -64,6 +66,9 @@ export async function startNode(stage: Stage, of: Organisation, pool: Pool): Pro
   toml += backendsToml(pool.servers ?? []);
   for (const { coordinator, pubkey } of pool.borrows ?? []) {
     toml += `[[node.backends]]\nkind = "infernet"\nurl = "${coordinator.url}"\npubkey = "${pubkey}"\n`;
+  }
+  for (const joinToken of pool.tokens ?? []) {
+    toml += `[[node.backends]]\nkind = "infernet"\njoin_token = "${joinToken}"\n`;
   }
   if (pool.engine !== undefined) {
     const file = join(of.nodeDirectory, `${pool.engine}.gguf`);

@@ -15,8 +15,9 @@ export type BackendConfig = {
   kind: BackendKind;
   url?: string | null;
   apiKey?: string | null;
-  /** The upstream coordinator's key, for kind `infernet`. */
+  /** The upstream coordinator's key, and what lets this node in there, for kind `infernet`. */
   pubkey?: Pubkey | null;
+  joinToken?: string | null;
   /** Of an Ollama: requests side by side; null for its own default. */
   parallel?: number | null;
   /** Of an Ollama: tokens asked for where a model names none; null for the adapter's default. */
@@ -56,7 +57,7 @@ export function createBackend(config: BackendConfig, deps: BackendDeps = {}): Re
   if (url === null) return err(`a backend of kind "${kind}" needs a url`);
   if (!isHttpUrl(url))
     return err(`the url of the ${kind} backend must begin with http:// or https:// (given: ${shown(url)})`);
-  if (kind === "infernet") return upstream(url, config.pubkey ?? null, deps.peer);
+  if (kind === "infernet") return upstream(url, config, deps.peer);
   const options = { url, apiKey, ...(deps.fetch === undefined ? {} : { fetch: deps.fetch }) };
   if (kind === "ollama") {
     const { parallel = null, contextLength = null, cloudModels = false } = config;
@@ -66,12 +67,16 @@ export function createBackend(config: BackendConfig, deps: BackendDeps = {}): Re
   return ok(openAiCompatible({ ...options, kind: kind satisfies OpenAiKind }));
 }
 
-function upstream(url: string, coordinator: Pubkey | null, node: PeerNode | undefined): Result<Backend, string> {
+function upstream(
+  url: string,
+  { pubkey: coordinator = null, joinToken = null }: BackendConfig,
+  node: PeerNode | undefined,
+): Result<Backend, string> {
   if (coordinator === null) return err('a backend of kind "infernet" needs the pubkey of the coordinator at its url');
   if (node === undefined) return err('a backend of kind "infernet" belongs to a node: it signs with the node\'s key');
   if (node.coordinators.includes(coordinator))
     return err(`${shown(url)} is a coordinator that this node serves: it cannot be its backend as well`);
-  return ok(infernet({ url, coordinator, node }));
+  return ok(infernet({ url, coordinator, joinToken, node }));
 }
 
 /**

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { parseSpan } from "../daemon/care/schedule.ts";
 import { BACKEND_KINDS } from "../protocol/backend-kinds.ts";
+import { decodeJoinToken } from "../protocol/join-token.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
 
 /** What a key tells about itself beside its type; read back with `schema.meta()`, so `.meta` comes last on a key. */
@@ -57,6 +58,8 @@ export const backendEntrySchema = z
     api_key: z.string().min(1).optional().meta({ secret: true }),
     /** The upstream coordinator's key, for kind `infernet`. */
     pubkey: pubkeySchema.optional(),
+    /** Of the upstream, for the role `client`: lets this node in there, once; carries its url and pubkey. */
+    join_token: z.string().min(1).optional().meta({ secret: true }),
     /** Requests that an Ollama runs side by side (its OLLAMA_NUM_PARALLEL), which it tells nobody. Left out: 1. */
     parallel: int(1, 256).optional(),
     /** Tokens of context asked of an Ollama for models whose Modelfile names none. Left out: 8192. */
@@ -64,10 +67,15 @@ export const backendEntrySchema = z
     /** Offer an Ollama's models that run in somebody's cloud, too. */
     cloud_models: z.boolean().optional(),
   })
-  .superRefine(({ kind, url, pubkey, ...ofOllama }, ctx) => {
+  .superRefine(({ kind, url, pubkey, join_token: joinToken, ...ofOllama }, ctx) => {
     const refuse = (message: string) => ctx.addIssue({ code: "custom", message });
-    if ((kind === "openai" || kind === "infernet") && url === undefined) refuse(`needs "url" with kind "${kind}"`);
-    if (kind === "infernet" && pubkey === undefined) refuse('needs "pubkey" with kind "infernet"');
+    const token = joinToken === undefined ? null : decodeJoinToken(joinToken);
+    if (token && !token.ok) refuse(token.error.message);
+    if (token && kind !== "infernet") refuse('takes "join_token" with kind "infernet" only');
+    const needsUrl = kind === "openai" || (kind === "infernet" && token === null);
+    if (needsUrl && url === undefined) refuse(`needs "url" with kind "${kind}"`);
+    if (kind === "infernet" && pubkey === undefined && token === null)
+      refuse('needs "pubkey" (or "join_token") with kind "infernet"');
     if (kind === "embedded" && url !== undefined) refuse('takes no "url" with kind "embedded"');
     for (const key of ["parallel", "context_length", "cloud_models"] as const)
       if (kind !== "ollama" && ofOllama[key] !== undefined) refuse(`takes "${key}" with kind "ollama" only`);

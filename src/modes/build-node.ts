@@ -188,11 +188,12 @@ async function openBackends({ config, log, clock, identity, targets }: NodeSideD
   if (backends.length > 0) {
     const notice = (message: string) => log.warn("a backend has something to say", { kind: "infernet", message });
     const coordinators = targets.map(({ pubkey }) => pubkey);
-    const peer = peerNode({ clock, identity, config, coordinators, notice });
+    const peer = peerNode({ clock, identity, config, coordinators, registers: true, notice });
     return backends.map((entry) => {
-      const { kind, url = null } = entry;
-      if (kind === "infernet" && url !== null) startValue(checkCoordinatorUrl(url, { insecure: config.node.insecure }));
-      const made = createBackend(backendConfig(entry), { embedded, peer });
+      const known = backendConfig(entry);
+      if (known.kind === "infernet" && known.url)
+        startValue(checkCoordinatorUrl(known.url, { insecure: config.node.insecure }));
+      const made = createBackend(known, { embedded, peer });
       if (made.ok) return made.value;
       throw new StartError({ code: "backend_invalid", message: made.error, hint: "mend it in [[node.backends]]" });
     });

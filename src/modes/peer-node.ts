@@ -14,11 +14,14 @@ export type PeerNodeDeps = {
   config: Config;
   /** Those that this node serves. */
   coordinators: readonly Pubkey[];
+  /** It registers where it is not known. */
+  registers: boolean;
   notice: (message: string) => void;
 };
 
-export const peerNode = ({ clock, identity, config, coordinators, notice }: PeerNodeDeps): PeerNode => ({
+export const peerNode = ({ clock, identity, config, coordinators, registers, notice }: PeerNodeDeps): PeerNode => ({
   pubkey: identity.pubkey,
+  name: registers ? config.node.name : null,
   coordinators,
   prices: { input: config.node.price_input, output: config.node.price_output },
   notice,

@@ -19,11 +19,12 @@ afterEach(async () => {
 });
 
 /** A backend whose upstream is scripted. Its signature is a plain header that names the recipient. */
-function lent(routes: Record<string, Route>, over: Partial<PeerNode> = {}) {
+function lent(routes: Record<string, Route>, over: Partial<PeerNode> = {}, joinToken: string | null = null) {
   server = scriptedServer(routes);
   const notices: string[] = [];
   const node: PeerNode = {
     pubkey: NODE,
+    name: null,
     coordinators: [OURS],
     prices: { input: 10, output: 20 },
     notice: (message) => notices.push(message),
@@ -33,7 +34,7 @@ function lent(routes: Record<string, Route>, over: Partial<PeerNode> = {}) {
         fetch(url, { ...init, headers: { ...(init.headers as Record<string, string>), "x-signed-for": coordinator } }),
     ...over,
   };
-  return { backend: infernet({ url: `${server.url}/v1`, coordinator: UPSTREAM, node }), server, notices };
+  return { backend: infernet({ url: `${server.url}/v1`, coordinator: UPSTREAM, joinToken, node }), server, notices };
 }
 
 const listing = (...data: object[]): Record<string, Route> => ({
@@ -147,7 +148,7 @@ describe("a request", () => {
       (delta) => void seen.push(delta),
       AbortSignal.timeout(5_000),
     );
-    expect(seen).toEqual([{ content: "Hel" }, { content: "lo" }]);
+    expect(seen.map((delta) => (delta as { content: string }).content).join("")).toBe("Hello");
     expect(result).toEqual({
       ok: true,
       value: {
@@ -203,7 +204,7 @@ describe("a request", () => {
     [402, { code: "credit_short", message: "0 left" }, "backend_failed", "short of credit: 0 left"],
     [401, { code: "key_unknown", message: "who" }, "backend_failed", `infernet nodes allow ${NODE} --role client`],
     [403, { code: "role_not_allowed", message: "no" }, "backend_failed", `infernet nodes allow ${NODE} --role client`],
-    [403, { code: "key_pending", message: "wait" }, "backend_failed", `infernet nodes allow ${NODE} --role client`],
+    [403, { code: "key_pending", message: "wait" }, "backend_failed", `infernet nodes approve ${NODE}`],
     [403, { code: "key_ejected", message: "out" }, "backend_failed", "ejected"],
     [
       401,
@@ -234,10 +235,66 @@ describe("a request", () => {
   });
 });
 
+describe("a node that the upstream does not know", () => {
+  /** An upstream that knows the node once it has registered, as `standing`. */
+  function strict(standing: "approved" | "pending", registration: (body: unknown) => Response | null = () => null) {
+    let known: string | null = null;
+    const refuse = (status: number, code: string) => Response.json({ error: { message: code, code } }, { status });
+    return {
+      "GET /v1/models": () => {
+        if (known === null) return refuse(401, "key_unknown");
+        return known === "approved" ? Response.json({ data: [{ id: "m" }] }) : refuse(403, "key_pending");
+      },
+      "POST /api/v1/node/register": ({ body }: { body: unknown }) => {
+        const refused = registration(body);
+        if (refused) return refused;
+        known = standing;
+        return Response.json({ data: { id: NODE, node_id: "x", status: standing } });
+      },
+    } satisfies Record<string, Route>;
+  }
+  const registrations = () => server?.seen.filter(({ path }) => path === "/api/v1/node/register") ?? [];
+
+  test("registers as a client with its token, and is served at once", async () => {
+    const { backend } = lent(strict("approved"), { name: "gpu-1" }, "infjoin_x");
+    expect(await models(backend)).toMatchObject([{ name: "m" }]);
+    expect(registrations().map(({ body }) => body)).toEqual([
+      { role: "client", node_id: `client-${markOf(NODE)}`, name: "gpu-1", join_token: "infjoin_x" },
+    ]);
+    expect(registrations()[0]?.headers.get("x-signed-for")).toBe(UPSTREAM);
+    await models(backend);
+    expect(registrations().length).toBe(1);
+  });
+
+  test("without a token waits for approval, registers once, and says what is to be done", async () => {
+    const { backend, notices } = lent(strict("pending"), { name: "gpu-1" });
+    for (let i = 0; i < 3; i++) await models(backend);
+    expect(registrations().map(({ body }) => body)).toEqual([
+      { role: "client", node_id: `client-${markOf(NODE)}`, name: "gpu-1" },
+    ]);
+    expect(notices.at(-1)).toContain(`infernet nodes approve ${NODE}`);
+  });
+
+  test("says why it was not registered", async () => {
+    const used = () =>
+      Response.json({ error: "the join token was used", code: "registration_refused" }, { status: 403 });
+    const { backend, notices } = lent(strict("approved", used), { name: "gpu-1" }, "infjoin_x");
+    expect(await models(backend)).toMatchObject({ code: "backend_failed" });
+    expect(notices.join()).toContain("the join token was used");
+  });
+
+  test("does not register where it only looks", async () => {
+    const { backend } = lent(strict("approved"));
+    expect(await models(backend)).toMatchObject({ code: "backend_failed" });
+    expect(registrations()).toEqual([]);
+  });
+});
+
 describe("making one", () => {
   const { backend } = lent({});
   const peer: PeerNode = {
     pubkey: NODE,
+    name: null,
     coordinators: [OURS],
     prices: { input: 0, output: 0 },
     notice: () => undefined,

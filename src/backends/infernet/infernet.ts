@@ -7,12 +7,15 @@ import type { Backend, BackendError, BackendModel, Emit, GenerateEnd, GenerateRe
 import { endpoint, type Fetch, readText, requestJson } from "../http.ts";
 import { UNKNOWN_SERVER } from "../openai-compatible/dialect.ts";
 import { generate } from "../openai-compatible/generate.ts";
+import { introduce } from "./introduce.ts";
 import { dearer, type Prices, parseLentModels } from "./lent-models.ts";
-import { refusal } from "./refusal.ts";
+import { codeIn, refusal } from "./refusal.ts";
 
 /** The node that the backend belongs to, as the upstream coordinator gets to know it. */
 export type PeerNode = {
   pubkey: Pubkey;
+  /** Under which it registers where it is not known; null: it does not. */
+  name: string | null;
   /** A fetch that signs each request with the node's key, for this coordinator and no other. */
   signedFor(coordinator: Pubkey): Fetch;
   /** The coordinators that this node serves: what leads back to one of them is no offer. */
@@ -27,6 +30,8 @@ export type InfernetOptions = {
   /** The upstream coordinator's address, with or without `/v1`, and its key. */
   url: string;
   coordinator: Pubkey;
+  /** Of the upstream, for the role `client`: lets the node in there, once. */
+  joinToken?: string | null;
   node: PeerNode;
 };
 
@@ -34,11 +39,22 @@ const MAX_REFUSAL_BYTES = 64 * 1024;
 const DIALECT = { ...UNKNOWN_SERVER, embeddingFormat: "base64" } as const;
 
 /** Opens nothing before its first use. Throws TypeError where `url` is no address. */
-export function infernet({ url, coordinator, node }: InfernetOptions): Backend {
+export function infernet({ url, coordinator, joinToken = null, node }: InfernetOptions): Backend {
   const signed = node.signedFor(coordinator);
   const base = url.replace(/\/v1\/*$/, "");
   const own = onwards(NO_TRAIL, node.coordinators);
   const say = once(node.notice);
+  /** Asked with the trail that requests will have: the answer is what those can get. */
+  const list = async (signal: AbortSignal): Promise<{ way: Way; answer: Result<unknown, BackendError> }> => {
+    const way = passing(signed, own, node.pubkey);
+    return { way, answer: await requestJson(endpoint(way.fetch, base, null), "/v1/models", null, signal) };
+  };
+  /** True where the node was let in. */
+  const register = async (name: string, signal: AbortSignal): Promise<boolean> => {
+    const standing = await introduce(signed, base, { pubkey: node.pubkey, name, joinToken }, signal);
+    if (!standing.ok) say("registration", `registering at the coordinator at ${base} failed: ${standing.error}`);
+    return standing.ok && standing.value === "approved";
+  };
 
   return {
     kind: "infernet",
@@ -47,9 +63,10 @@ export function infernet({ url, coordinator, node }: InfernetOptions): Backend {
     continues: false,
     slots: () => null,
     async models(signal) {
-      // Asked with the trail that requests will have: the answer is what those can get.
-      const way = passing(signed, own, node.pubkey);
-      const answer = await requestJson(endpoint(way.fetch, base, null), "/v1/models", null, signal);
+      let { way, answer } = await list(signal);
+      if (way.code === "key_unknown" && node.name !== null && (await register(node.name, signal))) {
+        ({ way, answer } = await list(signal));
+      }
       if (!answer.ok) return refused(way, answer.error, base, say);
       const lent = parseLentModels(answer.value, coordinator, node.coordinators.map(markOf));
       if (!lent.ok) return lent;
@@ -70,18 +87,21 @@ export function infernet({ url, coordinator, node }: InfernetOptions): Backend {
   };
 }
 
-type Way = { fetch: Fetch; refusal: BackendError | null };
+/** `code`: of the refusal, as the upstream names it; "" while there is none. */
+type Way = { fetch: Fetch; code: string; refusal: BackendError | null };
 
-/** One request's fetch: the trail in its headers, and what the upstream refused it for in the upstream's own code. */
+/** One request's fetch: the trail in its headers, and what the upstream refused it for, in its own code. */
 function passing(signed: Fetch, trail: Trail, pubkey: Pubkey): Way {
   const way: Way = {
+    code: "",
     refusal: null,
     async fetch(url, init) {
       const headers = { ...(init.headers as Record<string, string>), ...trailHeaders(trail) };
       const response = await signed(url, { ...init, headers });
       if (response.ok) return response;
       const text = await readText(response, MAX_REFUSAL_BYTES);
-      way.refusal = refusal(response.status, text, pubkey);
+      way.code = codeIn(text);
+      way.refusal = refusal(response.status, way.code, text, pubkey);
       return new Response(text, response);
     },
   };

@@ -21,17 +21,19 @@ const CODES: Readonly<Record<string, BackendErrorCode>> = {
   nonce_store_full: "backend_busy",
 };
 
-/** An answer that is not 2xx. `pubkey`: the node's, for the advice. */
-export function refusal(status: number, body: string, pubkey: Pubkey): BackendError {
+/** An answer that is not 2xx: its code as `codeIn` reads it. `pubkey`: the node's, for the advice. */
+export function refusal(status: number, code: string, body: string, pubkey: Pubkey): BackendError {
   const message = errorMessage(body) || `HTTP ${status}`;
-  const code = codeIn(body);
   const known = Object.hasOwn(CODES, code) ? CODES[code] : undefined;
   if (known !== undefined) return { code: known, message };
   const failed = (text: string): BackendError => ({ code: "backend_failed", message: text });
   switch (code) {
+    case "key_pending":
+      return failed(
+        `this node waits to be let in at the upstream coordinator; its operator does it with: infernet nodes approve ${pubkey}`,
+      );
     case "key_unknown":
     case "role_not_allowed":
-    case "key_pending":
       return failed(
         `the upstream coordinator does not take this node's requests (${message}); its operator lets it in with: infernet nodes allow ${pubkey} --role client`,
       );
@@ -48,7 +50,7 @@ export function refusal(status: number, body: string, pubkey: Pubkey): BackendEr
 }
 
 /** The `code` of OpenAI's error object, "" where there is none. */
-function codeIn(body: string): string {
+export function codeIn(body: string): string {
   try {
     const answer: unknown = JSON.parse(body);
     const error = isRecord(answer) ? answer.error : null;

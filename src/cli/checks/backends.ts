@@ -56,7 +56,8 @@ function thisNode(config: Config): PeerNode | null {
   const identity = dir.ok ? loadIdentity(dir.value, "node") : dir;
   if (!identity.ok) return null;
   const coordinators = config.node.coordinators.map(({ pubkey }) => pubkey);
-  return peerNode({ clock: systemClock, identity: identity.value, config, coordinators, notice: () => undefined });
+  const asked = { coordinators, registers: false, notice: () => undefined };
+  return peerNode({ clock: systemClock, identity: identity.value, config, ...asked });
 }
 
 async function ask(backend: Backend): Promise<FoundBackend> {
