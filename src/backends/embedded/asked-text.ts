@@ -4,6 +4,7 @@ import type { ChatBody, CompletionBody, GenerateRequest } from "../backend.ts";
 import type { ChatPrompt } from "./chat-prompt.ts";
 import { callGrammar, JSON_OBJECT_GRAMMAR, schemaGrammar } from "./json-grammar.ts";
 import { type Format, readSampling, type Sampling } from "./sampling.ts";
+import { endsThinking } from "./think-text.ts";
 import { CALL_CLOSE, CALL_OPEN, readTools } from "./tool-calls.ts";
 
 export type AskedText = {
@@ -16,10 +17,12 @@ export type AskedText = {
   begun: string;
   /** Tool calls are looked for in the answer. */
   tools: boolean;
+  /** Thoughts are looked for at its beginning; `opened`: the text ends inside them. */
+  thoughts: { opened: boolean } | null;
   completion: boolean;
 };
 
-export type AskedDeps = { prompt: ChatPrompt; hasTools: boolean; defaultTemperature: number };
+export type AskedDeps = { prompt: ChatPrompt; hasTools: boolean; thinks: boolean; defaultTemperature: number };
 
 /** The error is a sentence for the client. */
 export function readAsked(
@@ -33,13 +36,22 @@ export function readAsked(
     : readCompletion(request.body, sampling.value);
 }
 
-function readChat(body: ChatBody, sampling: Sampling, { prompt, hasTools }: AskedDeps): Result<AskedText, string> {
+function readChat(
+  body: ChatBody,
+  sampling: Sampling,
+  { prompt, hasTools, thinks }: AskedDeps,
+): Result<AskedText, string> {
   const tools = readTools(body, hasTools);
   if (!tools.ok) return tools;
   const forced = tools.value?.forced ?? null;
   if (forced !== null && sampling.format.type === "json")
     return err("response_format and a tool that must be called do not go together");
-  const rendered = prompt.render(body.messages, tools.value?.tools ?? null);
+  // What must keep to a form has no room for thoughts.
+  const isHeld = forced !== null || sampling.format.type === "json";
+  const rendered = prompt.render(body.messages, {
+    tools: tools.value?.tools ?? null,
+    thinking: isHeld || body.reasoning_effort === "none" ? false : null,
+  });
   if (!rendered.ok) return rendered;
   const grammar =
     forced === null ? grammarOf(sampling.format) : callGrammar(forced, `${CALL_OPEN}\n`, `\n${CALL_CLOSE}`);
@@ -51,6 +63,8 @@ function readChat(body: ChatBody, sampling: Sampling, { prompt, hasTools }: Aske
     grammar: grammar.value,
     begun: rendered.value.continued,
     tools: tools.value !== null,
+    thoughts:
+      thinks && !isHeld && rendered.value.continued === "" ? { opened: endsThinking(rendered.value.text) } : null,
     completion: false,
   });
 }
@@ -64,7 +78,16 @@ function readCompletion(body: CompletionBody, sampling: Sampling): Result<AskedT
   if (typeof best === "number" && best > 1) return err("the embedded engine has no best_of");
   if (sampling.format.type === "json") return err("completions have no response_format here: ask by chat");
   const { stops } = sampling;
-  return ok({ text: prompt, sampling, stops, grammar: null, begun: "", tools: false, completion: true });
+  return ok({
+    text: prompt,
+    sampling,
+    stops,
+    grammar: null,
+    begun: "",
+    tools: false,
+    thoughts: null,
+    completion: true,
+  });
 }
 
 function grammarOf(format: Format): Result<string | null, string> {

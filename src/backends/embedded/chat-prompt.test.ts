@@ -49,10 +49,20 @@ describe("chat prompt", () => {
       { role: "assistant", content: null, tool_calls: calls },
       { role: "tool", content: "x" },
     ];
-    expect(prompt.render(messages, [{ type: "function", function: { name: "f" } }])).toEqual({
+    expect(prompt.render(messages, { tools: [{ type: "function", function: { name: "f" } }] })).toEqual({
       ok: true,
       value: { text: "f;7", continued: "" },
     });
+  });
+  test("thoughts that the template opens are closed before an answer that has begun, or where none are wanted", () => {
+    const prompt = chatPrompt("{{messages[0].content + '<think>\n'}}", tokens);
+    const text = (...args: Parameters<typeof prompt.render>) => {
+      const rendered = prompt.render(...args);
+      return rendered.ok ? rendered.value.text : rendered.error;
+    };
+    expect(text([user("hi")])).toBe("hi<think>\n");
+    expect(text([user("hi"), { role: "assistant", content: "Yes" }])).toBe("hi<think>\n\n</think>\n\nYes");
+    expect(text([user("hi")], { thinking: false })).toBe("hi<think>\n\n</think>\n\n");
   });
   test("text parts are joined, developer means system", () => {
     const prompt = chatPrompt("{% for m in messages %}{{m.role}}:{{m.content}};{% endfor %}", tokens);

@@ -3,12 +3,19 @@
 import { Template } from "@huggingface/jinja";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { isRecord } from "../record.ts";
+import { endsThinking, THOUGHTS_END } from "./think-text.ts";
 
 export type ChatPrompt = {
   /** Renders messages, and the tools where the template knows any; the error is a sentence for the client. */
-  render(messages: unknown[], tools?: unknown[] | null): Result<RenderedChat, string>;
+  render(messages: unknown[], options?: RenderOptions): Result<RenderedChat, string>;
   /** Strings that end a turn beside the model's own end tokens. */
   stops: string[];
+};
+
+export type RenderOptions = {
+  tools?: unknown[] | null;
+  /** Whether the model is to think first, where its template lets one choose (`enable_thinking`); null leaves it open. */
+  thinking?: boolean | null;
 };
 
 export type RenderedChat = {
@@ -30,18 +37,19 @@ export function chatPrompt(template: string | null, tokens: PromptTokens): ChatP
   const source = template ?? (tokens.knowsChatMl ? CHATML : PLAIN);
   const compiled = new Template(source);
   const stops = source === PLAIN ? ["\nuser:", "\nsystem:"] : [];
-  const renderAll = (messages: Message[], tools: unknown[] | null): string =>
+  const renderAll = (messages: Message[], { tools = null, thinking = null }: RenderOptions): string =>
     // The engine puts the beginning mark itself, where the model wants one.
     compiled.render({
       messages,
       ...(tools === null ? {} : { tools }),
+      ...(thinking === null ? {} : { enable_thinking: thinking }),
       add_generation_prompt: true,
       bos_token: "",
       eos_token: tokens.eos,
     });
   return {
     stops,
-    render(list, tools = null) {
+    render(list, options = {}) {
       const messages = readMessages(list);
       if (!messages.ok) return messages;
       const last = messages.value.at(-1);
@@ -50,7 +58,10 @@ export function chatPrompt(template: string | null, tokens: PromptTokens): ChatP
       // An assistant's message at the end is gone on with, to the last space: its turn is opened and not closed.
       const continued = isBegun ? last.content : "";
       try {
-        return ok({ text: renderAll(turns, tools) + continued, continued });
+        const opened = renderAll(turns, options);
+        // Thoughts come before an answer, and this one has begun.
+        const between = endsThinking(opened) && (continued !== "" || options.thinking === false) ? THOUGHTS_END : "";
+        return ok({ text: opened + between + continued, continued });
       } catch (thrown) {
         return err(
           `the model's chat template refuses these messages: ${thrown instanceof Error ? thrown.message : thrown}`,

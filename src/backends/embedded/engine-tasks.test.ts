@@ -293,3 +293,29 @@ describe("going on with a text", () => {
     expect(completion.text).toBe((await say("abc  ", extra)).text);
   });
 });
+
+test("what a model thinks is told apart from what it answers", async () => {
+  await Bun.write(
+    path.join(folder, "thinker.gguf"),
+    randomGguf({ template: "{{ messages[0].content }}{{ '</think><think>\n' }}" }),
+  );
+  const backend = embedded({ command, cacheDir: folder, models: [path.join(folder, "thinker.gguf")] });
+  const listed = await backend.models(signal());
+  expect(listed.ok && listed.value[0]?.features).toContain("reasoning");
+  const { deltas, text } = await collect(backend, {
+    model: "thinker",
+    max_tokens: 8,
+    logit_bias: ENDLESS,
+    temperature: 0,
+  });
+  expect(text).toBe("");
+  expect(deltas.map(({ reasoning_content }) => reasoning_content).join("")).not.toBe("");
+  const none = await collect(backend, {
+    model: "thinker",
+    max_tokens: 8,
+    logit_bias: ENDLESS,
+    reasoning_effort: "none",
+  });
+  expect(none.text).not.toBe("");
+  await backend.close();
+});

@@ -12,6 +12,7 @@ import { type ChoicePlan, type Pace, runChoice } from "./choice.ts";
 import { ChoiceText } from "./choice-text.ts";
 import { Embedder, tooLong } from "./embedder.ts";
 import { compileGrammar, grammarState } from "./grammar-state.ts";
+import { templateThinks } from "./think-text.ts";
 import { templateHasTools } from "./tool-calls.ts";
 
 export type EngineOptions = {
@@ -31,6 +32,7 @@ export class Engine {
   private readonly model: LlamaModel;
   private readonly prompt: ChatPrompt;
   private readonly hasTools: boolean;
+  private readonly thinks: boolean;
   private readonly options: EngineOptions;
   private readonly embedder: Embedder;
   private readonly free: LlamaContextSequence[] = [];
@@ -45,6 +47,7 @@ export class Engine {
     const found = isRecord(tokenizer) ? tokenizer.chat_template : null;
     const template = typeof found === "string" ? found : null;
     this.hasTools = templateHasTools(template);
+    this.thinks = templateThinks(template);
     this.prompt = chatPrompt(template, {
       eos: model.tokens.eosString ?? "",
       knowsChatMl: model.tokenize("<|im_start|>", true).length === 1,
@@ -73,8 +76,9 @@ export class Engine {
       const emit = (index: number, embedding: string) => run.emit({ ...(index === 0 ? {} : { index }), embedding });
       return await this.embedder.run(request.body, emit, run);
     }
-    const { prompt, hasTools, options } = this;
-    const asked = readAsked(request, { prompt, hasTools, defaultTemperature: options.defaultTemperature });
+    const { prompt, hasTools, thinks, options } = this;
+    const { defaultTemperature } = options;
+    const asked = readAsked(request, { prompt, hasTools, thinks, defaultTemperature });
     if (!asked.ok) return err(invalid(asked.error));
     const input = this.tokens(asked.value.text);
     if (input.length >= options.contextLength) return err(tooLong(options.contextLength, input.length));
@@ -85,7 +89,7 @@ export class Engine {
   }
 
   private async answer(asked: AskedText, input: Token[], grammar: LlamaGrammar | null, run: Run): Promise<Outcome> {
-    const { sampling, completion, tools, stops, begun } = asked;
+    const { sampling, completion, tools, thoughts, stops, begun } = asked;
     const queue = new DeltaQueue((delta) => {
       run.emit(delta);
       return undefined;
@@ -101,7 +105,7 @@ export class Engine {
         if (!state.ok) return err({ code: "backend_failed", message: state.error });
         const room = this.options.contextLength - input.length;
         const plan: ChoicePlan = { input, room, sampling, index, stops, grammar: state.value };
-        const text = new ChoiceText(queue, { index, tools, completion });
+        const text = new ChoiceText(queue, { index, tools, thoughts, completion });
         const choice = await runChoice(this.model, sequence, plan, text, run);
         if (choice === null) return ABORTED;
         completionTokens += choice.tokens;

@@ -7,6 +7,7 @@ import type { BackendError, BackendModel } from "../backend.ts";
 import { DEMO_MODEL } from "./demo-model.ts";
 import type { EngineModel } from "./engine-messages.ts";
 import { type GgufHeader, readGgufHeader } from "./gguf-header.ts";
+import { templateThinks } from "./think-text.ts";
 import { templateHasTools } from "./tool-calls.ts";
 
 /** A model as it is offered, and as the engine is told of it. Its digest and whether it is loaded are filled in later. */
@@ -42,6 +43,7 @@ function describe(file: string, header: GgufHeader, bytes: number, limit: number
   const tasks: readonly Task[] = header.embedsOnly ? ["embedding"] : TEXT_TASKS;
   const features: Feature[] = header.embedsOnly ? [] : ["json", "logprobs"];
   if (!header.embedsOnly && templateHasTools(header.chatTemplate)) features.push("tools");
+  if (!header.embedsOnly && templateThinks(header.chatTemplate)) features.push("reasoning");
   const { quantization } = header;
   return {
     offer: { name, contextLength, digest: null, loaded: false, quantization, demo: false, tasks, features },
