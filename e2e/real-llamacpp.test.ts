@@ -28,7 +28,7 @@ const MESSAGES = [{ role: "user", content: "what is infernet?" }];
 const PROMPT = "<|im_start|>user\nwhat is infernet?<|im_end|>\n<|im_start|>assistant\n";
 const GREEDY = { model: MODEL, messages: MESSAGES, temperature: 0 };
 /** Never ends by itself. */
-const ENDLESS = { ...GREEDY, max_tokens: 1_000_000, ignore_eos: true, logit_bias: [] };
+const ENDLESS = { ...GREEDY, max_tokens: 1_000_000, ignore_eos: true };
 
 const signal = () => AbortSignal.timeout(START_MS);
 async function modelsOf(backend: Backend): Promise<BackendModel[]> {

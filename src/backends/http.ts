@@ -31,31 +31,46 @@ export type Sent = {
   body?: string | null;
   /** Left out: POST with a body, else GET. */
   method?: "GET" | "POST" | "DELETE";
+  /** Doing it twice would do more: it has a connection of its own and is never sent again. So is every DELETE. */
+  once?: boolean;
 };
 
-/** Sends a request and gives its answer, whatever its status. Bun's own idle limit is off: callers bound the time by `signal`. */
+/**
+ * Sends a request and gives its answer, whatever its status. Bun's own idle limit is off: callers bound the time by
+ * `signal`. A server may close a connection just when it is used again (llama.cpp's after 100 requests, others after
+ * seconds without any): what was lost so, before any answer, is sent again over a new one.
+ */
 export async function send(
   { fetch, base, headers }: Endpoint,
   path: string,
-  { body = null, method = body === null ? "GET" : "POST" }: Sent,
+  { body = null, method = body === null ? "GET" : "POST", once = method === "DELETE" }: Sent,
   signal: AbortSignal,
 ): Promise<Result<Response, BackendError>> {
   if (signal.aborted) return err({ code: "aborted", message: "aborted" } as const);
+  const init: BunFetchRequestInit = {
+    method,
+    headers: body === null ? headers : { "content-type": "application/json", ...headers },
+    body,
+    signal,
+    redirect: "manual",
+    timeout: false,
+    // Bun too sends again what a connection of its pool lost.
+    ...(once ? { keepalive: false } : {}),
+  };
   try {
-    return ok(
-      await fetch(base + path, {
-        method,
-        headers: body === null ? headers : { "content-type": "application/json", ...headers },
-        body,
-        signal,
-        redirect: "manual",
-        timeout: false,
-      }),
-    );
+    return ok(await fetch(base + path, init));
+  } catch (thrown) {
+    if (once || signal.aborted || !isReset(thrown)) return err(errorFromThrow(thrown, signal));
+  }
+  try {
+    return ok(await fetch(base + path, { ...init, keepalive: false }));
   } catch (thrown) {
     return err(errorFromThrow(thrown, signal));
   }
 }
+
+const RESETS = new Set<unknown>(["ECONNRESET", "EPIPE", "ConnectionClosed"]);
+const isReset = (thrown: unknown): boolean => thrown instanceof Error && "code" in thrown && RESETS.has(thrown.code);
 
 /** Sends a request; anything but 2xx is an error. */
 export async function request(
@@ -63,9 +78,9 @@ export async function request(
   path: string,
   body: string | null,
   signal: AbortSignal,
-  method?: "GET" | "POST" | "DELETE",
+  how: Omit<Sent, "body"> = {},
 ): Promise<Result<Response, BackendError>> {
-  const sent = await send(server, path, method === undefined ? { body } : { body, method }, signal);
+  const sent = await send(server, path, { body, ...how }, signal);
   if (!sent.ok || sent.value.ok) return sent;
   const response = sent.value;
   try {

@@ -22,14 +22,16 @@ export function exoActions({ server, pollMs }: DialectDeps): ModelActions {
     });
   const deleteInstances = async (instances: readonly ExoInstance[], signal: AbortSignal) => {
     for (const { id } of instances) {
-      const gone = await request(server, `/instance/${encodeURIComponent(id)}`, null, signal, "DELETE");
+      const gone = await request(server, `/instance/${encodeURIComponent(id)}`, null, signal, { method: "DELETE" });
       if (!gone.ok) return gone;
     }
     return ok(undefined);
   };
 
   const place = async (model: string, signal: AbortSignal): Promise<Result<void, BackendError>> => {
-    const placed = await request(server, "/place_instance", JSON.stringify({ model_id: model }), signal);
+    const placed = await request(server, "/place_instance", JSON.stringify({ model_id: model }), signal, {
+      once: true,
+    });
     if (!placed.ok) return placed;
     const query = `model_id=${encodeURIComponent(model)}&timeout_seconds=${PLACE_S}`;
     // Older versions have no such page: the state says the same, later.
@@ -117,7 +119,7 @@ export function exoActions({ server, pollMs }: DialectDeps): ModelActions {
   const deleteDownloads = async (model: string, nodes: readonly string[], signal: AbortSignal) => {
     for (const node of nodes) {
       const path = `/download/${encodeURIComponent(node)}/${model.split("/").map(encodeURIComponent).join("/")}`;
-      const gone = await request(server, path, null, signal, "DELETE");
+      const gone = await request(server, path, null, signal, { method: "DELETE" });
       if (!gone.ok) return gone;
     }
     return ok(undefined);

@@ -122,7 +122,9 @@ export function routerActions({ server, pollMs }: DialectDeps): ModelActions {
   };
   const remove: ModelAction = async (model, report, signal) => {
     report(phase(`removing ${model}`));
-    const gone = await request(server, `/models?model=${encodeURIComponent(model)}`, null, signal, "DELETE");
+    const gone = await request(server, `/models?model=${encodeURIComponent(model)}`, null, signal, {
+      method: "DELETE",
+    });
     if (gone.ok) return ok(undefined);
     return /not removable|not found/i.test(gone.error.message) ? err({ ...gone.error, code: "invalid_request" }) : gone;
   };
