@@ -110,7 +110,7 @@ test("a killed node's answer goes on at the next, from its last piece on, within
   ]);
   expect(attempts.map(({ outcome, took_over, pieces, bytes }) => [outcome, took_over, pieces, bytes])).toEqual([
     ["lost", null, 2, 10],
-    ["completed", "continue", 3, 23],
+    ["completed", "continue", 3, 22],
   ]);
   // The prompt counts once, though the second node read what the first had written; the output is both parts'.
   expect([job.usage, transcript.usage]).toMatchObject(Array(2).fill({ prompt_tokens: 5, completion_tokens: 5 }));

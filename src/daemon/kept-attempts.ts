@@ -101,9 +101,7 @@ export function sendKept(attempt: KeptAttempt, out: Pick<Outbox, "add">): void {
         ? `[${deltaJson(deltas[from] as Delta)}]`
         : `[${deltas.slice(from, to).map(deltaJson).join(",")}]`;
     if (to === deltas.length && attempt.end) return sendEnd(attempt, attempt.end, from, json, out);
-    // Where not all goes out, the count of what does is not known: the deltas are counted instead.
-    const pieces = to === deltas.length && attempt.pieces > to ? `,"pieces":${attempt.pieces}` : "";
-    out.add(`{"type":"delta","attempt":"${attempt.id}","offset":${from},"deltas":${json}${pieces}}`);
+    out.add(`{"type":"delta","attempt":"${attempt.id}","offset":${from},"deltas":${json}${piecesJson(attempt, to)}}`);
   }
   if (attempt.end && !attempt.endSent && attempt.sent === deltas.length)
     sendEnd(attempt, attempt.end, attempt.sent, "[]", out);
@@ -118,8 +116,13 @@ function sendEnd(
 ): void {
   attempt.endSent = true;
   const rest = JSON.stringify(end).slice(1);
-  out.add(`{"type":"end","attempt":"${attempt.id}","offset":${offset},"deltas":${deltasJson},${rest}`);
+  const pieces = piecesJson(attempt, attempt.sent);
+  out.add(`{"type":"end","attempt":"${attempt.id}","offset":${offset},"deltas":${deltasJson}${pieces},${rest}`);
 }
+
+/** The count of pieces, where it is another than that of the deltas. Where not all goes out it is not known. */
+const piecesJson = ({ deltas, pieces }: KeptAttempt, to: number): string =>
+  to === deltas.length && pieces > to ? `,"pieces":${pieces}` : "";
 
 const deltaJson = (delta: Delta): string =>
   isPlain(delta) ? `{"content":${JSON.stringify(delta.content)}}` : JSON.stringify(delta);

@@ -257,8 +257,10 @@ describe("work", () => {
     await on.turns();
     generations[0]?.end(err({ code: "backend_busy", message: "full" }));
     await on.turns();
-    await on.turns();
     expect(job.attempts[0]).toMatchObject({ outcome: "failed", error: { code: "backend_busy", message: "full" } });
+    // There is no other node: this one has a moment to recover.
+    on.clock.advance(250);
+    await on.turns();
     generations[1]?.say("x");
     generations[1]?.end();
     await on.turns();
@@ -522,16 +524,18 @@ describe("presence", () => {
     expect(on.wires[0]?.open).toBe(false);
   });
 
-  test("a node that works and does not answer is cut off at once, and its answer goes on elsewhere", async () => {
-    await testNode(on);
+  test("a node that works and does not answer is cut off long before its heartbeat is missed", async () => {
+    const { generations } = await testNode(on);
     const { job } = on.submit({});
+    await on.turns();
+    generations[0]?.say("a");
     await on.turns();
     on.wire.tamper = () => null;
     for (let i = 0; i < 10; i++) {
       on.clock.advance(1_000);
       await on.turns();
     }
-    expect([on.wires[0]?.open, job.attempts[0]?.outcome]).toEqual([false, "lost"]);
+    expect([on.wires[0]?.open, job.state]).toEqual([false, "running"]);
   });
 
   test("a coordinator that does not answer heartbeats is dialled again", async () => {
@@ -566,8 +570,8 @@ describe("presence", () => {
     });
     await on.turns();
     expect(node()).toMatchObject({ status: "draining", accepting: false });
-    for (let i = 0; i < 3; i++) {
-      on.clock.advance(HEARTBEAT_MS / 3);
+    for (let i = 0; i < 15; i++) {
+      on.clock.advance(HEARTBEAT_MS / 15);
       generations[0]?.say("b");
       await on.turns();
     }

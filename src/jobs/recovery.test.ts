@@ -184,6 +184,8 @@ test("a job that had all its attempts fails when its last node is lost", async (
   await asyncJob();
   for (let i = 0; i < 2; i++) {
     node.fail(node.last, "backend_failed");
+    // The only node has a moment to recover.
+    clock.advance(1_000);
     await before.settle();
   }
   const { after, jobs } = await restart();
