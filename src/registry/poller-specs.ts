@@ -2,7 +2,7 @@
 // `ready`. Strangers write it: nothing of it is required, and none of it is believed to have a shape.
 import { type Device, deviceSchema, GPU_VENDORS, MAX_MODELS_PER_NODE, type ModelOffer } from "../protocol/frames.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
-import type { Served } from "./pollers.ts";
+import type { Served } from "./poll-session.ts";
 import type { NodeRow } from "./schema.ts";
 
 /** What is stored of a polling node's words. `models` is read by other rooms, for every kind of node. */

@@ -6,13 +6,28 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { type DispatchFrame, type ReadyFrame, SILENCE_MS } from "../protocol/frames.ts";
+import { type DispatchFrame, SILENCE_MS } from "../protocol/frames.ts";
 import type { Delta } from "../protocol/generation.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import { CLOSE_NORMAL } from "../protocol/transport.ts";
 import type { CommandListener } from "./command-delivery.ts";
 import type { LinkListener } from "./links.ts";
 import { MASS_SILENCE, MASS_SILENCE_NODES } from "./liveness.ts";
+import {
+  type Ask,
+  cannot,
+  held,
+  isTooFar,
+  type Leased,
+  type Past,
+  type PollRefusal,
+  REFUSALS,
+  readyFrame,
+  room,
+  type Served,
+  type Session,
+  until,
+} from "./poll-session.ts";
 import {
   count,
   deltasOf,
@@ -24,7 +39,7 @@ import {
   type PolledEnd,
   polledAttempt,
 } from "./polled-attempt.ts";
-import type { Node, NodeChannel, Registry } from "./registry.ts";
+import type { NodeChannel, Registry } from "./registry.ts";
 
 export type PollerDeps = {
   clock: Clock;
@@ -34,44 +49,12 @@ export type PollerDeps = {
   commands: Pick<CommandListener, "lost">;
 };
 
-/** What a poller serves, and whose calls count as its own: a key's public half, or an API key's id. */
-export type Served = Pick<ReadyFrame, "name" | "device" | "backends" | "models" | "prices"> & { holder: string };
-
-export type PollRefusal =
-  /** The attempt is not leased to this node, or not any more. */
-  | "lease_lapsed"
-  /** Nobody wants its answer any more. */
-  | "job_cancelled"
-  /** It has ended already. */
-  | "already_completed";
-
-/** How an attempt that a node had ended: what it hears when it asks again. */
-type Past = "completed" | "failed" | "cancelled" | "refused";
-
-type Ask = { limit: number; given: DispatchFrame[]; wake: () => void };
-type Session = {
-  readonly node: Node;
-  readonly channel: NodeChannel;
-  readonly holder: string;
-  /** What it serves, as JSON: told to the registry when it changes. */
-  served: string;
-  continues: boolean;
-  readonly attempts: Map<string, PolledAttempt>;
-  /** The last of those that ended. */
-  readonly past: Map<string, Past>;
-  readonly asks: Ask[];
-};
-
 const SWEEP_MS = 1_000;
 const MAX_PAST = 1_024;
 /** Jobs that are claimed in the database are waited for so long before a question is answered without them. */
 const CLAIM_MS = 2_000;
 /** An end that is not kept here by then is not waited for: the storage is in trouble. */
 const KEEP_MS = 10_000;
-/** How long a node that sends faster than its reader reads is held … */
-const HOLD_MS = 8_000;
-/** … and how much it may be ahead before it is told to send that again later. */
-const AHEAD_BYTES = 768 * 1024;
 
 export type Pollers = ReturnType<typeof createPollers>;
 
@@ -130,7 +113,6 @@ export function createPollers(deps: PollerDeps) {
     listener.ready(session.node, []);
   };
 
-  const room = ({ asks }: Session): number => asks.reduce((sum, { limit, given }) => sum + limit - given.length, 0);
   /** Its slots, so that it is given as much as it asked for; `leaving` attempts are about to end. */
   const setSlots = (session: Session, leaving = 0): void => {
     session.node.slots = Math.max(0, session.node.running - leaving) + room(session);
@@ -323,7 +305,7 @@ export function createPollers(deps: PollerDeps) {
     relay({ pubkey, attempt }: Leased, deltas: Delta[], pieces: number): Result<Promise<void> | undefined, "ahead"> {
       const session = sessionOf(pubkey);
       if (!session || deltas.length === 0) return ok(undefined);
-      if (attempt.spent - attempt.granted > AHEAD_BYTES) return err("ahead");
+      if (isTooFar(attempt, deltas)) return err("ahead");
       const offset = count(attempt, deltas, pieces);
       const frame = { type: "delta", attempt: attempt.id, offset, deltas, pieces: attempt.pieces } as const;
       const wrong = listener.delta(session.node, frame);
@@ -347,6 +329,10 @@ export function createPollers(deps: PollerDeps) {
       const session = sessionOf(pubkey);
       if (!session?.attempts.has(attempt.id)) return err("lease_lapsed");
       const rest = how.outcome === "completed" ? missing(attempt, whole ?? attempt.whole) : "";
+      if (rest !== null && isTooFar(attempt, deltasOf(rest))) {
+        await held(clock, attempt);
+        if (!session.attempts.has(attempt.id)) return err("lease_lapsed");
+      }
       if (rest === null) {
         const error = { code: "backend_failed", message: "pieces of the answer were lost on the way from the node" };
         end(session, attempt, "failed", { outcome: "failed", error });
@@ -380,68 +366,4 @@ export function createPollers(deps: PollerDeps) {
       for (const session of [...sessions.values()]) drop(session);
     },
   };
-}
-
-/** Resolves when the reader has caught up, or after a while. */
-function held(clock: Clock, attempt: PolledAttempt): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const cancel = clock.after(HOLD_MS, resolve);
-  attempt.waiting.add(() => {
-    cancel();
-    resolve();
-  });
-  return promise;
-}
-
-/** An attempt and the node that has it. */
-export type Leased = { pubkey: Pubkey; attempt: PolledAttempt };
-
-const REFUSALS: Record<Past, PollRefusal> = {
-  completed: "already_completed",
-  failed: "already_completed",
-  cancelled: "job_cancelled",
-  refused: "lease_lapsed",
-};
-
-/** Why the node cannot be given this, whatever it offered. */
-function cannot(
-  { node, continues }: Session,
-  { model, task = "chat", answered, body }: DispatchFrame,
-): string | undefined {
-  const offer = node.offers.find((one) => one.model === model);
-  const tasks = offer?.info.tasks ?? ["chat"];
-  if (!tasks.includes(task)) return `the node does no ${task}`;
-  if (typeof body.n === "number" && body.n > 1 && offer?.info.features?.length === 0)
-    return "the node gives one answer";
-  return answered !== undefined && !continues ? "the node cannot go on with another's answer" : undefined;
-}
-
-const readyFrame = ({ holder: _, ...served }: Served): ReadyFrame => ({
-  type: "ready",
-  sig: "",
-  ...served,
-  slots: 0,
-  attempts: [],
-});
-
-/** Waits for `holds`, looked at whenever the question is woken, but not longer than `limitMs` or its caller's stay. */
-async function until(
-  clock: Clock,
-  ask: Ask,
-  limitMs: number,
-  signal: AbortSignal,
-  holds: () => boolean,
-): Promise<void> {
-  if (holds()) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const look = () => {
-    if (holds()) resolve();
-  };
-  ask.wake = look;
-  signal.addEventListener("abort", look);
-  const cancel = clock.after(limitMs, resolve);
-  await promise;
-  cancel();
-  signal.removeEventListener("abort", look);
-  ask.wake = () => {};
 }

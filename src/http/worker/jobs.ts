@@ -5,7 +5,7 @@ import type { z } from "zod";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { attemptIdSchema, type DispatchFrame, SILENCE_MS } from "../../protocol/frames.ts";
 import type { Delta } from "../../protocol/generation.ts";
-import type { Leased } from "../../registry/pollers.ts";
+import type { Leased } from "../../registry/poll-session.ts";
 import { errorResponse } from "../errors.ts";
 import { failure, inputOf } from "../polling/jobs.ts";
 import type { ClientCall } from "../routes.ts";

@@ -3,7 +3,8 @@ import type { TestDatabase } from "../../db/test-database.ts";
 import { MODEL, NO_LOG, type Stage, type StageOptions, stage } from "../../jobs/testing/stage.ts";
 import type { DispatchFrame, ModelOffer } from "../../protocol/frames.ts";
 import type { Pubkey } from "../../protocol/primitives.ts";
-import { createPollers, type Leased, type Pollers, type Served } from "../pollers.ts";
+import type { Leased, Served } from "../poll-session.ts";
+import { createPollers, type Pollers } from "../pollers.ts";
 import type { Node } from "../registry.ts";
 
 export type PollingStage = Stage & { pollers: Pollers };
