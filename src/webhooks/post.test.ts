@@ -88,6 +88,14 @@ describe("the connection goes where the resolver says, once", () => {
     expect([asked.length, answers]).toEqual([1, [["127.0.0.2"]]]);
   });
 
+  test("in IPv6 too, by name and as it is written", async () => {
+    const server = Bun.serve({ port: 0, hostname: "::1", fetch: () => new Response() });
+    addresses = ["::1"];
+    expect(await post(`http://${NAME}:${server.port}/`)).toBe("delivered");
+    expect(await post(`http://[::1]:${server.port}/`)).toBe("delivered");
+    await server.stop(true);
+  });
+
   test("of several addresses each try takes the next", async () => {
     addresses = ["127.0.0.1", "127.0.0.9"];
     expect(await post(`http://${NAME}:${plain}/`, { n: 1 })).toBe("delivered");
