@@ -45,7 +45,7 @@ const FIXTURES: Fixture[] = [
     means: "context_length_exceeded",
   },
   {
-    from: "source",
+    from: "seen",
     what: "queue full",
     status: 503,
     body: { error: "server busy, please try again.  maximum pending requests exceeded" },
@@ -88,10 +88,13 @@ const FIXTURES: Fixture[] = [
     means: "backend_failed",
   },
   {
-    from: "source",
-    what: "crashed runner",
+    from: "seen",
+    what: "runner killed",
     status: 500,
-    body: { error: "llama runner process has terminated: exit status 2" },
+    body: {
+      error:
+        "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, check ollama server logs for details",
+    },
     means: "backend_failed",
   },
   {
