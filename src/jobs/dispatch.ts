@@ -12,23 +12,36 @@ import { moveTo } from "./states.ts";
 export function pump(board: Board, model: string): void {
   const queue = board.queues.get(model);
   while (queue && queue.length > 0 && hasRoom(board, model)) {
-    let found: Choice<Offer> | undefined;
-    let foundFor: Job | undefined;
-    const job = queue.take((candidate) => {
-      const choice = pick(board, candidate);
-      if (choice && !found) {
-        found = choice;
-        foundFor = candidate;
-      }
+    const choices = new Map<Job, Choice<Offer>>();
+    const fits = (job: Job): boolean => {
+      const choice = pick(board, job);
+      if (choice) choices.set(job, choice);
       return choice !== undefined;
-    });
+    };
+    const returns = (job: Job): boolean => (choices.get(job)?.why.affinity ?? "passed_over") !== "passed_over";
+    const nowMs = board.clock.nowMs();
+    const job = queue.take(
+      fits,
+      (later, first) => nowMs - first.queuedMs < OVERTAKE_MS && !returns(first) && hasHome(board, later, nowMs),
+    );
     if (!job) break;
-    const choice = foundFor === job ? found : pick(board, job);
+    const choice = choices.get(job);
     if (choice) dispatch(board, job, choice);
     else queue.putBack(job);
   }
   if (queue?.length === 0) board.queues.delete(model);
 }
+
+/**
+ * With all slots taken, the next to be free is rarely the one that knows the account's next job. So one behind it that it
+ * knows may overtake it, until that has waited so long: else a full network forgets what is in its caches, which makes it
+ * fuller still.
+ */
+const OVERTAKE_MS = 5_000;
+
+/** A node that knows the conversation has room. */
+const hasHome = (board: Board, job: Job, nowMs: number): boolean =>
+  affinityOf(board, job, nowMs)?.candidates.some(({ node }) => node.accepting && node.running < node.slots) === true;
 
 /** Without it, nobody in the queue needs to be asked. */
 const hasRoom = (board: Board, model: string): boolean =>

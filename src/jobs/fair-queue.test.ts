@@ -84,6 +84,22 @@ describe("fair queue", () => {
     expect(queue.take(any)).toBe(big);
   });
 
+  test("a job may overtake the first of its own account, and nobody else's", () => {
+    const queue = fairQueue<Job>(100);
+    const [first, later, others] = [job("a", 100), job("a", 100), job("b", 100)];
+    for (const one of [first, later, others]) queue.add(one);
+    const wanted = (one: Job, before: Job) => one === later && before === first;
+    expect(queue.take(any, wanted)).toBe(later);
+    // One that does not fit overtakes nobody.
+    expect(
+      queue.take(
+        (one) => one !== others,
+        () => true,
+      ),
+    ).toBe(first);
+    expect(queue.take(any)).toBe(others);
+  });
+
   test("who can take nothing now keeps its turn while others are given what only they can", () => {
     const queue = fairQueue<Job>(1_000);
     for (let i = 0; i < 600; i++) queue.add(job(i % 2 === 0 ? "own" : "common", 200));

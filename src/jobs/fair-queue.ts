@@ -11,6 +11,8 @@ export type Queued = {
   readonly displaceable: boolean;
 };
 
+/** How far behind an account's first job one is looked for that overtakes it. */
+const LOOK_AHEAD = 64;
 /** Cost an account gains at each of its turns. */
 const QUANTUM = 8192;
 
@@ -29,8 +31,11 @@ export type FairQueue<J extends Queued> = {
   putBack(job: J): void;
   /** Takes a job out, wherever it stands. */
   remove(job: J): boolean;
-  /** The next job by fair shares: of each account the first that `fits` accepts. */
-  take(fits: (job: J) => boolean): J | undefined;
+  /**
+   * The next job by fair shares: of each account the first that `fits` accepts, unless one soon after it `overtakes` it,
+   * which changes nothing between accounts.
+   */
+  take(fits: (job: J) => boolean, overtakes?: (job: J, first: J) => boolean): J | undefined;
   /** The jobs as they stand, account by account. */
   all(): J[];
 };
@@ -96,12 +101,14 @@ export function fairQueue<J extends Queued>(limit: number): FairQueue<J> {
       length++;
     },
     remove,
-    take(fits) {
+    take(fits, overtakes = () => false) {
       const fitting = new Map<Lane<J>, J>();
       for (const lane of turns) {
         // Not only the head: one that waits for a rare node must not hold up those that any node can take.
-        const job = lane.jobs.find(fits);
-        if (job) fitting.set(lane, job);
+        const first = lane.jobs.find(fits);
+        if (!first) continue;
+        const ahead = lane.jobs.slice(0, LOOK_AHEAD).find((job) => job !== first && overtakes(job, first) && fits(job));
+        fitting.set(lane, ahead ?? first);
       }
       if (fitting.size === 0) return undefined;
       // Those whose turn it is and who can use it, in order. Who has nothing that fits keeps turn and place: what others

@@ -187,6 +187,24 @@ describe("affinity", () => {
     expect(nodes.reduce((sum, { attempts }) => sum + attempts.size, 0)).toBe(3);
   });
 
+  test("when all are busy, the slot that comes free goes to a job that its node knows, until the first has waited long", () => {
+    const nodes = [1, 2].map((i) => new SimNode(on, i, { slots: 1 }).join());
+    const [at, other] = [chat(session("a")), chat(session("b"))];
+    const [first, second] = [chat(session("b")), chat(session("a"))];
+    const nodeWith = (job: Job) => nodes[nodeOf(job) - 1] as SimNode;
+    const ends = (job: Job) => nodeWith(job).end(nodeWith(job).last);
+    ends(at);
+    expect([first.state, second.state, second.attempts[0]?.why.affinity]).toEqual(["queued", "dispatched", "session"]);
+    const again = chat(session("a"));
+    on.clock.advance(3_000);
+    for (const node of nodes) node.accept(node.last);
+    on.clock.advance(3_000);
+    ends(second);
+    expect([first.state, again.state]).toEqual(["dispatched", "queued"]);
+    ends(other);
+    expect(again.state).toBe("dispatched");
+  });
+
   test("what a node served before it ceased to offer the model is forgotten, and a short absence is not", () => {
     const nodes = [1, 2, 3, 4, 5, 6].map((i) => new SimNode(on, i, { slots: 8 }).join());
     const first = chat(session("s"));
