@@ -62,6 +62,53 @@ describe("probe", () => {
     }
   });
 
+  test("a llama.cpp that still loads its model is found", async () => {
+    const loading: Route = () =>
+      Response.json(
+        { error: { code: 503, message: "Loading model" } },
+        { status: 503, headers: { server: "llama.cpp" } },
+      );
+    const found = await probeBackends({ urls: all(serve({ "*": loading })) });
+    expect(found.map(({ kind }) => kind)).toEqual(["llamacpp"]);
+  });
+
+  test("what wants a key is not offered without it", async () => {
+    const locked: Route = () =>
+      Response.json({ error: "Unauthorized" }, { status: 401, headers: { server: "llama.cpp" } });
+    const open: Route = () => Response.json({ status: "ok" }, { headers: { server: "llama.cpp" } });
+    const found = await probeBackends({ urls: all(serve({ "*": locked, "GET /health": open })) });
+    expect(found.map(({ kind }) => kind)).toEqual(["embedded"]);
+  });
+
+  test("a server of another make with the same API, and one that is only unwell, are left to the configuration", async () => {
+    const others: Record<string, Route>[] = [
+      { "GET /v1/models": list({ owned_by: "openai" }), "GET /health": () => new Response("ok") },
+      {
+        "GET /v1/models": list({ owned_by: "", created: 1 }),
+        "GET /openapi.json": () => Response.json({ info: { title: "X" } }),
+      },
+      { "*": () => new Response("starting", { status: 503 }) },
+      {
+        "GET /": () => new Response("Ollama is running"),
+        "GET /api/version": () => Response.json({ version: "1", commit: "c" }),
+      },
+      { "GET /node_id": () => Response.json("12D3"), "GET /v1/models": list({ owned_by: "someone" }) },
+      { "GET /server_info": () => Response.json({ version: "1" }), "GET /v1/models": list({}) },
+    ];
+    for (const routes of others) {
+      const found = await probeBackends({ urls: all(serve(routes)) });
+      expect(found.map(({ kind }) => kind)).toEqual(["embedded"]);
+    }
+  });
+
+  test("vLLM and MAX, which share a port, are never both", async () => {
+    for (const kind of ["vllm", "max"] as const) {
+      const url = serve(STAND_INS[kind]);
+      const found = await probeBackends({ urls: { ...all(nowhere), vllm: url, max: url } });
+      expect(found.map((one) => one.kind)).toEqual([kind]);
+    }
+  });
+
   test("all that are found come in the fixed order", async () => {
     const urls = Object.fromEntries(PROBE_ORDER.map((kind) => [kind, serve(STAND_INS[kind])]));
     const found = await probeBackends({ urls });

@@ -41,21 +41,39 @@ export async function probeBackends(deps: ProbeDeps = {}): Promise<FoundBackend[
 }
 
 type Answer = { text: string; json: unknown; server: string };
-/** GETs a path; null for anything but a 2xx in time. */
-type Ask = (path: string) => Promise<Answer | null>;
+type Ask = {
+  /** GETs a path; null for anything but a 2xx in time. */
+  (path: string): Promise<Answer | null>;
+  /** The status it has and the server's name in its header; null where nothing answers in time. */
+  status(path: string): Promise<{ status: number; server: string } | null>;
+};
 
 function asker(fetchFn: Fetch, url: string, signal: AbortSignal): Ask {
   const base = url.replace(/\/+$/, "");
-  return async (path) => {
+  const get = async (path: string): Promise<Response | null> => {
     try {
-      const response = await fetchFn(base + path, { signal, redirect: "manual" });
-      if (!response.ok || Number(response.headers.get("content-length") ?? 0) > MAX_ANSWER_BYTES) return null;
+      return await fetchFn(base + path, { signal, redirect: "manual" });
+    } catch {
+      return null; // Nothing listens there.
+    }
+  };
+  const read = async (path: string): Promise<Answer | null> => {
+    const response = await get(path);
+    if (!response?.ok || Number(response.headers.get("content-length") ?? 0) > MAX_ANSWER_BYTES) return null;
+    try {
       const text = await response.text();
       return { text, json: parse(text), server: response.headers.get("server") ?? "" };
     } catch {
-      return null; // Nothing listens there, or something that is no HTTP server of ours.
+      return null; // Something that is no HTTP server of ours.
     }
   };
+  return Object.assign(read, {
+    async status(path: string) {
+      const response = await get(path);
+      await response?.body?.cancel();
+      return response === null ? null : { status: response.status, server: response.headers.get("server") ?? "" };
+    },
+  });
 }
 
 function parse(text: string): unknown {
@@ -97,7 +115,11 @@ const SIGNS: Record<ProbedKind, (ask: Ask) => Promise<boolean>> = {
   },
   async llamacpp(ask) {
     const list = await ask("/v1/models");
-    if (list === null) return false;
+    if (list === null) {
+      // While it loads its model it lists nothing. One that wants a key has to be configured with it.
+      const health = await ask.status("/health");
+      return health?.status === 503 && health.server === "llama.cpp";
+    }
     return list.server === "llama.cpp" || owned(list, "llamacpp") || owned(list, "llama-swap") || (await isSwap(ask));
   },
   async exo(ask) {

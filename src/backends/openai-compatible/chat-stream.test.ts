@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Delta, MAX_DELTA_CHARS } from "../../protocol/generation.ts";
 import { textOf } from "../testing/collect.ts";
-import { ChatStream } from "./chat-stream.ts";
+import { ChatStream, type ChatStreamOptions } from "./chat-stream.ts";
 
 const chunk = (delta: unknown, extra: Record<string, unknown> = {}): string =>
   JSON.stringify({
@@ -12,12 +12,15 @@ const chunk = (delta: unknown, extra: Record<string, unknown> = {}): string =>
   });
 
 /** Feeds the pieces as the adapter does. */
-function run(pieces: Uint8Array[]): { deltas: Delta[]; stream: ChatStream } {
+function run(pieces: Uint8Array[], options: ChatStreamOptions = {}): { deltas: Delta[]; stream: ChatStream } {
   const deltas: Delta[] = [];
-  const stream = new ChatStream((delta) => {
-    deltas.push(delta);
-    return undefined;
-  });
+  const stream = new ChatStream(
+    (delta) => {
+      deltas.push(delta);
+      return undefined;
+    },
+    { newCallId: () => "new", ...options },
+  );
   const decoder = new TextDecoder();
   for (const piece of pieces) void stream.push(decoder.decode(piece, { stream: true }));
   const rest = decoder.decode();
@@ -27,23 +30,19 @@ function run(pieces: Uint8Array[]): { deltas: Delta[]; stream: ChatStream } {
 }
 const runText = (text: string) => run([new TextEncoder().encode(text)]);
 
-/** Joins neighbouring text, so that answers read in different pieces can be compared. */
+/** Joins neighbouring text of each choice, so that answers read in different pieces can be compared. */
 function joined(deltas: Delta[]): Delta[] {
-  const out: Delta[] = [];
-  for (const delta of deltas) {
-    const last = out.at(-1);
-    const keys = Object.keys(delta);
-    const key = keys[0];
-    if (
-      last &&
-      keys.length === 1 &&
-      Object.keys(last).join() === key &&
-      (key === "content" || key === "reasoning_content")
-    ) {
+  const out = new Map<number, Delta[]>();
+  for (const { index = 0, ...delta } of deltas) {
+    const list = out.get(index) ?? [];
+    out.set(index, list);
+    const last = list.at(-1);
+    const key = Object.keys(delta).join();
+    if (last && Object.keys(last).join() === key && (key === "content" || key === "reasoning_content")) {
       last[key] = `${last[key]}${delta[key]}`;
-    } else out.push({ ...delta });
+    } else list.push({ ...delta });
   }
-  return out;
+  return [...out].sort(([a], [b]) => a - b).flatMap(([index, list]) => list.map((delta) => ({ ...delta, index })));
 }
 
 const lineEnd = fc.constantFrom("\n", "\r\n", "\r");
@@ -51,15 +50,50 @@ const text = fc.oneof(
   fc.string({ unit: "binary", maxLength: 12 }),
   fc.constantFrom('"', "\\", "\n", "\u2028", "é", "😀", "data: ", '","', '"}}]}', "\ufeff", "你好"),
 );
+const toolCall = fc.record(
+  {
+    index: fc.constantFrom(0, 1),
+    id: fc.constantFrom("a", "b"),
+    function: fc.record({ name: fc.constantFrom("f", "g"), arguments: fc.constantFrom("{", '"x":1', "}", "") }),
+  },
+  { requiredKeys: ["function"] },
+);
+const usage = fc.record({ prompt_tokens: fc.nat(9), completion_tokens: fc.nat(9) });
 /** One event's data: mostly plain text, now and then something else. */
 const eventData = fc.oneof(
   { weight: 6, arbitrary: text.map((content) => chunk({ content })) },
   { weight: 1, arbitrary: text.map((content) => chunk({ role: "assistant", content })) },
   { weight: 1, arbitrary: text.map((reasoning) => chunk({ reasoning_content: reasoning })) },
+  { weight: 1, arbitrary: text.map((reasoning) => chunk({ reasoning, content: null })) },
   { weight: 1, arbitrary: text.map((content) => chunk({ content }, { logprobs: { content: [] } })) },
+  { weight: 1, arbitrary: text.map((content) => chunk({ content }, { index: 1 })) },
+  { weight: 1, arbitrary: fc.array(toolCall, { maxLength: 3 }).map((calls) => chunk({ tool_calls: calls })) },
+  { weight: 1, arbitrary: fc.constant(chunk({ function_call: { name: "f", arguments: "{}" } })) },
   {
     weight: 1,
-    arbitrary: fc.constant(chunk({ tool_calls: [{ index: 0, id: "t", function: { name: "f", arguments: "{" } }] })),
+    arbitrary: fc
+      .constantFrom("stop", "length", "tool_calls", "function_call", { type: "length" })
+      .map((finish) => chunk({}, { finish_reason: finish })),
+  },
+  { weight: 1, arbitrary: usage.map((counts) => JSON.stringify({ id: "c", object: "", choices: [], usage: counts })) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(text, usage)
+      .map(([content, counts]) =>
+        JSON.stringify({ id: "c", object: "", choices: [{ index: 0, delta: { content } }], usage: counts }),
+      ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(text, fc.boolean()).map(([content, hasLogprobs]) => {
+      const logprobs = hasLogprobs ? { content: [{ token: content, logprob: -1, top_logprobs: [] }] } : null;
+      return JSON.stringify({
+        id: "c",
+        object: "",
+        choices: [{ index: 0, text: content, logprobs, finish_reason: null }],
+      });
+    }),
   },
 );
 const stream = fc
@@ -73,10 +107,16 @@ const stream = fc
     return { events, source: `${lines.join("")}data: [DONE]${end}${end}` };
   });
 
+const options = fc.record({
+  choices: fc.constantFrom(1, 2),
+  usageByChoice: fc.boolean(),
+  completion: fc.boolean(),
+});
+
 describe("chat stream", () => {
   test("any split of the bytes gives the same answer", () => {
     fc.assert(
-      fc.property(stream, fc.array(fc.nat(400), { maxLength: 30 }), ({ source }, sizes) => {
+      fc.property(stream, fc.array(fc.nat(400), { maxLength: 30 }), options, ({ source }, sizes, option) => {
         const bytes = new TextEncoder().encode(source);
         const pieces: Uint8Array[] = [];
         let at = 0;
@@ -85,8 +125,8 @@ describe("chat stream", () => {
           at += size;
         }
         pieces.push(bytes.slice(at));
-        const whole = run([bytes]);
-        const split = run(pieces);
+        const whole = run([bytes], option);
+        const split = run(pieces, option);
         expect(joined(split.deltas)).toEqual(joined(whole.deltas));
         expect(split.stream.result()).toEqual(whole.stream.result());
       }),
