@@ -319,3 +319,40 @@ test("what a model thinks is told apart from what it answers", async () => {
   expect(none.text).not.toBe("");
   await backend.close();
 });
+
+test("no request ends the engine", async () => {
+  const crashes: string[] = [];
+  const backend = embedded({
+    command,
+    cacheDir: folder,
+    models: [path.join(folder, "caller.gguf")],
+    onCrash: (message) => void crashes.push(message),
+  });
+  const schema = (value: unknown) => ({
+    response_format: { type: "json_schema", json_schema: { name: "x", schema: value } },
+  });
+  const nested = (depth: number): unknown =>
+    depth === 0 ? { type: "null" } : { type: "array", items: nested(depth - 1), minItems: 1, maxItems: 1000 };
+  const odd: Record<string, unknown>[] = [
+    schema({ $ref: "#" }),
+    schema({ anyOf: [{ $ref: "#" }, { type: "null" }] }),
+    schema({ $ref: "#/$defs/a", $defs: { a: { $ref: "#/$defs/b" }, b: { $ref: "#/$defs/a" } } }),
+    schema(nested(4)),
+    schema(nested(400)),
+    schema({ enum: ["", "\u0000", '"\\', "\ud800", "é😀\n\t\r\u2028"] }),
+    schema({ type: "object", properties: { 'a\u0000\n"\\': { type: "null" } }, required: ['a\u0000\n"\\'] }),
+    schema({ type: "string", minLength: 1000, maxLength: 1000 }),
+    { messages: [{ role: "user", content: "\u0000\ud800<s></s><unk><0xFF>" }] },
+    { temperature: 2, top_p: 0, top_k: 1, min_p: 1, seed: -1 },
+    { temperature: 1e-30, top_k: 1_000_000, seed: 2 ** 60 },
+    { logit_bias: Object.fromEntries(Array.from({ length: 300 }, (_, id) => [id, -100])) },
+    { frequency_penalty: -2, presence_penalty: 2 },
+    { stop: ["", "\u0000", "x".repeat(1024)] },
+  ];
+  for (const body of odd) {
+    const { deltas } = await collect(backend, { model: "caller", max_tokens: 12, ...body });
+    for (const { content } of deltas) expect(content?.isWellFormed()).toBe(true);
+    expect([body, crashes]).toEqual([body, []]);
+  }
+  await backend.close();
+});
