@@ -17,6 +17,7 @@ import {
   PENDING_TTL_MS,
   type Registration,
   registerNode,
+  removeNode,
 } from "./nodes.ts";
 
 const random = (bytes: number) => new Uint8Array(randomBytes(bytes));
@@ -156,6 +157,36 @@ test("ten may wait from one address, a thousand in all, each for a day", async (
   deps.clock.advance(1);
   expect(await expirePendingNodes(deps)).toBe(MAX_PENDING - 10);
   expect((await listNodes(deps, "approved")).length).toBe(1);
+});
+
+test("a worker comes in by its key, and is forgotten a month after it was last seen", async () => {
+  await using made = await testDatabase();
+  const deps = await nodesOn(made);
+  const worker = { transport: "worker", accountId: "local" } as const;
+  for (const n of [1, 2]) {
+    const row = await registerNode(deps, registration(n, worker), { registration: "token", byKey: true });
+    expect(row).toMatchObject({ ok: true, value: { status: "approved", admittedBy: "key", transport: "worker" } });
+  }
+  await allowNode(deps, key(3));
+  deps.clock.advance(29 * PENDING_TTL_MS);
+  await noteSeen(deps, [[key(2), deps.clock.nowMs()]]);
+  expect(await expirePendingNodes(deps)).toBe(0);
+  deps.clock.advance(PENDING_TTL_MS);
+  expect(await expirePendingNodes(deps)).toBe(1);
+  expect((await listNodes(deps)).map(({ pubkey }) => pubkey).toSorted()).toEqual([key(2), key(3)]);
+});
+
+test("a node that leaves is forgotten, and an ejected one is not", async () => {
+  await using made = await testDatabase();
+  const deps = await nodesOn(made);
+  for (const n of [1, 2]) await registerNode(deps, registration(n, { transport: "polling" }), { registration: "open" });
+  await ejectNode(deps, key(2), "bad");
+  expect([await removeNode(deps, key(1)), await removeNode(deps, key(2)), await removeNode(deps, key(3))]).toEqual([
+    true,
+    false,
+    false,
+  ]);
+  expect((await listNodes(deps)).map(({ pubkey }) => pubkey as string)).toEqual([key(2)]);
 });
 
 test("sightings and the first v2 signature are written down", async () => {

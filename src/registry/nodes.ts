@@ -14,6 +14,7 @@ import { type Admission, type NodeRole, type NodeRow, type NodeStatus, nodes } f
 export const MAX_PENDING = 1_000;
 export const MAX_PENDING_PER_ADDRESS = 10;
 export const PENDING_TTL_MS = 24 * 60 * 60 * 1000;
+const WORKER_TTL_MS = 30 * PENDING_TTL_MS;
 
 type Deps = { db: Db; clock: Clock };
 
@@ -232,9 +233,19 @@ export async function ejectNode(
   return ejected === undefined ? err("node_unknown") : ok(ejected);
 }
 
-/** Forgets the registrations that nobody approved within a day. Gives their number. */
+/** Forgets the registrations that nobody approved within a day, and workers of long ago. Gives their number. */
 export async function expirePendingNodes({ db, clock }: Deps): Promise<number> {
-  return await db.writer.transact((tx) => deletePending(tx, clock.nowMs()));
+  const nowMs = clock.nowMs();
+  // A worker is one of an API key's by name: scripts make up new names as they like.
+  const old = and(
+    eq(nodes.transport, "worker"),
+    eq(nodes.status, "approved"),
+    lte(nodes.lastSeenMs, nowMs - WORKER_TTL_MS),
+  );
+  return await db.writer.transact(async (tx) => {
+    const workers = await tx.delete(nodes).where(old).returning({ pubkey: nodes.pubkey });
+    return workers.length + (await deletePending(tx, nowMs));
+  });
 }
 
 async function deletePending(tx: Drizzle, nowMs: number): Promise<number> {

@@ -4,9 +4,11 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { type Identity, identityOf } from "../../identity/keys.ts";
 import { signV1 } from "../../protocol/auth-v1.ts";
+import { encodeJoinToken } from "../../protocol/join-token.ts";
 import { cancelCommand, issueCommand } from "../../registry/commands.ts";
+import { createJoinToken } from "../../registry/join-tokens.ts";
 import { ejectNode } from "../../registry/nodes.ts";
-import { type CoordinatorStage, coordinatorStage, until } from "../testing/coordinator-stage.ts";
+import { COORDINATOR, type CoordinatorStage, coordinatorStage, until } from "../testing/coordinator-stage.ts";
 
 let on: CoordinatorStage;
 beforeEach(async () => {
@@ -80,6 +82,7 @@ async function joined(over: object = {}): Promise<Daemon> {
   expect([status, data.id]).toEqual([200, daemon.pubkey]);
   return daemon;
 }
+const bytes = (count: number) => crypto.getRandomValues(new Uint8Array(count));
 const chat = (over: object = {}, signal?: AbortSignal) =>
   on.call("/v1/chat/completions", {
     body: { model: "polled", messages: [{ role: "user", content: "hi" }], ...over },
@@ -279,6 +282,28 @@ describe("registration", () => {
     expect(await daemon.call("jobs/poll")).toMatchObject({ status: 403, code: "key_pending" });
     expect((await daemon.call("heartbeat", { role: "client" })).status).toBe(200);
     expect((await daemon.call("me")).data).toMatchObject({ status: "pending", role: "client" });
+  });
+
+  test("a join token lets a key in at once, in the role it names, and only once", async () => {
+    const { secret } = await createJoinToken(
+      { db: on.database.db, clock: on.clock, random: bytes },
+      { role: "client" },
+    );
+    const made = encodeJoinToken({ url: "http://127.0.0.1:1", coordinator: COORDINATOR.pubkey, secret });
+    if (!made.ok) throw new Error(made.error.message);
+    const token = { join_token: made.value, role: "client" };
+    const answers = [
+      await new Daemon().register({ ...token, role: "aggregator" }),
+      await new Daemon().register(token),
+      await new Daemon().register(token),
+      await new Daemon().register({ ...token, join_token: "infjoin_x" }),
+    ];
+    expect(answers.map(({ status, code, data }) => code ?? [status, data.status].join())).toEqual([
+      "join_token_role",
+      "200,approved",
+      "join_token_used",
+      "join_token_invalid",
+    ]);
   });
 
   test("remove forgets the node; one that was ejected stays so", async () => {
