@@ -558,6 +558,17 @@ describe("presence", () => {
     expect(beats.map((text) => text.includes('"serves"'))).toEqual([false, true]);
   });
 
+  test("what a backend says of its load goes along with heartbeats", async () => {
+    const load = { running: 3, waiting: 1, cache: 0.5 };
+    const node = await testNode(on);
+    await node.announce();
+    node.backend.load = async () => ok(load);
+    await node.announce();
+    await node.announce();
+    const beats = on.wire.fromNode.flatMap((text) => JSON.parse(text)).filter(({ type }) => type === "heartbeat");
+    expect([beats[0].loads, beats.at(-1).loads]).toEqual([undefined, [load]]);
+  });
+
   test("a node that stops takes nothing more, says so in every heartbeat, and lets its jobs end", async () => {
     const { generations, client } = await testNode(on);
     const { job } = on.submit();
