@@ -123,7 +123,10 @@ async function reckon(
 ): Promise<string | undefined> {
   if (!HONEST_ENDS.includes(seen.outcome)) return `ended as ${seen.outcome}`;
   const isAcknowledged = seen.kind.startsWith("job") && seen.jobId !== null;
-  if (isAcknowledged && seen.outcome !== "completed") return `was acknowledged and ended as ${seen.outcome}`;
+  if (isAcknowledged && seen.outcome !== "completed") {
+    const { attempts } = await world.api.job(seen.jobId ?? "");
+    return `was acknowledged and ended as ${seen.outcome}: ${JSON.stringify(attempts)}`;
+  }
   if (seen.outcome !== "completed" || seen.jobId === null) return undefined;
   const response = await world.api.get(`/api/v1/jobs/${seen.jobId}`);
   if (response.status === 404 && !isAcknowledged) {

@@ -6,7 +6,7 @@ import type { LinkListener } from "../registry/links.ts";
 import type { Node } from "../registry/registry.ts";
 import type { Board } from "./board.ts";
 import { noteShown } from "./continuation.ts";
-import { canBeTakenOver, offersFor, pumpNode, retry, takeOver } from "./dispatch.ts";
+import { canBeTakenOver, mayBeTakenOver, offersFor, pumpNode, retry, takeOver } from "./dispatch.ts";
 import { type Job, type JobError, type JobErrorCode, NODE_ERRORS, type Run } from "./job.ts";
 import { mayServe } from "./refusals.ts";
 import { endRun, endStopping, finish } from "./settle.ts";
@@ -224,7 +224,8 @@ export function attemptFailed(
     if (!larger) return tooLong(board, job, outcome, error);
     job.minContext = here + 1;
   }
-  if (job.state === "running" && canBeTakenOver(board, job)) return takeOver(board, job, outcome, error);
+  const isTakenOver = canBeTakenOver(board, job) || (!job.output.canRestart() && mayBeTakenOver(board, job));
+  if (job.state === "running" && isTakenOver) return takeOver(board, job, outcome, error);
   if (job.state === "running" && !job.output.canRestart()) {
     // Ended by its own name, so that a node that is still at it is told to stop.
     endRun(board, job, outcome, error);

@@ -267,11 +267,29 @@ function next(board: Board, job: Job): void {
   board.records.touch(job);
 }
 
+/** How the answer could be taken over; none where it has to begin anew, or ends. */
+function waysOf(board: Board, job: Job): readonly TakeOver[] {
+  if (!job.shown || (job.kind === "chat" && !job.stream) || isOutOfAttempts(board, job)) return [];
+  const ways = waysToTakeOver(job, job.shown);
+  return typeof ways === "string" ? [] : ways;
+}
+
+/**
+ * Whether it is worth waiting for a node to take the answer over: nodes of this kind can, and one may come back or recover
+ * in a moment. Not where a moment was waited already.
+ */
+export function mayBeTakenOver(board: Board, job: Job): boolean {
+  const { run } = job;
+  if (!run || run.returnByMs !== null) return false;
+  const ways = waysOf(board, job);
+  const isContinued = ways.includes("continue") && run.offer !== null && continuesAt(job, run.offer);
+  return isContinued || ways.includes("replay");
+}
+
 /** Whether a node that is there now could take the answer over, had it room. */
 export function canBeTakenOver(board: Board, job: Job): boolean {
-  if (job.kind === "chat" && !job.stream) return false;
-  const ways = job.shown ? waysToTakeOver(job, job.shown) : "nothing was shown";
-  if (typeof ways === "string" || isOutOfAttempts(board, job)) return false;
+  const ways = waysOf(board, job);
+  if (ways.length === 0) return false;
   const offers = offersFor(board, job).filter((offer) => mayServe(job, offer));
   return offers.some((offer) => ways.includes("replay") || continuesAt(job, offer));
 }

@@ -60,12 +60,12 @@ function timedOut(board: Board, job: Job, code: JobError["code"], message: strin
 }
 
 /** Somebody who could go on with the answer is there, or was a moment ago. */
-const mayBeTakenOver = (board: Board, job: Job, nowMs: number): boolean =>
+const isWorthWaiting = (board: Board, job: Job, nowMs: number): boolean =>
   nowMs - job.queuedMs <= board.limits.resumeGraceMs || canBeTakenOver(board, job);
 
 function lookAtQueued(board: Board, job: Job, nowMs: number): void {
   if (job.state === "running") {
-    const canWait = nowMs - job.queuedMs <= board.limits.queueTimeoutMs && mayBeTakenOver(board, job, nowMs);
+    const canWait = nowMs - job.queuedMs <= board.limits.queueTimeoutMs && isWorthWaiting(board, job, nowMs);
     if (!canWait)
       finish(board, job, "failed", error("node_lost", "no node was there in time to go on with the answer"));
     return;
