@@ -249,6 +249,13 @@ describe("coming and going", () => {
     expect(node.node).toMatchObject({ failures: 0, channel: null, running: 0 });
   });
 
+  test("a long poll ends with the session it belongs to", async () => {
+    const node = poller();
+    const asked = node.poll(1, { waitMs: 60_000 });
+    on.pollers.reset(node.pubkey, "ejected");
+    expect(await asked).toEqual([]);
+  });
+
   test("what it serves follows its heartbeats", () => {
     const node = poller();
     node.heartbeat(["a", "b"]);

@@ -256,7 +256,7 @@ export function createPollers(deps: PollerDeps) {
       session.asks.push(ask);
       setSlots(session);
       listener.capacity(session.node);
-      const over = () => signal.aborted || session.node.channel !== session.channel;
+      const over = () => signal.aborted || sessions.get(pubkey) !== session;
       if (waitMs > 0) await until(clock, ask, waitMs, signal, () => ask.given.length > 0 || over());
       // Asynchronous jobs are claimed in the database first.
       const claimed = () => session.node.running <= session.attempts.size || ask.given.length >= limit;
