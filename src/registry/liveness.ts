@@ -16,8 +16,6 @@ const ANSWER_MS = 5_000;
 /** When more nodes than this share are silent together, it is the coordinator's own network that is in doubt. */
 export const MASS_SILENCE = 0.5;
 export const MASS_SILENCE_NODES = 3;
-/** Weight of the newest round trip. */
-const RTT_WEIGHT = 0.3;
 
 type Question = { n: number; askedMs: number; answered: boolean };
 
@@ -77,8 +75,7 @@ export function liveness({ clock, log, registry }: { clock: Clock; log: Log; reg
       const question = questions.get(node);
       if (question?.n !== n || question.answered) return;
       question.answered = true;
-      const rttMs = clock.nowMs() - question.askedMs;
-      registry.measured(node, node.rttMs === null ? rttMs : node.rttMs + RTT_WEIGHT * (rttMs - node.rttMs));
+      registry.measured(node, clock.nowMs() - question.askedMs);
     },
     stop: clock.every(LOOK_MS, look),
   };

@@ -6,7 +6,7 @@ import type { BackendInfo, Device, HeartbeatFrame, ReadyFrame } from "../protoco
 import type { Pubkey } from "../protocol/primitives.ts";
 import { mayTake, type Trail } from "../protocol/trail.ts";
 import type { CandidateNode } from "../scheduler/choose.ts";
-import { PUBLIC_POOL } from "../scheduler/wishes.ts";
+import { handlesOf, PUBLIC_POOL } from "../scheduler/wishes.ts";
 import { ANY_PEER, type Offer, offersOf, type PeerRule, rerate, type Serves } from "./offers.ts";
 import { ANY_PRICE, type PriceBounds, priceRefusal } from "./price-bounds.ts";
 import { isPlausible, regionName } from "./region.ts";
@@ -35,6 +35,7 @@ export type Node = CandidateNode & {
   offers: readonly Offer[];
   pool: string;
   account: string;
+  handles: readonly string[];
   region: string;
   slots: number;
   running: number;
@@ -67,6 +68,8 @@ export type Node = CandidateNode & {
   connectedMs: number;
   /** Measured round trip of the link, smoothed; null where it was not measured. */
   rttMs: number | null;
+  /** The shortest round trip of all: what is added to it by load says nothing about distance. */
+  leastRttMs: number | null;
   lastSeenMs: number;
 };
 
@@ -80,6 +83,8 @@ const MAX_REMEMBERED = 10_000;
 
 /** Word for a node's operator. */
 const MAINTENANCE = "under maintenance: an admin of the coordinator lets it have no work for now";
+/** Weight of the newest round trip. */
+const RTT_WEIGHT = 0.3;
 /** A round trip that changed by less changes nothing else. */
 const RTT_CHANGED = 0.1;
 
@@ -152,7 +157,7 @@ export function createRegistry({
     node.notice = node.refused ?? (node.maintenance ? MAINTENANCE : null);
   };
   const locate = (node: Node) => {
-    node.region = isPlausible(region, node.claimedRegion, node.rttMs) ? node.claimedRegion : "";
+    node.region = isPlausible(region, node.claimedRegion, node.leastRttMs) ? node.claimedRegion : "";
   };
 
   return {
@@ -190,6 +195,7 @@ export function createRegistry({
       Object.assign(node, { name: ready.name, device: ready.device, channel, status: "available", congested: false });
       node.statusReason = null;
       Object.assign(node, placements.get(pubkey) ?? ANYWHERE);
+      node.handles = handlesOf(node);
       node.claimedRegion = regionName(ready.region);
       node.foreign = node.cache = 0;
       node.connectedMs = node.lastSeenMs = clock.nowMs();
@@ -206,6 +212,7 @@ export function createRegistry({
       const node = nodes.get(pubkey);
       if (!node) return undefined;
       Object.assign(node, { pool, maintenance, account });
+      node.handles = handlesOf(node);
       consider(node);
       return node;
     },
@@ -217,9 +224,11 @@ export function createRegistry({
     },
 
     /** A round trip on its link was measured. */
-    measured(node: Node, rttMs: number): void {
+    measured(node: Node, newestMs: number): void {
       const before = node.rttMs;
+      const rttMs = before === null ? newestMs : before + RTT_WEIGHT * (newestMs - before);
       node.rttMs = rttMs;
+      node.leastRttMs = Math.min(node.leastRttMs ?? newestMs, newestMs);
       if (before !== null && Math.abs(rttMs - before) <= before * RTT_CHANGED) return;
       locate(node);
       node.offers.forEach(rerate);
@@ -315,6 +324,7 @@ function newNode(pubkey: Pubkey): Node {
     provingUntilMs: 0,
     provingMs: 0,
     pubkey,
+    handles: [],
     name: "",
     account: ANYWHERE.account,
     region: "",
@@ -334,6 +344,7 @@ function newNode(pubkey: Pubkey): Node {
     notice: null,
     connectedMs: 0,
     rttMs: null,
+    leastRttMs: null,
     lastSeenMs: 0,
   };
 }

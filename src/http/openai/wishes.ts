@@ -11,7 +11,7 @@ import type { Caller } from "../client-auth.ts";
 const MAX_REFERENCES = 64;
 const MAX_FALLBACKS = 16;
 const reference = z.string().trim().min(1).max(128);
-const references = z.array(reference).max(MAX_REFERENCES).nullish();
+const references = z.array(reference.toLowerCase()).max(MAX_REFERENCES).nullish();
 
 /** USD per million tokens, as a number or a decimal → µ$ per million tokens. */
 const price = z.union([z.number(), z.string().max(64)]).transform((usd, context) => {

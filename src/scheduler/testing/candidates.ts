@@ -2,7 +2,7 @@
 import { FEATURES, TASKS } from "../../protocol/generation.ts";
 import { type Pubkey, pubkeySchema } from "../../protocol/primitives.ts";
 import { type Candidate, type CandidateNode, rate } from "../choose.ts";
-import { featureBits, taskBits } from "../wishes.ts";
+import { featureBits, handlesOf, taskBits } from "../wishes.ts";
 
 export const key = (n: number): Pubkey => pubkeySchema.parse(n.toString(16).padStart(64, "0"));
 
@@ -10,7 +10,7 @@ type Offer = Omit<Candidate, "node" | keyof ReturnType<typeof rate> | "lacks">;
 export type CandidateSpec = Partial<Offer> & {
   firstTokenMs?: number;
   rttMs?: number | null;
-  node?: Partial<CandidateNode>;
+  node?: Partial<CandidateNode> & { name?: string; account?: string };
 };
 
 export function candidate(
@@ -22,9 +22,8 @@ export function candidate(
   return {
     node: {
       pubkey: key(n),
-      name: `node ${n}`,
+      handles: handlesOf({ name: `node ${n}`, account: "local", pool: "", ...node }),
       pool: "",
-      account: "local",
       region: "",
       slots: 4,
       running: 0,
