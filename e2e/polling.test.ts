@@ -35,6 +35,7 @@ function daemon(coordinator: Instance, over: Partial<DaemonOptions> = {}): Captu
     pieceMs: 0,
     pollMs: 50,
     heartbeatMs: 1_000,
+    limit: 1,
     ...over,
   };
   const script = join(import.meta.dir, "harness", "polling-daemon.ts");
@@ -96,7 +97,7 @@ describe("beside a linked node", () => {
   });
 
   test("both answer, and clients cannot tell", async () => {
-    const polling = [daemon(coordinator, { pieceMs: 5 }), daemon(coordinator, { pieceMs: 5 })];
+    const polling = [daemon(coordinator, { pieceMs: 5 }), daemon(coordinator, { pieceMs: 5, limit: 5 })];
     await stage.served(coordinator, model, 3);
     backend.script({ betweenTokensMs: 20 });
     const answers = await Promise.all(

@@ -1,9 +1,9 @@
 // Polling daemon: a stand-in for the existing Infernet daemon, a process of its own, made from what that one was seen to
-// do: it signs with version 1, registers without a token, asks `me`, says every so often that it is there, polls, posts
-// its events in batches of up to 16 or 250 ms and swallows what goes wrong with them, completes, and says `offline` when
-// it is interrupted. One line of JSON on stdout for each thing that it does.
+// do: it signs with version 1, registers without a token, asks `me`, says every so often that it is there, polls, works
+// through what it is given one by one, posts its events in batches of up to 16 or 250 ms and swallows what goes wrong
+// with them, completes, and says `offline` when it is interrupted. One line of JSON on stdout for each thing that it does.
 //
-// bun polling-daemon.ts '{"url", "secretKey", "model", "pieces", "pieceMs", "pollMs", "heartbeatMs"}'
+// bun polling-daemon.ts '{"url", "secretKey", "model", "pieces", "pieceMs", "pollMs", "heartbeatMs", "limit"}'
 import { createHash, randomBytes } from "node:crypto";
 import { signV1 } from "../../src/protocol/auth-v1.ts";
 
@@ -17,6 +17,8 @@ export type DaemonOptions = {
   pieceMs: number;
   pollMs: number;
   heartbeatMs: number;
+  /** Jobs it asks for at once, and answers one after the other. */
+  limit: number;
 };
 type Job = { id: string; type: string; model_name: string; input_spec: { messages: unknown[] } };
 type Event = { event_type: string; data: object };
@@ -52,7 +54,7 @@ function clientOf({ url, secretKey }: DaemonOptions) {
 }
 
 async function main(options: DaemonOptions): Promise<void> {
-  const { model, pieces, pieceMs, pollMs, heartbeatMs } = options;
+  const { model, pieces, pieceMs, pollMs, heartbeatMs, limit } = options;
   const call = clientOf(options);
   const nodeId = `daemon-${options.secretKey.slice(0, 8)}`;
   const specs = {
@@ -92,7 +94,7 @@ async function main(options: DaemonOptions): Promise<void> {
   }
 
   async function poll(): Promise<void> {
-    const { jobs } = (await call("jobs/poll", { limit: 1 })) as { jobs: Job[] };
+    const { jobs } = (await call("jobs/poll", { limit })) as { jobs: Job[] };
     for (const job of jobs) {
       await run(job).catch(async (error: Error) => {
         swallow("job")(error);
