@@ -232,6 +232,38 @@ for (const [how, open] of [
       ]);
     });
 
+    test("a node is placed in a pool and under maintenance, each apart, and its link stays", async () => {
+      const { admin, deps, resets } = await open();
+      const pubkey = newPubkey();
+      await registerNode(deps, registration(pubkey), { registration: "open" });
+      const at = (pool: string, maintenance: boolean) => ({ ok: true, value: { pubkey, pool, maintenance } }) as const;
+      expect(await admin.placeNode({ pubkey, pool: "acme" })).toEqual(at("acme", false));
+      expect(await admin.placeNode({ pubkey, maintenance: true })).toEqual(at("acme", true));
+      expect(await admin.listNodes({})).toMatchObject({ value: { nodes: [{ pool: "acme", maintenance: true }] } });
+      expect(await admin.placeNode({ pubkey, pool: "public", maintenance: false })).toEqual(at("public", false));
+      expect(resets).toEqual([
+        [pubkey, "reload"],
+        [pubkey, "reload"],
+        [pubkey, "reload"],
+      ]);
+      expect(await admin.placeNode({ pubkey, pool: "No Name" })).toMatchObject({
+        ok: false,
+        error: { code: "invalid" },
+      });
+      const stranger = await admin.placeNode({ pubkey: newPubkey(), pool: "acme" });
+      expect(stranger).toMatchObject({ ok: false, error: { code: "not_found" } });
+    });
+
+    test("a key may use the private pools it was made for, which are neither of everybody's", async () => {
+      const { admin, ring } = await open();
+      const made = await admin.createKey({ name: "member", pools: ["acme"] });
+      if (!made.ok) throw new Error(made.error.message);
+      expect(ring.find(made.value.key)?.pools).toEqual(["acme"]);
+      expect(await admin.listKeys({})).toMatchObject({ value: { keys: [{ pools: ["acme"] }] } });
+      for (const pool of ["public", "backstop", ""])
+        expect(await admin.createKey({ name: "x", pools: [pool] })).toMatchObject({ error: { code: "invalid" } });
+    });
+
     test("a stranger cannot be approved or ejected, but allowed beforehand", async () => {
       const { admin } = await open();
       const pubkey = newPubkey();
