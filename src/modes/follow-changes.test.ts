@@ -7,7 +7,8 @@ import { sqldPath, type TestServer, testServer } from "../db/test-server.ts";
 import { manualClock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
-import { allowNode, approveNode, ejectNode, noteSeen } from "../registry/nodes.ts";
+import { allowNode, approveNode, ejectNode, noteSeen, placeNode } from "../registry/nodes.ts";
+import type { NodeRow } from "../registry/schema.ts";
 import { followChanges } from "./follow-changes.ts";
 import { loadKeys } from "./key-directory.ts";
 
@@ -19,7 +20,9 @@ async function coordinator(url: string) {
   const db = await openDatabase({ url });
   await migrateDatabase({ db, clock });
   const ring = await openKeyRing({ db, clock, hashKey: new Uint8Array(32) });
-  return { db, ring, keys: (await loadKeys(db)).keys };
+  const placed = new Map<string, NodeRow>();
+  const { keys } = await loadKeys(db, (row) => placed.set(row.pubkey, row));
+  return { db, ring, keys, placed };
 }
 
 describe.skipIf(sqldPath === null)("coordinators that share a database", () => {
@@ -93,6 +96,14 @@ describe.skipIf(sqldPath === null)("coordinators that share a database", () => {
     await look();
     expect(other.keys.lookup(NODE)?.status).toBe("ejected");
     expect(resets).toEqual([NODE]);
+  });
+
+  test("a node's pool and maintenance are taken over there, and its link stays", async () => {
+    resets.length = 0;
+    await placeNode({ db: one.db }, NODE, { pool: "acme", maintenance: true });
+    await look();
+    expect(other.placed.get(NODE)).toMatchObject({ pool: "acme", maintenance: true });
+    expect(resets).toEqual([]);
   });
 
   test("where nothing changed that matters, nothing but the counters is read", async () => {

@@ -11,13 +11,17 @@ const LOOK_MS = 500;
 const ASK_AFTER_MS = 3_000;
 /** … every other one so often, for its round trip … */
 const ASK_EVERY_MS = 30_000;
+/** … the first few times sooner: one trip alone may have been a slow one … */
+const FIRST_TIMES = 4;
+const FIRST_EVERY_MS = 1_000;
 /** … and has so long to answer, where jobs wait for it. */
 const ANSWER_MS = 5_000;
 /** When more nodes than this share are silent together, it is the coordinator's own network that is in doubt. */
 export const MASS_SILENCE = 0.5;
 export const MASS_SILENCE_NODES = 3;
 
-type Question = { n: number; askedMs: number; answered: boolean };
+/** `times`: how often it was asked on this link. */
+type Question = { n: number; askedMs: number; answered: boolean; times: number };
 
 export type Liveness = {
   /** A node answered the question `n`. */
@@ -32,7 +36,9 @@ export function liveness({ clock, log, registry }: { clock: Clock; log: Log; reg
 
   const ask = (node: Node, nowMs: number) => {
     const n = asked++;
-    questions.set(node, { n, askedMs: nowMs, answered: false });
+    const before = questions.get(node);
+    const times = before !== undefined && before.askedMs >= node.connectedMs ? before.times + 1 : 1;
+    questions.set(node, { n, askedMs: nowMs, answered: false, times });
     node.channel?.ping?.(n);
   };
   const owesAnswer = (node: Node): boolean => {
@@ -47,7 +53,9 @@ export function liveness({ clock, log, registry }: { clock: Clock; log: Log; reg
     // One that owes an answer is not asked again, or its time would begin anew each time.
     if (owesAnswer(node)) return sinceMs > ASK_EVERY_MS;
     const isQuiet = node.running > 0 && nowMs - node.lastSeenMs > ASK_AFTER_MS && sinceMs > ASK_AFTER_MS;
-    return isQuiet || !questions.has(node) || sinceMs > ASK_EVERY_MS;
+    const question = questions.get(node);
+    if (isQuiet || question === undefined || question.askedMs < node.connectedMs) return true;
+    return sinceMs > (question.times < FIRST_TIMES ? FIRST_EVERY_MS : ASK_EVERY_MS);
   };
 
   const look = () => {

@@ -191,6 +191,7 @@ export function createRegistry({
       if (node.channel === null) {
         linked++;
         stands.linkIsBack(node);
+        node.leastRttMs = null;
       }
       Object.assign(node, { name: ready.name, device: ready.device, channel, status: "available", congested: false });
       node.statusReason = null;

@@ -51,6 +51,8 @@ export async function embeddings(deps: ChatDeps, call: ClientCall): Promise<Resp
   const spec: JobSpec = {
     ...jobSpec("chat", chat, bodyJson, call.caller, deps.defaults),
     task: "embedding",
+    // Nothing of one request is of use to the next.
+    affinity: null,
     choices: lengths.length,
     // Nothing is written: what is shared out is the reading.
     maxTokens: 1,
