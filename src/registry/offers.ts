@@ -5,7 +5,7 @@ import { FEATURES, TASKS } from "../protocol/generation.ts";
 import { mayTake, NO_TRAIL } from "../protocol/trail.ts";
 import { type Candidate, rate } from "../scheduler/choose.ts";
 import { featureBits, quantizationNames, taskBits } from "../scheduler/wishes.ts";
-import type { Node } from "./registry.ts";
+import type { Node } from "./node.ts";
 
 /** One model on one node, as the scheduler sees it. */
 export type Offer = Candidate & {

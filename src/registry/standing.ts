@@ -5,8 +5,8 @@
 // the breaker of that model on that node and nothing else.
 import type { Clock } from "../lib/clock.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import type { Node } from "./node.ts";
 import type { Offer } from "./offers.ts";
-import type { Node } from "./registry.ts";
 
 /** First time under suspicion, or with an open breaker; doubled by each further failure, up to the last. */
 const AVOID_MS = 2_000;
@@ -29,8 +29,6 @@ const avoidMs = (failures: number): number => Math.min(AVOID_MAX_MS, AVOID_MS * 
 const watch = (node: Node): void => {
   node.watchedUntilMs = Math.max(node.suspectUntilMs, node.provingUntilMs);
 };
-
-export type Standing = ReturnType<typeof standing>;
 
 /** `linked`: how many nodes hold a link now. */
 export function standing(clock: Clock, nodes: ReadonlyMap<Pubkey, Node>, linked: () => number) {

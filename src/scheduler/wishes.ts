@@ -56,7 +56,6 @@ const bitsOf = <T extends string>(all: readonly T[], some: readonly T[]): number
 
 /** One bit for each feature. */
 export const featureBits = (features: readonly Feature[]): number => bitsOf(FEATURES, features);
-export const featuresOf = (bits: number): Feature[] => FEATURES.filter((_, i) => (bits & (1 << i)) !== 0);
 /** One bit for each task. */
 export const taskBits = (tasks: readonly Task[]): number => bitsOf(TASKS, tasks);
 

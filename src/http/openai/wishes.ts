@@ -28,7 +28,7 @@ const SORTS = { price: "cheapest", throughput: "fastest", latency: "latency" } a
 const sort = z.enum(["price", "throughput", "latency"]);
 
 /** OpenRouter's `provider`: its providers are nodes here. */
-export const providerSchema = z.object({
+const providerSchema = z.object({
   order: references,
   only: references,
   ignore: references,
@@ -45,7 +45,7 @@ export const providerSchema = z.object({
   zdr: z.boolean().nullish(),
 });
 
-export const infernetSchema = z.object({
+const infernetSchema = z.object({
   strategy: z.enum(["balanced", "cheapest", "fastest"]).nullish(),
   pool: reference.toLowerCase().nullish(),
   region: reference.toLowerCase().nullish(),
