@@ -290,8 +290,8 @@ export function mayBeTakenOver(board: Board, job: Job): boolean {
 export function canBeTakenOver(board: Board, job: Job): boolean {
   const ways = waysOf(board, job);
   if (ways.length === 0) return false;
-  const offers = offersFor(board, job).filter((offer) => mayServe(job, offer));
-  return offers.some((offer) => ways.includes("replay") || continuesAt(job, offer));
+  const takes = (offer: Offer) => ways.includes("replay") || continuesAt(job, offer);
+  return offersFor(board, job).some((offer) => takes(offer) && mayServe(job, offer));
 }
 
 /**
