@@ -48,6 +48,11 @@ describe("ways", () => {
     expect(waysToTakeOver(spec, shown)).toEqual([...ways]);
   });
 
+  test("nor for more than any context takes, which is not kept either", () => {
+    const shown = shownBy(...Array.from({ length: 70 }, () => ({ content: "x".repeat(64 * 1024) })));
+    expect([waysToTakeOver(PLAIN, shown), shown.text]).toEqual([expect.stringContaining("too long"), ""]);
+  });
+
   test.each([
     ["embeddings", { ...PLAIN, task: "embedding" as const }, nothingShown()],
     ["several choices", { ...PLAIN, choices: 2 }, shownBy({ content: "a" })],

@@ -23,11 +23,18 @@ export type Shown = {
 
 export const nothingShown = (): Shown => ({ pieces: 0, text: "", reasoning: "", calls: new Map(), other: false });
 
+/** No context takes more than this, in UTF-16 units: an answer so long is not kept for another node. */
+const MAX_SHOWN_CHARS = 4 * 1024 * 1024;
+
 /** Adds what is being shown. */
 export function noteShown(shown: Shown, deltas: readonly Delta[]): void {
+  if (shown.other) return;
   for (const delta of deltas) {
     if (isPlain(delta)) shown.text += delta.content;
     else noteRich(shown, delta);
+  }
+  if (shown.other || shown.text.length + shown.reasoning.length > MAX_SHOWN_CHARS) {
+    Object.assign(shown, { ...nothingShown(), pieces: shown.pieces, other: true });
   }
 }
 
@@ -50,7 +57,7 @@ export function waysToTakeOver(
 ): readonly TakeOver[] | string {
   if (spec.task === "embedding") return "embeddings are not continued";
   if (spec.choices > 1) return "several choices at once cannot be continued";
-  if (shown.other) return "it holds more than text and tool calls";
+  if (shown.other) return "it holds more than text and tool calls, or is too long";
   const replay: TakeOver[] = spec.repeatable ? ["replay"] : [];
   // A grammar would begin anew in the middle of the document.
   if (spec.structured)
