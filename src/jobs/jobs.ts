@@ -61,10 +61,9 @@ export function createJobs(deps: JobsDeps) {
 
     /** Takes a job on, for the caller to read from `output`, or says why not. */
     submit(spec: JobSpec, output: Output, id: JobId = board.newId()): Result<Job, SubmitError> {
-      const chosen = chooseModel(board, spec);
-      if (!chosen.ok) return chosen;
-      const job = newJob(id, { ...spec, model: chosen.value.model }, output, board.clock.nowMs());
-      job.rest = chosen.value.rest;
+      const job = newJob(id, spec, output, board.clock.nowMs());
+      const refused = chooseModel(board, job);
+      if (refused) return err(refused);
       const full = enter(board, job);
       return full ? err(full) : ok(job);
     },
@@ -77,12 +76,8 @@ export function createJobs(deps: JobsDeps) {
       /** Called with the id before anything can happen to the job. */
       stored: (id: JobId) => void,
     ): Promise<Result<Job, SubmitError | { code: "idempotency_key_used"; row: JobRow }>> {
-      const chosen = chooseModel(board, spec);
-      const { model, rest } = chosen.ok ? chosen.value : { model: spec.model, rest: [] };
-      const job = newJob(board.newId(), { ...spec, model }, output, board.clock.nowMs());
-      job.rest = rest;
-      const full = () => (hasRoomFor(board, job) ? undefined : queueFull(board, model));
-      const refused = chosen.ok ? full() : chosen.error;
+      const job = newJob(board.newId(), spec, output, board.clock.nowMs());
+      const refused = chooseModel(board, job) ?? (hasRoomFor(board, job) ? undefined : queueFull(board, job.model));
       if (refused) {
         // A request that was taken on before is answered as before, however things stand now.
         const key = extra.idempotencyKey;

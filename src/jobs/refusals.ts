@@ -1,10 +1,9 @@
 // Refusals: whether a job can be served at all, by which of its models, and if not, why not: in words that say what to
 // change.
-import { err, ok, type Result } from "../lib/result.ts";
 import type { Node, Offer, Registry } from "../registry/registry.ts";
-import { type Demand, demandsOf, mayUse, refersTo, taskBits } from "../scheduler/wishes.ts";
+import { type Demand, mayUse, refersTo, taskBits } from "../scheduler/wishes.ts";
 import type { Board } from "./board.ts";
-import type { JobError, JobSpec } from "./job.ts";
+import type { Job, JobError, JobSpec } from "./job.ts";
 
 export type SubmitError = JobError & {
   code:
@@ -23,31 +22,37 @@ export type Asking = Pick<JobSpec, "kind" | "task" | "wishes" | "minContext" | "
 };
 
 /** Every model the job may be served by, as they are named here, in order. */
-export const modelsOf = ({ registry }: Board, { model, fallbacks }: Pick<JobSpec, "model" | "fallbacks">): string[] => [
-  ...new Set([model, ...fallbacks].flatMap((name) => registry.modelsNamed(name))),
-];
+export const modelsOf = (
+  { registry }: Board,
+  { model, fallbacks }: Pick<JobSpec, "model" | "fallbacks">,
+): readonly string[] =>
+  fallbacks.length === 0
+    ? registry.modelsNamed(model)
+    : [...new Set([model, ...fallbacks].flatMap((name) => registry.modelsNamed(name)))];
 
-/** The model to begin with and those left to fall back to; or why none can serve. */
-export function chooseModel(board: Board, spec: JobSpec): Result<{ model: string; rest: string[] }, SubmitError> {
-  const models = modelsOf(board, spec);
-  const asking = { ...spec, demands: demandsOf(spec.wishes) };
-  const from = (at: number) => ok({ model: models[at] as string, rest: models.slice(at + 1) });
-  if (board.draining) return err({ code: "draining", message: "the coordinator is shutting down; try again" });
-  const ready = models.findIndex((model) => isReady(board, asking, model));
-  if (ready >= 0) return from(ready);
-  const refusals = models.map((model) => refusal(board, asking, model));
+/** Gives the job the model to begin with and those left to fall back to; or says why none can serve. */
+export function chooseModel(board: Board, job: Job): SubmitError | undefined {
+  if (board.draining) return { code: "draining", message: "the coordinator is shutting down; try again" };
+  const models = modelsOf(board, job);
+  const begin = (at: number) => {
+    job.model = models[at] as string;
+    job.rest = models.slice(at + 1);
+    return undefined;
+  };
+  const ready = models.findIndex((model) => isReady(board, job, model));
+  if (ready >= 0) return begin(ready);
+  const refusals = models.map((model) => refusal(board, job, model));
   const waitable = refusals.indexOf(undefined);
-  if (waitable >= 0) return from(waitable);
-  const [first] = refusals;
-  if (first === undefined)
-    return err({ code: "model_not_found", message: notServed(board.registry, asking, spec.model) });
+  if (waitable >= 0) return begin(waitable);
   // One answer for all: that of the model that was asked for first.
+  const [first] = refusals;
+  if (first === undefined) return { code: "model_not_found", message: notServed(board.registry, job, job.model) };
   const all = `none of ${models.join(", ")} can serve: ${first.message}`;
-  return err(models.length === 1 ? first : { ...first, message: all });
+  return models.length === 1 ? first : { ...first, message: all };
 }
 
 /** Somebody serves it, takes work, and is what the job asks for. */
-export function isReady({ registry }: Board, asking: Asking, model: string): boolean {
+function isReady({ registry }: Board, asking: Asking, model: string): boolean {
   const offers = registry.offersFor(model, asking.trail);
   return offers.some((offer) => isAtWork(offer.node) && mayServe(asking, offer));
 }

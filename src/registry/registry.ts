@@ -215,6 +215,7 @@ export function createRegistry({
      * served. An alias wins over a model of its name, so that no node can take it over.
      */
     modelsNamed(name: string): readonly string[] {
+      if (byModel.has(name) && !Object.hasOwn(aliases, name)) return [name];
       return (Object.hasOwn(aliases, name) ? (aliases[name] ?? []) : [name]).map((model) => {
         if (byModel.has(model)) return model;
         const other = model.endsWith(LATEST) ? model.slice(0, -LATEST.length) : `${model}${LATEST}`;

@@ -1,5 +1,5 @@
 // Job spec: what a chat request asks of the jobs domain.
-import { type AffinityKeys, affinityKeys, type Said } from "../../jobs/affinity.ts";
+import { type AffinityKeys, affinityKeys, MIN_PREFIX_CHARS, type Said } from "../../jobs/affinity.ts";
 import type { JobSpec } from "../../jobs/job.ts";
 import type { Strategy } from "../../scheduler/choose.ts";
 import { featureBits } from "../../scheduler/wishes.ts";
@@ -51,7 +51,7 @@ export function jobSpec(
     wishes: wishesOf(request, needs, caller, defaults.strategy),
     minContext: Math.floor(chars / MOST_CHARS_PER_TOKEN) + 1,
     wantContext: Math.ceil(prompt) + maxTokens,
-    affinity: affinityOf(request, caller),
+    affinity: affinityOf(request, caller, chars),
     structured: request.response_format != null && request.response_format.type !== "text",
     repeatable: request.temperature === 0 || request.seed != null,
     ...(trail !== undefined && trail.hops > 0 ? { trail } : {}),
@@ -67,8 +67,9 @@ function countImages(messages: ChatRequest["messages"]): number {
 const isPicture = ({ type }: { type: string }): boolean => isImage(type);
 
 /** Neither a session nor a beginning worth finding again: nothing to look for. */
-function affinityOf(request: ChatRequest, caller: Caller): AffinityKeys | null {
+function affinityOf(request: ChatRequest, caller: Caller, chars: number): AffinityKeys | null {
   const session = sessionOf(request, caller);
+  if (session === null && chars < MIN_PREFIX_CHARS) return null;
   const keys = affinityKeys(caller.accountId, session, said(request.messages));
   return session === null && keys.prefixes.length === 0 ? null : keys;
 }
