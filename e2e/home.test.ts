@@ -1,10 +1,11 @@
-// The page at `/` in real Chromium: both themes, small and large, without a complaint, whatever strangers call their
-// models and nodes.
+// The pages at `/` and `/reference` in real Chromium: both themes, small and large, without a complaint, whatever
+// strangers call their models and nodes.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import type { Output } from "../src/admin/operations.ts";
+import { allErrors } from "../src/http/errors.ts";
 import type { ReadyFrame } from "../src/protocol/frames.ts";
 import { openBrowser, openPage } from "./harness/browser.ts";
 import { type HostileNode, openHostileNode } from "./harness/hostile-node.ts";
@@ -93,12 +94,37 @@ describe.each(["light", "dark"] as const)("in the %s theme", (colorScheme) => {
   });
 });
 
+describe.each(["light", "dark"] as const)("the reference in the %s theme", (colorScheme) => {
+  test.each([360, 1440])("at %d px it tells every route and every error, and is quiet", async (width) => {
+    const viewport = { width, height: 900 };
+    const { page, complaints } = await openPage(browser, `${coordinator.url}/reference`, { colorScheme, viewport });
+    await page.screenshot({ path: join(screenshots, `reference-${colorScheme}-${width}.png`) });
+    expect(await page.title()).toBe("infernet: API reference");
+    const cells = await page.locator("td").allTextContents();
+    for (const { code } of allErrors()) expect(cells).toContain(code);
+    for (const field of ["messages (required)", "provider.order", "infernet.session", "webhook"])
+      expect(cells).toContain(field);
+    const { paths } = (await (await fetch(`${coordinator.url}/openapi.json`)).json()) as { paths: object };
+    const text = await page.locator("main").textContent();
+    for (const path of Object.keys(paths))
+      expect(text).toContain(path.replace(/^\/api(\/v1\/(chat|comp|emb|mod))/, "$1"));
+    // What is linked to is there.
+    const links = await page.locator('a[href^="#"]').evaluateAll((all) => all.map((one) => one.getAttribute("href")));
+    expect(links.length).toBeGreaterThan(20);
+    for (const link of links) expect(await page.locator(`[id="${link?.slice(1)}"]`).count()).toBe(1);
+    expect(await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")).toBe(true);
+    expect(complaints).toEqual([]);
+    await page.context().close();
+  });
+});
+
 test("hostile names are text, whole and inert", async () => {
   const { page, complaints } = await openPage(browser, `${coordinator.url}/`, {});
   const cells = await page.locator("td").allTextContents();
   for (const name of HOSTILE_NAMES) expect(cells).toContain(name);
   expect(await page.locator("script, img, iframe, [onerror], [onload]").count()).toBe(0);
   expect(await page.locator("a").evaluateAll((links) => links.map((link) => link.getAttribute("href")))).toEqual([
+    "/reference",
     "/openapi.json",
   ]);
   expect(complaints).toEqual([]);

@@ -2,7 +2,7 @@
 
 import { secretText } from "../webhooks/sign.ts";
 import { type HomeDeps, home } from "./home.ts";
-import { cancelJob, type JobsHttpDeps, listJobsOf, newJobSchema, showJob, streamJob, submitJob } from "./jobs.ts";
+import { cancelJob, describedJobSchema, type JobsHttpDeps, listJobsOf, showJob, streamJob, submitJob } from "./jobs.ts";
 import type { Route as LocalRoute } from "./local.ts";
 import { localHttpRoutes } from "./local-http.ts";
 import { type ChatDeps, chatCompletions } from "./openai/chat-completions.ts";
@@ -33,8 +33,9 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "POST",
       path: `${base}/chat/completions`,
       tier: "client",
-      summary: "Chat completion (OpenAI).",
+      summary: "A chat's next message (OpenAI).",
       body: chatRequestSchema,
+      streams: true,
       example: { model: "MODEL", messages: [{ role: "user", content: "What is infernet?" }], stream: true },
       handle: (call) => chatCompletions(deps.chat, call),
     },
@@ -42,8 +43,9 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "POST",
       path: `${base}/completions`,
       tier: "client",
-      summary: "Text completion (OpenAI).",
+      summary: "A text, gone on with (OpenAI).",
       body: completionRequestSchema,
+      streams: true,
       example: { model: "MODEL", prompt: "Once upon a time", max_tokens: 64 },
       handle: (call) => completions(deps.chat, call),
     },
@@ -51,7 +53,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "POST",
       path: `${base}/embeddings`,
       tier: "client",
-      summary: "Embeddings (OpenAI).",
+      summary: "Vectors of texts (OpenAI).",
       body: embeddingRequestSchema,
       example: { model: "MODEL", input: ["one text", "another"] },
       handle: (call) => embeddings(deps.chat, call),
@@ -76,8 +78,9 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "POST",
       path: "/api/v1/jobs",
       tier: "client",
-      summary: "Submit an asynchronous job: {model, messages | prompt, …}.",
-      body: newJobSchema,
+      summary:
+        "Submits an asynchronous job: a chat, or a prompt as its only message. Idempotency-Key makes it safe to repeat.",
+      body: describedJobSchema,
       example: { model: "MODEL", prompt: "What is infernet?", max_tokens: 256 },
       handle: (call) => submitJob(deps.jobs, call),
     },
@@ -107,7 +110,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "POST",
       path: "/api/v1/jobs/:id/cancel",
       tier: "client",
-      summary: "Cancel a job.",
+      summary: "Cancels a job.",
       handle: (call) => cancelJob(deps.jobs, call),
     },
     {

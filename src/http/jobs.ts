@@ -30,10 +30,15 @@ export type JobsHttpDeps = {
 };
 
 /** `{model, messages | prompt, max_tokens?, …}`: a chat request, or a prompt as its only message. */
-export const newJobSchema = z.looseObject({
-  prompt: z.string().min(1).max(4_000_000).optional(),
-  /** Told of the job's end: https. */
-  webhook: z.string().nullish(),
+const newJobSchema = z.looseObject({
+  prompt: z.string().min(1).max(4_000_000).optional().describe("In place of messages: the only one."),
+  webhook: z.string().nullish().describe("Told of the job's end, signed: https."),
+});
+/** All that a job may say, for the API's description. */
+export const describedJobSchema = z.object({
+  ...chatRequestSchema.shape,
+  messages: chatRequestSchema.shape.messages.optional(),
+  ...newJobSchema.shape,
 });
 /** The largest request that a node can be sent. */
 const MAX_REQUEST_CHARS = MAX_COORDINATOR_MESSAGE_BYTES - 64 * 1024;

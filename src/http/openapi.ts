@@ -72,7 +72,7 @@ function operation(route: HttpRoute): object {
     responses: {
       [route.path === "/api/v1/jobs" && route.method === "POST" ? "202" : "200"]: {
         description: "Good.",
-        content: { [answers]: {} },
+        content: { [answers]: {}, ...(route.streams ? { "text/event-stream": {} } : {}) },
       },
       default: {
         description: "What went wrong.",

@@ -3,29 +3,36 @@ import { z } from "zod";
 import type { Field, Group, RouteView } from "../../web/pages/reference.tsx";
 import { allErrors } from "./errors.ts";
 import { pageResponse } from "./page.ts";
-import type { HttpRoute, Tier } from "./routes.ts";
+import type { HttpRoute } from "./routes.ts";
 
 export async function reference(routes: readonly HttpRoute[], version: string, url: string): Promise<Response> {
   const { Reference } = await import("../../web/pages/reference.tsx");
-  const groups = TIERS.map(([tier, title, about]): Group => {
-    const ofTier = routes.filter((route) => route.tier === tier && !isAlias(route, routes));
-    return { title, about, routes: ofTier.map((route) => viewOf(route, url)) };
+  const groups = READERS.map(([reader, title, about]): Group => {
+    const theirs = routes.filter((route) => readerOf(route) === reader && !isAlias(route, routes));
+    return { title, about, routes: theirs.map((route) => viewOf(route, url)) };
   });
   return pageResponse(
     await Reference({ version, url, groups: groups.filter((one) => one.routes.length > 0), errors: allErrors() }),
   );
 }
 
-/** The routes of this very instance are for its own commands. */
-const TIERS: readonly [Tier, string, string][] = [
+type Reader = "client" | "worker" | "public" | "machine";
+const READERS: readonly [Reader, string, string][] = [
   [
     "client",
     "For clients",
     "Authorization: Bearer inf_…, or a request signed by a key that is registered as a client.",
   ],
   ["public", "For everybody", "No authentication."],
-  ["machine", "For nodes", "Signed with X-Infernet-Auth by the node's key."],
+  ["worker", "For workers", "Authorization: Bearer inf_…, a key of role operator."],
+  ["machine", "For nodes that poll", "Signed with X-Infernet-Auth by the node's key."],
 ];
+
+/** Nobody reads of the routes that are for this instance's own commands. */
+function readerOf(route: HttpRoute): Reader | null {
+  if (route.tier === "local") return null;
+  return route.tier === "client" && route.scope === "operator" ? "worker" : route.tier;
+}
 
 /** What is under /v1 as well is shown there. */
 const isAlias = ({ method, path }: HttpRoute, routes: readonly HttpRoute[]): boolean =>
@@ -40,6 +47,7 @@ function viewOf(route: HttpRoute, url: string): RouteView {
     path,
     summary: route.summary,
     answers: route.answers ?? "application/json",
+    streams: route.streams === true,
     fields,
     call: route.example === undefined ? null : curl(url, path, route.example),
   };
@@ -68,11 +76,25 @@ type Bound = "minimum" | "maximum" | "minLength" | "maxLength" | "minItems" | "m
 
 function fieldsOf(body: z.ZodType): Field[] {
   const schema = z.toJSONSchema(body, { unrepresentable: "any", io: "input" }) as JsonSchema;
-  return Object.entries(schema.properties ?? {}).map(([name, field]) => ({
-    name,
-    type: typeOf(field),
-    isRequired: schema.required?.includes(name) === true,
-    about: field.description ?? "",
+  return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => [
+    {
+      name,
+      type: typeOf(field),
+      isRequired: schema.required?.includes(name) === true,
+      about: field.description ?? "",
+    },
+    ...innerFields(name, field),
+  ]);
+}
+
+/** The fields of an object that is a field: `provider.order`. One level: what is deeper is told in words. */
+function innerFields(name: string, field: JsonSchema): Field[] {
+  const object = [field, ...(field.anyOf ?? [])].find(({ properties }) => properties !== undefined);
+  return Object.entries(object?.properties ?? {}).map(([inner, schema]) => ({
+    name: `${name}.${inner}`,
+    type: typeOf(schema),
+    isRequired: false,
+    about: schema.description ?? "",
   }));
 }
 
@@ -96,5 +118,5 @@ function typeOf(schema: JsonSchema): string {
 function range(from: number | undefined, to: number | undefined, unit: string): string {
   const isOpen = to === undefined || to >= Number.MAX_SAFE_INTEGER;
   if (isOpen) return from === undefined || from <= Number.MIN_SAFE_INTEGER ? "" : `, at least ${from}${unit}`;
-  return from === undefined || from <= 1 ? `, at most ${to}${unit}` : `, ${from} to ${to}${unit}`;
+  return from === undefined || from === 0 || from === 1 ? `, at most ${to}${unit}` : `, ${from} to ${to}${unit}`;
 }

@@ -45,6 +45,8 @@ type RouteBase = {
   example?: object;
   /** The main answer's content type. */
   answers?: string;
+  /** Whether `stream: true` has it answer with server-sent events. */
+  streams?: boolean;
 };
 type Answer = Response | Promise<Response>;
 export type PublicRoute = RouteBase & { tier: "public"; handle: (call: Call) => Answer };

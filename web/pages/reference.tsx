@@ -4,6 +4,7 @@ import { STYLE } from "./style.ts";
 
 type VNode = HtmlEscapedString | Promise<HtmlEscapedString>;
 
+/** `name` of a field in an object: `provider.order`. */
 export type Field = { name: string; type: string; isRequired: boolean; about: string };
 export type RouteView = {
   /** For links to it. */
@@ -13,6 +14,8 @@ export type RouteView = {
   summary: string;
   /** Content type of the answer. */
   answers: string;
+  /** Whether it can be had as a stream too. */
+  streams: boolean;
   fields: Field[];
   /** A call to paste; null where there is none to show. */
   call: string | null;
@@ -62,8 +65,8 @@ export function Reference({ version, url, groups, errors }: ReferenceView): VNod
                     {group.routes.map((route) => (
                       <tr>
                         <td>
-                          <a href={`#${route.id}`}>
-                            {route.method} {route.path}
+                          <a class="parts" href={`#${route.id}`}>
+                            {route.method} {parts(route.path)}
                           </a>
                         </td>
                         <td>{route.summary}</td>
@@ -95,8 +98,10 @@ export function Reference({ version, url, groups, errors }: ReferenceView): VNod
                 <tbody>
                   {errors.map((error) => (
                     <tr>
-                      <td>{error.code}</td>
-                      <td>{error.type}</td>
+                      <td>
+                        <code class="parts">{parts(error.code)}</code>
+                      </td>
+                      <td class="parts">{parts(error.type)}</td>
                       <td class="n">{error.status}</td>
                     </tr>
                   ))}
@@ -114,11 +119,12 @@ function RouteSection({ route, about }: { route: RouteView; about: string }): VN
   return (
     <section aria-labelledby={route.id}>
       <h2 id={route.id}>
-        {route.method} {route.path}
+        {route.method} {parts(route.path)}
       </h2>
       <p>{route.summary}</p>
       <p class="soft">
-        {about} Answers {route.answers}.
+        {about} Answers {route.answers}
+        {route.streams && ", or text/event-stream with stream: true"}.
       </p>
       {route.fields.length > 0 && <FieldTable fields={route.fields} />}
       {route.call !== null && <pre>{route.call}</pre>}
@@ -127,6 +133,7 @@ function RouteSection({ route, about }: { route: RouteView; about: string }): VN
 }
 
 function FieldTable({ fields }: { fields: Field[] }): VNode {
+  const isExplained = fields.some(({ about }) => about !== "");
   return (
     <div class="scroll">
       <table>
@@ -134,18 +141,18 @@ function FieldTable({ fields }: { fields: Field[] }): VNode {
           <tr>
             <th scope="col">Field</th>
             <th scope="col">Takes</th>
-            <th scope="col">Meaning</th>
+            {isExplained && <th scope="col">Meaning</th>}
           </tr>
         </thead>
         <tbody>
           {fields.map((field) => (
             <tr>
               <td>
-                <code>{field.name}</code>
+                <code class="parts">{parts(field.name)}</code>
                 {field.isRequired && <span class="soft"> (required)</span>}
               </td>
               <td>{field.type}</td>
-              <td>{field.about}</td>
+              {isExplained && <td>{field.about}</td>}
             </tr>
           ))}
         </tbody>
@@ -153,3 +160,12 @@ function FieldTable({ fields }: { fields: Field[] }): VNode {
     </div>
   );
 }
+
+/** A path or a name that may be broken after its parts and nowhere else. */
+const parts = (name: string) =>
+  name.split(/(?<=[/._])/).map((part) => (
+    <>
+      {part}
+      <wbr />
+    </>
+  ));

@@ -12,17 +12,22 @@ import { jobSpec } from "./job-spec.ts";
 const MAX_PROMPT_CHARS = 16_000_000;
 const promptSchema = z.string().min(1).max(MAX_PROMPT_CHARS);
 
-const { messages: _, logprobs: __, ...shared } = chatRequestSchema.shape;
+const { model, ...shared } = chatRequestSchema.omit({
+  messages: true,
+  tools: true,
+  logprobs: true,
+  top_logprobs: true,
+}).shape;
 export const completionRequestSchema = z.object({
-  ...shared,
+  model,
   /** One text. Several at once, or tokens, are not taken. */
   prompt: z.union([promptSchema, z.tuple([promptSchema])], {
     error: "must be one text (several prompts at once, or tokens, are not supported)",
   }),
-  /** How many of the most likely tokens to give beside each (OpenAI's meaning of it here). */
-  logprobs: z.int().min(0).max(20).nullish(),
-  suffix: z.string().max(MAX_PROMPT_CHARS).nullish(),
+  logprobs: z.int().min(0).max(20).nullish().describe("How many of the most likely tokens to give beside each."),
+  suffix: z.string().max(MAX_PROMPT_CHARS).nullish().describe("What comes after the text, where the model fills in."),
   best_of: z.int().min(1).max(16).nullish(),
+  ...shared,
 });
 
 export async function completions(deps: ChatDeps, call: ClientCall): Promise<Response> {
@@ -31,7 +36,7 @@ export async function completions(deps: ChatDeps, call: ClientCall): Promise<Res
   if (!json.ok) return errorResponse(json.error.code, json.error.message, json.error);
   const request = check(completionRequestSchema, json.value);
   if (!request.ok) return errorResponse(request.error.code, request.error.message, request.error);
-  const { prompt: given, logprobs: ___, suffix, ...rest } = request.value;
+  const { prompt: given, logprobs: _, suffix, ...rest } = request.value;
   const prompt = typeof given === "string" ? given : given[0];
   // Backends take one text; as it came where it is one already.
   const bodyJson = typeof given === "string" ? text : JSON.stringify({ ...(json.value as object), prompt });

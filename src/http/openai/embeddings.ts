@@ -9,6 +9,7 @@ import { type ChatDeps, cancelWithClient, failure, jobHeaders, refused } from ".
 import { usageOf } from "./chat-output.ts";
 import { chatRequestSchema, check, parseJson } from "./chat-request.ts";
 import { jobSpec } from "./job-spec.ts";
+import { wishFields } from "./wishes.ts";
 
 const MAX_INPUTS = MAX_INDEX + 1;
 const MAX_INPUT_CHARS = 4_000_000;
@@ -18,10 +19,8 @@ const tokensSchema = z
   .min(1)
   .max(1024 * 1024);
 
-const { model, messages: _, ...shared } = chatRequestSchema.shape;
 export const embeddingRequestSchema = z.object({
-  ...shared,
-  model,
+  model: chatRequestSchema.shape.model,
   input: z.union(
     [
       inputSchema,
@@ -35,6 +34,7 @@ export const embeddingRequestSchema = z.object({
   ),
   encoding_format: z.enum(["float", "base64"]).nullish(),
   dimensions: z.int().min(1).max(65_536).nullish(),
+  ...wishFields,
 });
 
 export async function embeddings(deps: ChatDeps, call: ClientCall): Promise<Response> {

@@ -29,37 +29,48 @@ const sort = z.enum(["price", "throughput", "latency"]);
 
 /** OpenRouter's `provider`: its providers are nodes here. */
 const providerSchema = z.object({
-  order: references,
-  only: references,
-  ignore: references,
-  allow_fallbacks: z.boolean().nullish(),
-  require_parameters: z.boolean().nullish(),
+  order: references.describe("Nodes to try first: names, keys, accounts or private pools."),
+  only: references.describe("No other nodes."),
+  ignore: references.describe("Not these nodes."),
+  allow_fallbacks: z.boolean().nullish().describe("false: no node outside order, and no other model."),
+  require_parameters: z.boolean().nullish().describe("Only nodes known to have what the request uses."),
   /** What it costs by the request or the image is nothing here, so no bound on that is passed. */
   max_price: z
     .object({ prompt: price.nullish(), completion: price.nullish(), request: price.nullish(), image: price.nullish() })
-    .nullish(),
-  sort: z.union([sort, z.object({ by: sort }).transform(({ by }) => by)]).nullish(),
-  quantizations: z.array(z.string().trim().toLowerCase().min(1).max(64)).max(MAX_REFERENCES).nullish(),
+    .nullish()
+    .describe("prompt and completion, in USD per million tokens."),
+  sort: z
+    .union([sort, z.object({ by: sort }).transform(({ by }) => by)])
+    .nullish()
+    .describe("What counts above all."),
+  quantizations: z
+    .array(z.string().trim().toLowerCase().min(1).max(64))
+    .max(MAX_REFERENCES)
+    .nullish()
+    .describe("Such as int4 or Q4_K_M."),
   // Taken and of no effect: what a node's operator keeps cannot be proved. Who minds has private nodes.
   data_collection: z.enum(["allow", "deny"]).nullish(),
   zdr: z.boolean().nullish(),
 });
 
 const infernetSchema = z.object({
-  strategy: z.enum(["balanced", "cheapest", "fastest"]).nullish(),
-  pool: reference.toLowerCase().nullish(),
-  region: reference.toLowerCase().nullish(),
-  session: z.string().min(1).max(256).nullish(),
+  strategy: z.enum(["balanced", "cheapest", "fastest"]).nullish().describe("How the node is chosen."),
+  pool: reference.toLowerCase().nullish().describe("Only nodes of this pool; public means everybody's."),
+  region: reference.toLowerCase().nullish().describe("Only nodes that stand there."),
+  session: z.string().min(1).max(256).nullish().describe("Names a conversation, so that it stays with its node."),
   verification: z.literal("none", { error: 'answers cannot be verified yet: leave it out, or say "none"' }).nullish(),
 });
 
 /** The fields of a request's body that are wishes. */
 export const wishFields = {
-  models: z.array(z.string().min(1).max(256)).max(MAX_FALLBACKS).nullish(),
-  provider: providerSchema.nullish(),
-  infernet: infernetSchema.nullish(),
-  /** OpenAI's key for what requests have in common. */
-  prompt_cache_key: z.string().max(256).nullish(),
+  models: z
+    .array(z.string().min(1).max(256))
+    .max(MAX_FALLBACKS)
+    .nullish()
+    .describe("Others to fall back to, in order."),
+  provider: providerSchema.nullish().describe("OpenRouter's wishes; its providers are nodes here."),
+  infernet: infernetSchema.nullish().describe("Wishes of infernet's own."),
+  prompt_cache_key: z.string().max(256).nullish().describe("OpenAI's name for what infernet.session is."),
 };
 
 /** What a request uses beyond text, as far as its body tells. */
