@@ -69,8 +69,14 @@ test("a chat and a job go on over the next link: nothing is lost, nothing comes 
 test("an answer that ended while the link was down is delivered after", async () => {
   await start(60);
   backend.script({ holdAfter: 2 });
-  const chat = api.chat({ stream: true }).then((response) => readChat(response));
-  await waitFor("the answer to be held", () => backend.requests[0]?.state === "held");
+  let shown = "";
+  const chat = api.chat({ stream: true }).then((response) =>
+    readChat(response, (text) => {
+      shown = text;
+    }),
+  );
+  // At the client: what has not begun there is given away at once, and begins anew.
+  await waitFor("the answer to be held", () => shown === "Hello from");
   proxy.cut();
   backend.release();
   await waitFor("the backend to finish", () => backend.requests[0]?.state === "finished");
@@ -81,8 +87,14 @@ test("an answer that ended while the link was down is delivered after", async ()
 test("a node that does not come back within the grace is given up, and lets its backend go when it does", async () => {
   await start(1);
   backend.script({ holdAfter: 2 });
-  const chat = api.chat({ stream: true }).then((response) => readChat(response));
-  await waitFor("the answer to be held", () => backend.requests[0]?.state === "held");
+  let shown = "";
+  const chat = api.chat({ stream: true }).then((response) =>
+    readChat(response, (text) => {
+      shown = text;
+    }),
+  );
+  // At the client: what has not begun there is given away at once, and begins anew.
+  await waitFor("the answer to be held", () => shown === "Hello from");
   proxy.cut();
   expect(await chat).toMatchObject({ text: "Hello from", done: false, error: { code: "node_lost" } });
   proxy.mend();
