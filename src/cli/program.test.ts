@@ -62,7 +62,9 @@ describe("usage", () => {
     [["node", "list"], /unknown command "node"/],
     [["--prot", "1"], /unknown option '--prot'/],
     [["keys", "create", "--expires", "soon"], /--expires "soon" is no length of time/],
-    [["keys", "revoke"], /missing required argument 'id'/],
+    [["keys", "revoke"], /missing required argument 'id'\n.*`infernet help keys revoke` lists what can be given/],
+    [["status", "--wrong"], /unknown option '--wrong'\n.*`infernet help status`/],
+    [["help", "bogus"], /unknown command "bogus"/],
     [["nodes", "allow", "abc"], /"abc" is no public key/],
     [["keys", "create", "--role", "king"], /--role "king" must be one of client, operator/],
     [["join-token", "create", "--role", "king"], /--role "king" must be one of provider, aggregator, client/],
@@ -110,6 +112,16 @@ describe("usage", () => {
       expect({ code: help.code, err: help.err }).toEqual({ code: 0, err: "" });
       expect(help.out).toContain(`Usage: infernet ${name}`);
     }
+  });
+
+  test.each([
+    [["help", "nodes", "command"], "Usage: infernet nodes command [options] <node> <action> [model]"],
+    [["help", "nodes"], "Usage: infernet nodes "],
+    [["nodes", "help", "pool"], "Usage: infernet nodes pool "],
+  ])("%j is about the command it names", async (argv, usage) => {
+    const { code, out, err } = await cli(argv);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toContain(usage);
   });
 
   test("flags of the configuration stand before or after the command, by either name", async () => {

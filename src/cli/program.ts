@@ -25,7 +25,7 @@ export async function runCli(argv: readonly string[], context: Context): Promise
     };
   defineCommands(program, attach);
   try {
-    await program.parseAsync([...argv], { from: "user" });
+    await program.parseAsync(argv[0] === "help" ? helpFor(program, argv.slice(1)) : [...argv], { from: "user" });
     return exitCode;
   } catch (error) {
     const debug = argv.includes("--debug");
@@ -34,7 +34,7 @@ export async function runCli(argv: readonly string[], context: Context): Promise
       return error instanceof CliError ? error.exitCode : EXIT.failed;
     }
     if (error.exitCode === 0) return EXIT.good;
-    if (error.code !== "commander.help") terminal.err(errorLines(usageError(error), debug));
+    if (error.code !== "commander.help") terminal.err(errorLines(usageError(error, program, argv), debug));
     return EXIT.usage;
   }
 }
@@ -98,8 +98,29 @@ function globalOptions(program: Command): GlobalOptions {
 /** As commander names an option's value: `server-port` → `serverPort`. */
 const camelCase = (flag: string): string => flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 
-function usageError(error: CommanderError): CliError {
+function usageError(error: CommanderError, program: Command, argv: readonly string[]): CliError {
   const [first = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
-  const hint = suggestion?.replace(/^\(|\)$/g, "") ?? "`infernet help` lists commands and flags";
+  const help = ["infernet help", ...commandPath(program, argv)].join(" ");
+  const hint = suggestion?.replace(/^\(|\)$/g, "") ?? `\`${help}\` lists what can be given`;
   return new CliError(first, { exitCode: EXIT.usage, hint });
+}
+
+/** `help nodes command` is `nodes command --help`: commander's own goes one level deep. */
+function helpFor(program: Command, words: readonly string[]): string[] {
+  const path = commandPath(program, words);
+  // Left as it is where it names no command: then that is what is said.
+  return path.length === 0 && words.some((word) => !word.startsWith("-")) ? [...words] : [...path, "--help"];
+}
+
+/** The names of the command that a command line is about: ["nodes", "command"]. */
+function commandPath(program: Command, words: readonly string[]): string[] {
+  const path: string[] = [];
+  let command = program;
+  for (const word of words) {
+    const inner = command.commands.find((one) => one.name() === word);
+    if (!inner) continue;
+    path.push(word);
+    command = inner;
+  }
+  return path;
 }

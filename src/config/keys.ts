@@ -132,6 +132,6 @@ export function allowedText(schema: z.ZodType): string {
 
 const plural = (text: string): string =>
   text
-    .replace(/^(an?) (\w+)/, "$2s")
+    .replace(/^an? (\w+)/, (_, noun: string) => (noun.endsWith("s") ? `${noun}es` : `${noun}s`))
     .replace(/^text/, "texts")
     .replace(/^one of/, "values out of");

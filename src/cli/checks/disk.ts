@@ -10,6 +10,7 @@ import { DATABASE_FILE, LOCAL_API_KEY_FILE } from "../../modes/data-files.ts";
 import { bad, type Check, good, skipped, warning } from "./check.ts";
 
 const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
 const LITTLE_BYTES = 1024 * MIB;
 const TOO_LITTLE_BYTES = 100 * MIB;
 const EXPIRES_SOON_MS = 14 * 86_400_000;
@@ -54,7 +55,8 @@ export function checkSpace({ data_dir }: Pick<Config, "data_dir">): Check {
 
 /** Apart from the disk, so that it can be tested. */
 export function spaceCheck(freeBytes: number): Check {
-  const free = `${Math.floor(freeBytes / MIB)} MiB free`;
+  const free =
+    freeBytes < 10 * GIB ? `${Math.floor(freeBytes / MIB)} MiB free` : `${(freeBytes / GIB).toFixed(1)} GiB free`;
   const mend = "free some space, or name another data directory with --data-dir";
   if (freeBytes < TOO_LITTLE_BYTES) return bad("disk", `only ${free}`, mend);
   if (freeBytes < LITTLE_BYTES) return warning("disk", `only ${free}`, mend);
