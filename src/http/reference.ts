@@ -108,8 +108,8 @@ function typeOf(schema: JsonSchema): string {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   const type = Array.isArray(schema.type) ? schema.type.filter((one) => one !== "null").join(" or ") : schema.type;
   if (type === "array") {
-    const of = typeof schema.items === "object" ? ` of ${typeOf(schema.items)}` : "";
-    return `list${of}${range(schema.minItems, schema.maxItems, " entries")}`;
+    const of = typeof schema.items === "object" ? `: ${typeOf(schema.items)}` : "";
+    return `list${range(schema.minItems, schema.maxItems, " entries")}${of}`;
   }
   if (type === "string") return `text${range(undefined, schema.maxLength, " characters")}`;
   return `${type ?? "anything"}${range(schema.minimum, schema.maximum, "")}`;

@@ -133,7 +133,6 @@ function RouteSection({ route, about }: { route: RouteView; about: string }): VN
 }
 
 function FieldTable({ fields }: { fields: Field[] }): VNode {
-  const isExplained = fields.some(({ about }) => about !== "");
   return (
     <div class="scroll">
       <table>
@@ -141,7 +140,6 @@ function FieldTable({ fields }: { fields: Field[] }): VNode {
           <tr>
             <th scope="col">Field</th>
             <th scope="col">Takes</th>
-            {isExplained && <th scope="col">Meaning</th>}
           </tr>
         </thead>
         <tbody>
@@ -151,8 +149,9 @@ function FieldTable({ fields }: { fields: Field[] }): VNode {
                 <code class="parts">{parts(field.name)}</code>
                 {field.isRequired && <span class="soft"> (required)</span>}
               </td>
-              <td>{field.type}</td>
-              {isExplained && <td>{field.about}</td>}
+              <td>
+                {field.about} <span class={field.about === "" ? "" : "soft"}>{field.type}</span>
+              </td>
             </tr>
           ))}
         </tbody>
