@@ -3,7 +3,7 @@
 import { ATTEMPT_CREDIT_BYTES, type DeltaFrame, type EndFrame, type ReadyFrame } from "../protocol/frames.ts";
 import { type Delta, deltaCost, isPlain, type Usage } from "../protocol/generation.ts";
 import type { LinkListener } from "../registry/links.ts";
-import type { Node } from "../registry/registry.ts";
+import type { Node, Offer } from "../registry/registry.ts";
 import type { Board } from "./board.ts";
 import { noteShown } from "./continuation.ts";
 import { canBeTakenOver, mayBeTakenOver, offersFor, pumpNode, retry, takeOver } from "./dispatch.ts";
@@ -74,11 +74,11 @@ function takeDeltas(board: Board, job: Job, run: Run, frame: Pieces): string | u
   if (known >= given.length) return undefined;
   const deltas = known === 0 ? given : given.slice(known);
   if (!areAskedFor(deltas, job.choices)) {
-    endRun(board, job, "cancelled", null);
-    finish(board, job, "failed", {
-      code: "backend_failed",
-      message: "the node answered a choice that was not asked for",
-    });
+    if (run.offer) board.registry.fault(run.offer);
+    // It is at it still.
+    run.offer?.node.channel?.send(`{"type":"cancel","attempt":"${run.id}"}`);
+    const message = "the node answered a choice that was not asked for";
+    attemptFailed(board, job, "failed", { code: "backend_failed", message });
     return undefined;
   }
   const first = run.offset;
@@ -93,6 +93,7 @@ function takeDeltas(board: Board, job: Job, run: Run, frame: Pieces): string | u
     run.owed += cost;
     run.taken += cost;
     run.record.bytes += textBytes(delta);
+    if (delta.tool_calls) run.called++;
   }
   if (run.owed > ATTEMPT_CREDIT_BYTES + CREDIT_SLACK_BYTES) return `${run.id} sends more than it was granted`;
   if (run.taken > MAX_OUTPUT_BYTES) {
@@ -100,7 +101,8 @@ function takeDeltas(board: Board, job: Job, run: Run, frame: Pieces): string | u
     finish(board, job, "failed", { code: "output_too_large", message: "the answer grew past 32 MiB" });
     return undefined;
   }
-  run.record.pieces = Math.max(frame.pieces ?? 0, run.offset);
+  // Never more than can be true: they are counted against the answer's bound, and as what was used.
+  run.record.pieces = Math.min(run.record.bytes, Math.max(frame.pieces ?? 0, run.offset));
   const joined = run.seam ? run.seam.join(deltas) : deltas;
   if (typeof joined === "string") {
     endRun(board, job, "cancelled", null);
@@ -219,10 +221,10 @@ export function attemptFailed(
 ): void {
   if (FINAL.includes(error.code)) return finish(board, job, "failed", error);
   if (error.code === "context_length_exceeded") {
-    const here = job.run?.offer?.contextLength ?? Number.MAX_SAFE_INTEGER;
-    const larger = offersFor(board, job).some((offer) => (offer.contextLength ?? 0) > here && mayServe(job, offer));
+    const here = job.run?.offer?.contextLength ?? null;
+    const larger = offersFor(board, job).some((offer) => hasMoreRoom(job, offer, here) && mayServe(job, offer));
     if (!larger) return tooLong(board, job, outcome, error);
-    job.minContext = here + 1;
+    if (here !== null) job.minContext = here + 1;
   }
   const isTakenOver = canBeTakenOver(board, job) || (!job.output.canRestart() && mayBeTakenOver(board, job));
   if (job.state === "running" && isTakenOver) return takeOver(board, job, outcome, error);
@@ -232,6 +234,13 @@ export function attemptFailed(
     return finish(board, job, "failed", error);
   }
   retry(board, job, outcome, error);
+}
+
+/** Than the node that had too little: `here` tokens, or, where it had never said, others that are known to have room. */
+function hasMoreRoom(job: Job, { node, contextLength }: Offer, here: number | null): boolean {
+  if (contextLength === null) return false;
+  if (here !== null) return contextLength > here;
+  return contextLength >= job.wantContext && job.attempts.every((attempt) => attempt.node !== node.pubkey);
 }
 
 /** No node of this model has room for it: perhaps one of another that the client named has. */

@@ -39,6 +39,8 @@ export type Board = {
   readonly runs: Map<string, Job>;
   /** By attempt id: cancelled here, still taking up a slot until the node says it has stopped. */
   readonly stopping: Map<string, { node: Node; sinceMs: number }>;
+  /** When the time-outs were last looked at. */
+  tickedMs: number;
   readonly queues: Map<string, FairQueue<Job>>;
   /** Asynchronous jobs are not given out before: a lease could not be stored a moment ago. */
   leaseFromMs: number;

@@ -23,6 +23,10 @@ export type Shown = {
 
 export const nothingShown = (): Shown => ({ pieces: 0, text: "", reasoning: "", calls: new Map(), other: false });
 
+/** The answer has begun, but with nothing in it yet: as good as not begun. */
+export const isNothing = ({ text, reasoning, calls, other }: Shown): boolean =>
+  text === "" && reasoning === "" && calls.size === 0 && !other;
+
 /** No context takes more than this, in UTF-16 units: an answer so long is not kept for another node. */
 const MAX_SHOWN_CHARS = 4 * 1024 * 1024;
 
@@ -39,7 +43,7 @@ export function noteShown(shown: Shown, deltas: readonly Delta[]): void {
 }
 
 function noteRich(shown: Shown, delta: Delta): void {
-  if ((delta.index ?? 0) !== 0 || delta.refusal !== undefined || delta.embedding !== undefined) shown.other = true;
+  if ((delta.index ?? 0) !== 0 || delta.refusal || delta.embedding !== undefined) shown.other = true;
   shown.text += delta.content ?? "";
   shown.reasoning += delta.reasoning_content ?? "";
   for (const { index, function: called } of delta.tool_calls ?? []) {
@@ -56,6 +60,7 @@ export function waysToTakeOver(
   shown: Shown,
 ): readonly TakeOver[] | string {
   if (spec.task === "embedding") return "embeddings are not continued";
+  if (isNothing(shown)) return ["replay"];
   if (spec.choices > 1) return "several choices at once cannot be continued";
   if (shown.other) return "it holds more than text and tool calls, or is too long";
   const replay: TakeOver[] = spec.repeatable ? ["replay"] : [];

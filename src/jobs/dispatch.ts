@@ -2,7 +2,7 @@
 import type { Node, Offer } from "../registry/registry.ts";
 import { type Affinity, type Choice, choose } from "../scheduler/choose.ts";
 import { type Board, queueOf } from "./board.ts";
-import { cut, nothingShown, seam, type TakeOver, waysToTakeOver } from "./continuation.ts";
+import { cut, isNothing, nothingShown, seam, type TakeOver, waysToTakeOver } from "./continuation.ts";
 import { type Job, type JobError, newRun } from "./job.ts";
 import { mayServe, refusal } from "./refusals.ts";
 import { endRun, finish } from "./settle.ts";
@@ -214,10 +214,15 @@ export function retry(
   next(board, job);
 }
 
-/** Nodes that did not take the job, or handed it back, cost no attempt once the answer has begun. */
-const isOutOfAttempts = ({ limits }: Board, { attempts, before }: Job): boolean =>
-  attempts.slice(before).filter(({ outcome, pieces }) => outcome !== "refused" || pieces === 0).length >=
-  limits.maxAttempts;
+/** Nodes that hand an answer back may do so this often, or one that does nothing else would keep a job for ever. */
+const MOST_HANDED_BACK = 16;
+
+/** Nodes that handed back what they had begun cost no attempt. */
+function isOutOfAttempts({ limits }: Board, { attempts, before }: Job): boolean {
+  const mine = attempts.slice(before);
+  const handedBack = mine.filter(({ outcome, pieces }) => outcome === "refused" && pieces > 0).length;
+  return mine.length - handedBack >= limits.maxAttempts || handedBack > MOST_HANDED_BACK;
+}
 
 /** All who are there now would pass the job on, over a way that is closed to it: there is nothing to wait for. */
 export const isOutOfWays = (board: Board, job: Job): boolean =>
@@ -307,11 +312,13 @@ export function takeOver(
   const { run, shown } = job;
   if (!run || !shown) throw new Error(`job ${job.id} has no answer to take over`);
   const { pieces, took_over: how } = run.record;
-  shown.pieces = how === "replay" ? Math.max(shown.pieces, pieces) : job.carried + pieces;
+  // A tool call is made again from its beginning, so what was spent on it is not spent of the next one's bound.
+  const left = pieces - Math.min(pieces, run.called);
+  shown.pieces = how === "replay" ? Math.max(shown.pieces, left) : job.carried + left;
   const ways = waysToTakeOver(job, shown);
   endRun(board, job, outcome, error);
   if (typeof ways === "string" || isOutOfAttempts(board, job)) return finish(board, job, "failed", error);
-  job.ways = ways;
+  job.ways = isNothing(shown) ? null : ways;
   if (shown.pieces >= job.maxTokens && shown.calls.size === 0) return endAtBound(board, job);
   next(board, job);
 }

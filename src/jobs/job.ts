@@ -95,6 +95,8 @@ export type Run = {
   owed: number;
   /** Cost of all deltas taken. */
   taken: number;
+  /** Deltas that held a tool call. */
+  called: number;
   /** Pieces the reader has not taken yet, and since when it is behind. */
   blocked: number;
   blockedSinceMs: number;
@@ -231,6 +233,7 @@ export function resumableRun(job: Job, record: AttemptRecord, nowMs: number): Ru
     lastProgressMs: nowMs,
     owed: 0,
     taken: 0,
+    called: 0,
     blocked: 0,
     blockedSinceMs: 0,
     returnByMs: null,

@@ -96,6 +96,16 @@ describe("retries", () => {
     expect([small, large].map(({ node }) => node?.suspectUntilMs)).toEqual([0, 0]);
   });
 
+  test("of a context that its node had never told go to others that are known to have room", () => {
+    const silent = new SimNode(on, 1).join();
+    const job = chat();
+    const large = new SimNode(on, 2, { contextLength: 1000 }).join();
+    silent.fail(silent.last, "context_length_exceeded");
+    expect(large.attempts.size).toBe(1);
+    large.fail(large.last, "context_length_exceeded");
+    expect(job).toMatchObject({ state: "failed", error: { code: "context_length_exceeded" }, attempt: 2 });
+  });
+
   test("are not made of a request that is wrong itself", () => {
     const node = new SimNode(on, 1).join();
     const job = chat();

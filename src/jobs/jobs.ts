@@ -40,6 +40,7 @@ export function createJobs(deps: JobsDeps) {
     live: new Map(),
     runs: new Map(),
     stopping: new Map(),
+    tickedMs: deps.clock.nowMs(),
     queues: new Map(),
     leaseFromMs: 0,
     draining: false,
@@ -213,6 +214,8 @@ function awaitNode(board: Board, job: Job, record: AttemptRecord): void {
   const run = resumableRun(job, record, nowMs);
   run.accepted = true;
   run.returnByMs = nowMs + board.limits.resumeGraceMs;
+  // It is sent again from its first delta on, and counted then.
+  record.pieces = record.bytes = 0;
   job.run = run;
   board.runs.set(run.id, job);
 }

@@ -117,6 +117,8 @@ test("a running job goes on at its node, from the first delta on, and runs again
   expect(same.node?.running).toBe(0);
   const found = await findJob(database.db, "local", made.id);
   expect(JSON.parse(found?.content?.output ?? "{}").pieces.length).toBe(5);
+  // What the first process had counted of it is not counted twice.
+  expect(jobs[0]?.attempts).toMatchObject([{ pieces: 5, bytes: 10 }]);
 });
 
 test("a job whose node comes back without it starts over, behind `admitted`, with none of the old text", async () => {

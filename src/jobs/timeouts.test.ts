@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { type TestDatabase, testDatabase } from "../db/test-database.ts";
+import { manualClock } from "../lib/clock.ts";
 import type { Job } from "./job.ts";
 import { LIMITS, NO_EXTRA, type Recorder, recorder, SimNode, type Stage, spec, stage } from "./testing/stage.ts";
 import { TICK_MS } from "./timeouts.ts";
@@ -30,6 +31,25 @@ function passes(ms: number, until: () => void, after: () => void): void {
   on.clock.advance(2 * TICK_MS);
   after();
 }
+
+test.each([3_600_000, -3_600_000])(
+  "a clock that jumps by %d ms, as over a sleep, times nothing out, nor keeps it waiting",
+  (jumpMs) => {
+    let jumped = 0;
+    const real = manualClock();
+    on = stage(database, { clock: { ...real, nowMs: () => real.nowMs() + jumped } });
+    node = new SimNode(on, 1, { slots: 1 }).join();
+    const running = submit();
+    node.stream(node.last, 1);
+    const queued = submit({}, recorder());
+    jumped = jumpMs;
+    on.clock.advance(1_000);
+    expect([running.state, queued.state]).toEqual(["running", "queued"]);
+    expect(node.node?.offers[0]?.failures).toBe(0);
+    on.clock.advance(LIMITS.betweenTokensTimeoutMs);
+    expect(running).toMatchObject({ state: "failed", error: { code: "stream_timeout" } });
+  },
+);
 
 test("queued: a job for which no node is free in time expires", () => {
   submit();

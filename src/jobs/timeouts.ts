@@ -9,6 +9,8 @@ import { mayServe, refusal } from "./refusals.ts";
 import { endStopping, finish } from "./settle.ts";
 
 export const TICK_MS = 250;
+/** Time that no tick saw, or that passed backwards, is more than a busy moment: this process stood still, or the clock was set. */
+const JUMP_MS = 2_000;
 /** A node that was told to stop and says nothing is taken to have stopped. */
 const STOPPING_MS = 10_000;
 
@@ -19,9 +21,29 @@ const error = (code: JobError["code"], message: string): JobError => ({ code, me
 
 export function tick(board: Board): void {
   const nowMs = board.clock.nowMs();
+  const unseenMs = nowMs - board.tickedMs - TICK_MS;
+  board.tickedMs = nowMs;
+  if (Math.abs(unseenMs) > JUMP_MS) leaveOut(board, unseenMs);
   for (const job of [...board.live.values()]) look(board, job, nowMs);
   for (const [attempt, { sinceMs }] of [...board.stopping]) {
     if (nowMs - sinceMs > STOPPING_MS) endStopping(board, attempt);
+  }
+}
+
+/** Nobody waited during this time: what nodes said in it has yet to be read. */
+function leaveOut(board: Board, ms: number): void {
+  board.leaseFromMs += ms;
+  for (const stopping of board.stopping.values()) stopping.sinceMs += ms;
+  for (const job of board.live.values()) {
+    job.queuedMs += ms;
+    job.notBeforeMs += ms;
+    if (job.unservedMs !== null) job.unservedMs += ms;
+    const { run } = job;
+    if (!run) continue;
+    run.dispatchedMs += ms;
+    run.lastProgressMs += ms;
+    run.blockedSinceMs += ms;
+    if (run.returnByMs !== null) run.returnByMs += ms;
   }
 }
 

@@ -60,10 +60,10 @@ export function liveness({ clock, log, registry }: { clock: Clock; log: Log; reg
 
   const look = () => {
     const nowMs = clock.nowMs();
-    const wasAway = nowMs - lookedMs > 4 * LOOK_MS;
+    const wasAway = Math.abs(nowMs - lookedMs) > 4 * LOOK_MS;
     lookedMs = nowMs;
     const linked = [...registry.nodes.values()].filter((node) => node.channel?.ping);
-    // This process did not run for a while: what nodes said meanwhile is not read yet, so they are asked anew.
+    // This process did not run for a while, or the clock was set: what nodes said is not read yet, so they are asked anew.
     if (wasAway) return linked.forEach((node) => void ask(node, nowMs));
     const silent = linked.filter((node) => isSilent(node, nowMs));
     if (silent.length >= MASS_SILENCE_NODES && silent.length > linked.length * MASS_SILENCE) {

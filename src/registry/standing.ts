@@ -96,7 +96,8 @@ export function standing(clock: Clock, nodes: ReadonlyMap<Pubkey, Node>, linked:
       watch(node);
       offer.failures = Math.floor(offer.failures / 2);
       offer.openUntilMs = 0;
-      offer.firstTokenMs = smoothed(offer.firstTokenMs, firstTokenMs);
+      // A clock that was set back in between measures nothing.
+      if (firstTokenMs >= 0) offer.firstTokenMs = smoothed(offer.firstTokenMs, firstTokenMs);
       if (completionTokens >= 8 && generatingMs >= 1)
         offer.tokensPerS = smoothed(offer.tokensPerS, (completionTokens * 1000) / generatingMs);
     },
