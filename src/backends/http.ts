@@ -1,5 +1,6 @@
 // HTTP: what the adapters share of talking to a server: one request, its body read piece by piece, and waiting that
 // ends when the signal aborts.
+import { readText } from "../lib/read-text.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { BackendError } from "./backend.ts";
 import { errorFromStatus, errorFromThrow } from "./http-errors.ts";
@@ -8,7 +9,7 @@ import { errorFromStatus, errorFromThrow } from "./http-errors.ts";
 export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>;
 
 /** How much of an error's or a listing's body is read. */
-const MAX_ERROR_BYTES = 64 * 1024;
+export const MAX_ERROR_BYTES = 64 * 1024;
 export const MAX_JSON_BYTES = 32 * 1024 * 1024;
 
 export type Endpoint = { fetch: Fetch; base: string; headers: Record<string, string> };
@@ -121,21 +122,6 @@ export async function requestText(
   } catch (thrown) {
     return err(errorFromThrow(thrown, signal));
   }
-}
-
-/** The whole body as text, cut at `maxBytes`. */
-export async function readText(response: Response, maxBytes: number): Promise<string> {
-  const length = Number(response.headers.get("content-length") ?? Number.NaN);
-  if (length <= maxBytes) return await response.text();
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const piece of response.body ?? []) {
-    bytes += piece.length;
-    text += decoder.decode(piece, { stream: true });
-    if (bytes > maxBytes) break;
-  }
-  return text + decoder.decode();
 }
 
 /** Resolves when `work` does or, at once, when `signal` aborts. */

@@ -1,5 +1,6 @@
 // Probe: finds the inference servers of this machine at their default ports and tells them apart by signs that no
 // other one gives. design.md beside this file lists the signs and the traps.
+import { readText } from "../lib/read-text.ts";
 import type { Backend } from "./backend.ts";
 import { type BackendDeps, createBackend, DEFAULT_URLS } from "./create.ts";
 import type { Fetch } from "./http.ts";
@@ -61,7 +62,7 @@ function asker(fetchFn: Fetch, url: string, signal: AbortSignal): Ask {
     const response = await get(path);
     if (!response?.ok || Number(response.headers.get("content-length") ?? 0) > MAX_ANSWER_BYTES) return null;
     try {
-      const text = await response.text();
+      const text = await readText(response, MAX_ANSWER_BYTES);
       return { text, json: parse(text), server: response.headers.get("server") ?? "" };
     } catch {
       return null; // Something that is no HTTP server of ours.

@@ -1,5 +1,6 @@
 // Dial a coordinator over a WebSocket. The upgrade request is signed (X-Infernet-Auth v2) at every dial.
 import { z } from "zod";
+import { readText } from "../lib/read-text.ts";
 import { LINK_SUBPROTOCOL } from "../protocol/frames.ts";
 import { CLOSE_GOING_AWAY, CLOSE_REFUSED, type Dial } from "../protocol/transport.ts";
 
@@ -14,6 +15,7 @@ export const LINK_PATH = "/api/v1/node/link";
 
 /** How long the coordinator may take to say why it refused an upgrade. */
 const REFUSAL_TIMEOUT_MS = 5000;
+const MAX_REFUSAL_BYTES = 64 * 1024;
 const refusalSchema = z.object({ code: z.string().max(64), error: z.string().max(1024) });
 
 /** `authHeader` makes a fresh header value for a GET of the given path. */
@@ -77,7 +79,7 @@ async function whyRefused(linkUrl: URL, authHeader: string): Promise<{ refused: 
       redirect: "manual",
       signal: AbortSignal.timeout(REFUSAL_TIMEOUT_MS),
     });
-    const refusal = refusalSchema.safeParse(await response.json());
+    const refusal = refusalSchema.safeParse(JSON.parse(await readText(response, MAX_REFUSAL_BYTES)));
     // The signature is good: what stood in the way has gone meanwhile.
     if (response.status !== 401 && response.status !== 403) {
       return { refused: false, reason: `no connection (status ${response.status})` };

@@ -102,3 +102,21 @@ test("it gives up after two more tries, and passes on every other refusal at onc
   const response = await signedFetch({ ...wrong.deps, aud: us.pubkey })("http://h/x");
   expect([response.status, wrong.sent.length]).toEqual([401, 1]);
 });
+
+test("of a refusal without measure only the beginning is read", async () => {
+  const { deps } = setting();
+  let pulled = 0;
+  const refusing = async () => {
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (++pulled > 64) controller.close();
+        else controller.enqueue(new Uint8Array(1024 * 1024).fill(97));
+      },
+    });
+    return new Response(body, { status: 401 });
+  };
+  const response = await signedFetch({ ...deps, fetch: refusing })("http://h/x");
+  expect(response.status).toBe(401);
+  expect((await response.text()).length).toBeLessThan(8 * 1024 * 1024);
+  expect(pulled).toBeLessThan(8);
+});

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../lib/clock.ts";
 import { toHex } from "../lib/hex.ts";
+import { readText } from "../lib/read-text.ts";
 import { AUTH_HEADER } from "../protocol/auth-envelope.ts";
 import { signV2 } from "../protocol/auth-v2.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
@@ -11,6 +12,8 @@ import type { Identity } from "./keys.ts";
 /** Tries again where a request was signed in the second in which the other side started. */
 const START_RETRIES = 2;
 const START_RETRY_MS = 1000;
+/** A refusal has no more to say. */
+const MAX_REFUSAL_BYTES = 64 * 1024;
 
 export type SignerDeps = {
   identity: Identity;
@@ -51,7 +54,9 @@ export function signedFetch(deps: SignedFetchDeps): SignedFetch {
   return async (url, init = {}) => {
     for (let retries = 0; ; retries++) {
       const response = await sendOnce(deps, url, init);
-      if (retries === START_RETRIES || !(await wasBeforeStart(response))) return response;
+      if (retries === START_RETRIES || response.status !== 401) return response;
+      const why = await readText(response, MAX_REFUSAL_BYTES);
+      if (!why.includes('"created_before_start"')) return new Response(why, response);
       await deps.sleep(START_RETRY_MS);
     }
   };
@@ -68,10 +73,4 @@ function sendOnce(deps: SignedFetchDeps, url: string, init: SignedInit): Promise
     redirect: "manual",
     headers: { ...init.headers, [AUTH_HEADER]: header },
   });
-}
-
-async function wasBeforeStart(response: Response): Promise<boolean> {
-  if (response.status !== 401) return false;
-  const text = await response.clone().text();
-  return text.includes('"created_before_start"');
 }

@@ -1,10 +1,11 @@
 // Infernet: the pool of another organisation's coordinator as a backend. Its client API is OpenAI's, so that streaming,
 // cancelling and holding back are the openai-compatible adapter's; this file signs, and minds where requests came from.
+import { readText } from "../../lib/read-text.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { Pubkey } from "../../protocol/primitives.ts";
 import { markOf, NO_TRAIL, onwards, type Trail, trailHeaders } from "../../protocol/trail.ts";
 import type { Backend, BackendError, BackendModel, Emit, GenerateEnd, GenerateRequest } from "../backend.ts";
-import { endpoint, type Fetch, readText, requestJson } from "../http.ts";
+import { endpoint, type Fetch, MAX_ERROR_BYTES, requestJson } from "../http.ts";
 import { UNKNOWN_SERVER } from "../openai-compatible/dialect.ts";
 import { generate } from "../openai-compatible/generate.ts";
 import { introduce } from "./introduce.ts";
@@ -35,7 +36,6 @@ export type InfernetOptions = {
   node: PeerNode;
 };
 
-const MAX_REFUSAL_BYTES = 64 * 1024;
 const DIALECT = { ...UNKNOWN_SERVER, embeddingFormat: "base64" } as const;
 
 /** Opens nothing before its first use. Throws TypeError where `url` is no address. */
@@ -99,7 +99,7 @@ function passing(signed: Fetch, trail: Trail, pubkey: Pubkey): Way {
       const headers = { ...(init.headers as Record<string, string>), ...trailHeaders(trail) };
       const response = await signed(url, { ...init, headers });
       if (response.ok) return response;
-      const text = await readText(response, MAX_REFUSAL_BYTES);
+      const text = await readText(response, MAX_ERROR_BYTES);
       way.code = codeIn(text);
       way.refusal = refusal(response.status, way.code, text, pubkey);
       return new Response(text, response);

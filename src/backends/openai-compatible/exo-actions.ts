@@ -1,9 +1,10 @@
 // Exo's actions: an instance is placed and deleted, a download started and deleted; all of it happens in the
 // background, and its state tells how far it is.
+import { readText } from "../../lib/read-text.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { CommandProgress } from "../../protocol/commands.ts";
 import type { BackendError, ModelAction } from "../backend.ts";
-import { request, requestJson } from "../http.ts";
+import { MAX_ERROR_BYTES, request, requestJson } from "../http.ts";
 import { isRecord } from "../record.ts";
 import type { DialectDeps, ModelActions } from "./dialect.ts";
 import { type ExoDownload, type ExoInstance, type ExoState, readState, untag } from "./exo-state.ts";
@@ -36,7 +37,7 @@ export function exoActions({ server, pollMs }: DialectDeps): ModelActions {
     const query = `model_id=${encodeURIComponent(model)}&timeout_seconds=${PLACE_S}`;
     // Older versions have no such page: the state says the same, later.
     const there = await request(server, `/instance/await?${query}`, null, signal);
-    const said = there.ok ? await there.value.text().catch(() => "") : "";
+    const said = there.ok ? await readText(there.value, MAX_ERROR_BYTES).catch(() => "") : "";
     return /"type"\s*:\s*"timeout"/.test(said) ? failed(`no machine of Exo's has room for ${model}`) : ok(undefined);
   };
   const isLoaded = (model: string, report: (progress: CommandProgress) => void, signal: AbortSignal) =>

@@ -1,7 +1,8 @@
 // Generate: runs one request on a server that speaks OpenAI's API, to its end.
+import { readText } from "../../lib/read-text.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { BackendError, EmbeddingBody, Emit, GenerateEnd, GenerateRequest } from "../backend.ts";
-import { type Endpoint, MAX_JSON_BYTES, readPieces, readText, request, requestJson } from "../http.ts";
+import { type Endpoint, MAX_JSON_BYTES, readPieces, request, requestJson } from "../http.ts";
 import { errorFromThrow, errorInStream } from "../http-errors.ts";
 import { isRecord } from "../record.ts";
 import { ChatStream } from "./chat-stream.ts";

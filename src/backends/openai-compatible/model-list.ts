@@ -1,8 +1,9 @@
 // Model list: reads `GET /v1/models` of the known servers, each of which hides the context length somewhere else, and
 // the pages beside it that say more.
+import { readText } from "../../lib/read-text.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { BackendError, BackendModel } from "../backend.ts";
-import { type Endpoint, requestJson, send } from "../http.ts";
+import { type Endpoint, MAX_ERROR_BYTES, requestJson, send } from "../http.ts";
 import { errorFromStatus } from "../http-errors.ts";
 import { isRecord } from "../record.ts";
 
@@ -76,7 +77,7 @@ export async function page(
 export async function unwell(server: Endpoint, signal: AbortSignal): Promise<BackendError | null> {
   const answer = await send(server, "/health", {}, signal);
   if (!answer.ok || answer.value.status < 500) return null;
-  return errorFromStatus(answer.value.status, await answer.value.text().catch(() => ""));
+  return errorFromStatus(answer.value.status, await readText(answer.value, MAX_ERROR_BYTES).catch(() => ""));
 }
 
 /** Lists the models of a server that has a health page too. */
