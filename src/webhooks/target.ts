@@ -37,10 +37,13 @@ export const portOf = (url: URL): number => Number(url.port) || (url.protocol ==
 /** The name or address without an IPv6 address's brackets. */
 export const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/, "$1");
 
-/** Ranges (as ipaddr.js names them) that `allowPrivate` opens. Metadata services are in `linkLocal`, which nothing does. */
+/** Ranges (as ipaddr.js names them) that `allowPrivate` opens. */
 const PRIVATE_RANGES = ["loopback", "private", "uniqueLocal", "carrierGradeNat"];
-/** Azure's wire server: a public address that is answered by the host of the virtual machine. */
-const METADATA = ["168.63.129.16"];
+/**
+ * Metadata services, which hand a cloud's credentials to whoever asks from the machine; nothing opens them. Most are in
+ * `linkLocal`; the others: Azure's wire server, a public address, Alibaba's, and in IPv6 Amazon's and Google's.
+ */
+const METADATA = ["168.63.129.16", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254"];
 /** RFC 4291 §2.4, RFC 3587: all that is global unicast so far. What the ranges do not name lies outside of it. */
 const GLOBAL_V6 = ipaddr.IPv6.parseCIDR("2000::/3");
 
@@ -54,8 +57,8 @@ export function isAllowedAddress(address: string, { allowPrivate }: TargetRule):
   if (isIP(address) === 0) return false;
   const parsed = ipaddr.parse(address);
   const range = parsed.range();
+  if (METADATA.includes(parsed.toString())) return false;
   if (allowPrivate && PRIVATE_RANGES.includes(range)) return true;
   if (range !== "unicast") return false;
-  if (parsed instanceof ipaddr.IPv6) return parsed.match(GLOBAL_V6);
-  return !METADATA.includes(parsed.toString());
+  return !(parsed instanceof ipaddr.IPv6) || parsed.match(GLOBAL_V6);
 }
