@@ -6,6 +6,7 @@ import { LIMITS, NO_EXTRA, recorder, spec } from "../jobs/testing/stage.ts";
 import { err, ok } from "../lib/result.ts";
 import {
   ATTEMPT_CREDIT_BYTES,
+  type Device,
   HANDSHAKE_TIMEOUT_MS,
   HEARTBEAT_MS,
   MAX_NODE_MESSAGE_BYTES,
@@ -556,6 +557,17 @@ describe("presence", () => {
     expect([...on.registry.models.keys()].sort()).toEqual(["m", "new"]);
     const beats = on.wire.fromNode.filter((text) => text.includes("heartbeat"));
     expect(beats.map((text) => text.includes('"serves"'))).toEqual([false, true]);
+  });
+
+  test("a GPU that is found after the start is told once", async () => {
+    let device: Device = { os: "", arch: "", cpu: "", cores: 1, memory_mib: 1, gpus: [] };
+    const { announce } = await testNode(on, { device: () => device });
+    device = { ...device, gpus: [{ name: "RTX 4090", vram_mib: 24_564 }] };
+    await announce();
+    await announce();
+    expect(node()?.device).toEqual(device);
+    const beats = on.wire.fromNode.filter((text) => text.includes("heartbeat"));
+    expect(beats.map((text) => text.includes("RTX 4090"))).toEqual([true, false]);
   });
 
   test("what a backend says of its load goes along with heartbeats", async () => {

@@ -53,7 +53,8 @@ export type LinkClientDeps = {
   name: string;
   /** Where it stands; left out: it does not say. */
   region?: string;
-  device: Device;
+  /** As far as it is known now. */
+  device: () => Device;
   serving: Serving;
   slots: Slots;
   /** Whether the node takes jobs, asked at each one; left out: always. */
@@ -312,6 +313,7 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
   let step: "welcome" | "admitted" | "open" | "closed" = "welcome";
   let lastHeardMs = clock.nowMs();
   let told = "";
+  let toldDevice = "";
 
   const events: TransportEvents = {
     message(text) {
@@ -369,13 +371,15 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
     step = "admitted";
     const serves = deps.serving.now();
     told = JSON.stringify(serves);
+    const device = deps.device();
+    toldDevice = JSON.stringify(device);
     say({
       type: "ready",
       sig: signReady(identity.secretKey, handshake),
       ...(on.joinToken === undefined ? {} : { join_token: on.joinToken }),
       name: deps.name,
       ...(deps.region === undefined ? {} : { region: deps.region }),
-      device: deps.device,
+      device,
       ...serves,
       attempts: on.kept(),
     });
@@ -387,11 +391,14 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
     const json = JSON.stringify(serves);
     const { status, reason } = on.standing();
     const because = reason === null ? {} : { reason };
-    const news = json === told ? {} : { serves };
+    const device = deps.device();
+    const deviceJson = JSON.stringify(device);
+    const news = { ...(json === told ? {} : { serves }), ...(deviceJson === toldDevice ? {} : { device }) };
     const loads = deps.serving.loads();
     const load = loads.some((one) => one !== null) ? { loads: [...loads] } : {};
     say({ type: "heartbeat", status, ...because, running: deps.slots.taken, ...load, ...news });
     told = json;
+    toldDevice = deviceJson;
   };
 
   const transport = deps.dial(events);

@@ -8,7 +8,7 @@ import type { EmbeddedOptions } from "../backends/embedded/embedded.ts";
 import { probeBackends } from "../backends/probe.ts";
 import type { Config } from "../config.ts";
 import { ownCommands } from "../daemon/commands/own-commands.ts";
-import { deviceOf, freeDiskMib, lookAtMachine } from "../daemon/device/machine.ts";
+import { deviceOf, freeDiskMib, knownAtOnce, lookAtMachine } from "../daemon/device/machine.ts";
 import type { AttemptEnd } from "../daemon/kept-attempts.ts";
 import { type LinkClient, type LinkStatus, linkClient } from "../daemon/link-client.ts";
 import { type Serves, serving } from "../daemon/serving.ts";
@@ -67,11 +67,13 @@ export type NodeSideDeps = {
   restart: (() => void) | undefined;
 };
 
+/** Asking for GPUs starts other programs, for which the first answer does not wait. */
+const LOOK_AFTER_MS = 1_000;
+
 export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   const { config, log, clock, identity } = deps;
   const backends = await openBackends(deps);
   const links: LinkClient[] = [];
-  const looking = lookAtMachine();
   const serve = serving(
     {
       clock,
@@ -86,9 +88,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   );
   await serve.refresh();
   const taken = slots(() => serve.now().slots);
-  const [machine, diskFreeMib] = await Promise.all([looking, freeDiskMib(modelsDirectory(config))]);
-  if (machine.gpuTrouble !== null) log.warn("a GPU cannot be looked at", { reason: machine.gpuTrouble });
-  const device = deviceOf(machine, diskFreeMib);
+  let device = deviceOf(knownAtOnce(), null);
   const care = careFor({ config, log, clock, backends, links, running: () => taken.taken });
   const commands = await buildNodeCommands({ ...deps, backends, serving: serve, care, links });
   const totals = counting();
@@ -107,7 +107,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
         version: versionText,
         name: config.node.name,
         ...(config.node.region === null ? {} : { region: config.node.region }),
-        device,
+        device: () => device,
         serving: serve,
         slots: taken,
         standing: care.standing,
@@ -127,6 +127,15 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
     );
     return answered.promise;
   });
+  const look = async () => {
+    const [machine, diskFreeMib] = await Promise.all([lookAtMachine(), freeDiskMib(modelsDirectory(config))]);
+    if (machine.gpuTrouble !== null) log.warn("a GPU cannot be looked at", { reason: machine.gpuTrouble });
+    device = deviceOf(machine, diskFreeMib);
+    for (const link of links) link.announce();
+  };
+  const stopLooking = clock.after(LOOK_AFTER_MS, () => {
+    look().catch((error: unknown) => log.warn("this machine's devices cannot be told", { err: error }));
+  });
   return {
     serves: () => serve.now(),
     running: () => taken.taken,
@@ -144,6 +153,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
       serve.now().backends.map(({ kind, healthy }, i) => ({ kind, url: backends[i]?.url ?? null, healthy })),
     settled: Promise.all(settling).then(() => {}),
     async stop(limitMs) {
+      stopLooking();
       serve.stop();
       care.stop();
       await commands.stop();

@@ -152,6 +152,8 @@ export const heartbeatFrame = z.object({
   loads: z.array(backendLoadSchema.nullable()).max(64).optional(),
   /** Present when something changed since the last one. */
   serves: z.object(servesShape).optional(),
+  /** Present when more is known than was told. */
+  device: deviceSchema.optional(),
 });
 /** The job was taken on; sent only when nothing else says so within `ACCEPT_AFTER_MS`. */
 export const acceptedFrame = z.object({ type: z.literal("accepted"), attempt: attemptIdSchema });

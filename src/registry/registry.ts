@@ -179,6 +179,7 @@ export function createRegistry({
       node.statusReason = frame.reason ?? null;
       consider(node);
       Object.assign(node, othersAt(node, frame));
+      if (frame.device) node.device = frame.device;
       if (frame.serves) list(node, frame.serves);
     },
 

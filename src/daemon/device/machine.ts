@@ -36,6 +36,21 @@ const MIB = 1024 * 1024;
 /** A tool that hangs costs this much at most. */
 const ASK_MS = 10_000;
 
+/** What needs no other program. */
+export function knownAtOnce(): Machine {
+  const cpus = os.cpus();
+  return {
+    os: `${os.type()} ${os.release()}`,
+    arch: os.arch(),
+    cpu: (cpus[0]?.model ?? "").trim(),
+    cores: cpus.length,
+    memoryMib: Math.round(os.totalmem() / MIB),
+    memoryFreeMib: null,
+    gpus: [],
+    gpuTrouble: null,
+  };
+}
+
 export async function lookAtMachine(deps: MachineDeps = {}): Promise<Machine> {
   const { run = runTool, sys = "/sys", platform = process.platform, otherGpus = libraryGpus } = deps;
   const late = new Promise<null>((resolve) => setTimeout(resolve, ASK_MS, null).unref());
@@ -47,13 +62,8 @@ export async function lookAtMachine(deps: MachineDeps = {}): Promise<Machine> {
   const seen = [...(nvidia ?? []), ...amd];
   const others = seen.length > 0 && platform === "linux" ? [] : ((await Promise.race([otherGpus(), late])) ?? []);
   const known = new Set(seen.map(({ vendor }) => vendor));
-  const cpus = os.cpus();
   return {
-    os: `${os.type()} ${os.release()}`,
-    arch: os.arch(),
-    cpu: (cpus[0]?.model ?? "").trim(),
-    cores: cpus.length,
-    memoryMib: Math.round(os.totalmem() / MIB),
+    ...knownAtOnce(),
     memoryFreeMib,
     gpus: [...seen, ...others.filter(({ vendor }) => !known.has(vendor))],
     gpuTrouble: nvidia === null ? "nvidia-smi is there and does not answer" : null,

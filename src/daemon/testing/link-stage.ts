@@ -231,7 +231,7 @@ export async function testNode(
     dial: on.dial,
     version: "test",
     name: "node",
-    device: { os: "", arch: "", cpu: "", cores: 1, memory_mib: 1, gpus: [] },
+    device: () => ({ os: "", arch: "", cpu: "", cores: 1, memory_mib: 1, gpus: [] }),
     serving: serve,
     slots: slots(() => limit),
     onStatus: (status) => states.push(status),
