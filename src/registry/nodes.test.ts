@@ -159,6 +159,44 @@ test("ten may wait from one address, a thousand in all, each for a day", async (
   expect((await listNodes(deps, "approved")).length).toBe(1);
 });
 
+test("who waits already counts where it waits now, and finds no more room by moving", async () => {
+  await using made = await testDatabase();
+  const deps = await nodesOn(made);
+  const wait = (n: number, address: string) =>
+    registerNode(deps, registration(n, { address }), { registration: "token" });
+  for (let n = 0; n < 10; n++) await wait(n, "10.9.9.9");
+  for (let n = 10; n < 19; n++) await wait(n, "10.8.8.8");
+  expect(await wait(0, "10.8.8.8")).toMatchObject({ ok: true });
+  expect(await wait(1, "10.8.8.8")).toEqual({ ok: false, error: "pending_address_full" });
+  expect(await wait(0, "10.8.8.8")).toMatchObject({ ok: true });
+});
+
+test("what waits for approval keeps the role in which an admin sees it", async () => {
+  await using made = await testDatabase();
+  const deps = await nodesOn(made);
+  await registerNode(deps, registration(1), { registration: "approval" });
+  const other = registration(1, { role: "client" });
+  expect(await registerNode(deps, other, { registration: "approval" })).toEqual({ ok: false, error: "node_role" });
+  const { secret } = await createJoinToken(deps, { role: "client" });
+  expect(await registerNode(deps, other, { registration: "approval", secret })).toMatchObject({
+    value: { status: "approved", role: "client" },
+  });
+});
+
+test("a node id that a key merely waits with is taken over by one that is let in", async () => {
+  await using made = await testDatabase();
+  const deps = await nodesOn(made);
+  const as = (n: number) => registration(n, { nodeId: "gpu-1" });
+  await registerNode(deps, as(1), { registration: "token" });
+  expect(await registerNode(deps, as(2), { registration: "token" })).toEqual({ ok: false, error: "node_id_taken" });
+  const { secret } = await createJoinToken(deps, { role: "provider" });
+  expect(await registerNode(deps, as(3), { registration: "token", secret })).toMatchObject({
+    value: { status: "approved", nodeId: "gpu-1" },
+  });
+  expect(await getNode(deps, key(1))).toMatchObject({ status: "pending", nodeId: null });
+  expect(await registerNode(deps, as(1), { registration: "token" })).toEqual({ ok: false, error: "node_id_taken" });
+});
+
 test("a worker comes in by its key, and is forgotten a month after it was last seen", async () => {
   await using made = await testDatabase();
   const deps = await nodesOn(made);

@@ -67,10 +67,14 @@ export async function registerNode(
   return await db.writer.transact(async (tx) => {
     const nowMs = clock.nowMs();
     const [known] = await tx.select().from(nodes).where(eq(nodes.pubkey, registration.pubkey));
-    const refusal = (await nodeIdRefusal(tx, registration)) ?? knownRefusal(known, registration);
+    const holder = await nodeIdHolder(tx, registration);
+    const refusal = holder && holder.status !== "pending" ? "node_id_taken" : knownRefusal(known, registration);
     if (refusal !== null) return err(refusal);
     const standing = await admit(tx, known, registration, rule, nowMs);
     if (!standing.ok) return standing;
+    // Anybody can wait with any name: it keeps nobody from it whom an admin or a token lets in.
+    if (holder && standing.value.status === "pending") return err("node_id_taken");
+    if (holder) await tx.update(nodes).set({ nodeId: null }).where(eq(nodes.pubkey, holder.pubkey));
     const { pubkey, authV2, nodeId, role, name, address, specs, slots, transport = "link" } = registration;
     const said = { role, name, address, specs, slots, transport, lastSeenMs: nowMs, ...standing.value };
     const [row] = await tx
@@ -113,19 +117,24 @@ async function admit(
   if (registration === "open" && role === "provider") return ok({ status: "approved", admittedBy: "open" });
   await deletePending(tx, nowMs);
   const still = known === undefined ? undefined : await nodeByKey(tx, pubkey);
-  if (still === undefined) {
-    const pending = eq(nodes.status, "pending");
-    if ((await countNodes(tx, pending)) >= MAX_PENDING) return err("pending_full");
-    const here = and(pending, eq(nodes.address, address));
-    if ((await countNodes(tx, here)) >= MAX_PENDING_PER_ADDRESS) return err("pending_address_full");
-  }
+  // Admins approve what they saw waiting.
+  if (still !== undefined && still.role !== role) return err("node_role");
+  const pending = eq(nodes.status, "pending");
+  if (still === undefined && (await countNodes(tx, pending)) >= MAX_PENDING) return err("pending_full");
+  const here = and(pending, eq(nodes.address, address));
+  if (still?.address !== address && (await countNodes(tx, here)) >= MAX_PENDING_PER_ADDRESS)
+    return err("pending_address_full");
   return ok({ status: "pending", admittedBy: null });
 }
 
-async function nodeIdRefusal(tx: Drizzle, { nodeId, pubkey }: Registration): Promise<"node_id_taken" | null> {
-  if (nodeId === null) return null;
-  const others = await countNodes(tx, and(eq(nodes.nodeId, nodeId), ne(nodes.pubkey, pubkey)));
-  return others > 0 ? "node_id_taken" : null;
+/** The other key that has the name. */
+async function nodeIdHolder(tx: Drizzle, { nodeId, pubkey }: Registration): Promise<NodeRow | undefined> {
+  if (nodeId === null) return undefined;
+  return await tx
+    .select()
+    .from(nodes)
+    .where(and(eq(nodes.nodeId, nodeId), ne(nodes.pubkey, pubkey)))
+    .get();
 }
 
 function knownRefusal(known: NodeRow | undefined, { role }: Registration): "node_ejected" | "node_role" | null {
