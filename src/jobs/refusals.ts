@@ -104,7 +104,10 @@ function unmet({ registry }: Board, asking: Asking, model: string, able: readonl
     const named =
       field === "provider.only" ? asking.wishes.only : field === "provider.order" ? asking.wishes.order : [];
     const away = [...registry.nodes.values()].find(
-      (node) => node.channel === null && named.some((reference) => refersTo(reference, node)),
+      (node) =>
+        node.channel === null &&
+        mayUse(asking.wishes, node.pool) &&
+        named.some((reference) => refersTo(reference, node)),
     );
     if (away) return { code: "no_nodes_online", message: `${message}; ${away.name} is offline`, param: field };
     return { code: "no_matching_node", message, param: field };

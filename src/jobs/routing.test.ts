@@ -104,6 +104,16 @@ describe("models", () => {
 });
 
 describe("wishes that nobody meets", () => {
+  test("tell nothing of others' private nodes that are away", () => {
+    new SimNode(on, 1).join();
+    const hidden = new SimNode(on, 2).join();
+    on.registry.place(hidden.pubkey, { pool: "acme", maintenance: false, account: "local" });
+    hidden.lose();
+    const only = { only: ["node 02"] };
+    expect(refused(wish(only))?.code).toBe("no_matching_node");
+    expect(refused(wish({ ...only, pools: ["acme"] }))?.code).toBe("no_nodes_online");
+  });
+
   test("are named, and a node that is only away is told from one that there is not", () => {
     const one = new SimNode(on, 1).join();
     new SimNode(on, 2).join();

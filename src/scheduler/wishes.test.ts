@@ -1,7 +1,16 @@
 import { expect, test } from "bun:test";
 import { FEATURES } from "../protocol/generation.ts";
 import { candidate, key } from "./testing/candidates.ts";
-import { demandsOf, featureBits, isWithin, NO_WISHES, quantizationNames, refersTo, taskBits } from "./wishes.ts";
+import {
+  demandsOf,
+  featureBits,
+  isWithin,
+  NO_WISHES,
+  placeInOrder,
+  quantizationNames,
+  refersTo,
+  taskBits,
+} from "./wishes.ts";
 
 test("a reference is a name, an account, a private pool, or how a key begins, from eight digits on", () => {
   const { node } = candidate(0xabcdef12, { node: { name: "GPU-1", account: "acme-inc", pool: "acme" } });
@@ -13,6 +22,20 @@ test("a reference is a name, an account, a private pool, or how a key begins, fr
     expect([wrong, refersTo(wrong, node)]).toEqual([wrong, false]);
   // The public pool is no reference: nobody is meant by an empty one.
   expect(candidate(1).node.handles).toEqual(["node 1", "local"]);
+});
+
+test("a node cannot make itself another by what it calls itself", () => {
+  const wishes = { ...NO_WISHES, pools: ["acme"], only: ["acme"], order: ["acme"], allowFallbacks: false };
+  const own = candidate(1, { node: { pool: "acme" } });
+  const stranger = candidate(2, { node: { name: "acme" } });
+  const meets = [own, stranger].map((one) => demandsOf(wishes).map((demand) => demand.meets(one)));
+  expect(meets).toEqual([
+    [true, true],
+    [false, false],
+  ]);
+  expect([own, stranger].map((one) => placeInOrder(wishes, one))).toEqual([0, 1]);
+  const named = candidate(3, { node: { name: key(1).slice(-16) } });
+  expect(refersTo(key(1).slice(-16), named.node)).toBe(false);
 });
 
 test("demands are blamed by the field that made them, in a fixed order", () => {

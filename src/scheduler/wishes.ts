@@ -62,21 +62,30 @@ export const taskBits = (tasks: readonly Task[]): number => bitsOf(TASKS, tasks)
 /** Fewest digits of a public key that name a node. */
 export const MIN_KEY_DIGITS = 8;
 
+/** What nodes call themselves is not believed where it reads as the key of another. */
+const LIKE_A_KEY = /^[0-9a-f]{16,}$/;
+
 /** Under which names a node is referred to: its own, its account's, its private pool's; lower case. */
-export const handlesOf = (node: { name: string; account: string; pool: string }): string[] =>
-  [node.name, node.account, node.pool].map((name) => name.toLowerCase()).filter((name) => name !== PUBLIC_POOL);
+export const handlesOf = ({ name, account, pool }: { name: string; account: string; pool: string }): string[] =>
+  [LIKE_A_KEY.test(name.toLowerCase()) ? "" : name, account, pool]
+    .map((handle) => handle.toLowerCase())
+    .filter((handle) => handle !== PUBLIC_POOL);
 
 /** Whether a reference, in lower case, means this node: one of its handles, or how its public key begins. */
 export const refersTo = (reference: string, { handles, pubkey }: Pick<CandidateNode, "handles" | "pubkey">): boolean =>
   handles.includes(reference) || (reference.length >= MIN_KEY_DIGITS && pubkey.startsWith(reference));
 
-const isAmong = (references: readonly string[], { node }: Candidate): boolean =>
-  references.some((reference) => refersTo(reference, node));
+/** The name of a pool that the caller may use means that pool, whatever nodes outside of it call themselves. */
+const isMeant = (reference: string, pools: readonly string[], node: CandidateNode): boolean =>
+  pools.includes(reference) ? node.pool === reference : refersTo(reference, node);
+
+const isAmong = (references: readonly string[], pools: readonly string[], { node }: Candidate): boolean =>
+  references.some((reference) => isMeant(reference, pools, node));
 
 /** Position among those asked for in order; their count where it is none of them. */
-export function placeInOrder({ order }: Wishes, { node }: Candidate): number {
+export function placeInOrder({ order, pools }: Wishes, { node }: Candidate): number {
   if (order.length === 0) return 0;
-  const place = order.findIndex((reference) => refersTo(reference, node));
+  const place = order.findIndex((reference) => isMeant(reference, pools, node));
   return place < 0 ? order.length : place;
 }
 
@@ -93,13 +102,14 @@ export type Demand = { readonly field: string; readonly meets: (candidate: Candi
 
 /** What must hold whatever else is free. In the order in which they are blamed; without a field nobody asked for it. */
 export function demandsOf(wishes: Wishes): Demand[] {
-  const { pool, only, ignore, order, maxPriceInput, maxPriceOutput, quantizations, region, needs } = wishes;
+  const { pool, pools, only, ignore, order, maxPriceInput, maxPriceOutput, quantizations, region, needs } = wishes;
   const demands: Demand[] = [];
   const demand = (field: string, meets: Demand["meets"]) => demands.push({ field, meets });
   if (pool !== null) demand("infernet.pool", ({ node }) => node.pool === (pool === PUBLIC_NAME ? PUBLIC_POOL : pool));
-  if (only.length > 0) demand("provider.only", (candidate) => isAmong(only, candidate));
-  if (ignore.length > 0) demand("provider.ignore", (candidate) => !isAmong(ignore, candidate));
-  if (order.length > 0 && !wishes.allowFallbacks) demand("provider.order", (candidate) => isAmong(order, candidate));
+  if (only.length > 0) demand("provider.only", (candidate) => isAmong(only, pools, candidate));
+  if (ignore.length > 0) demand("provider.ignore", (candidate) => !isAmong(ignore, pools, candidate));
+  if (order.length > 0 && !wishes.allowFallbacks)
+    demand("provider.order", (candidate) => isAmong(order, pools, candidate));
   if (region !== null) demand("infernet.region", ({ node }) => isWithin(node.region, region));
   if (maxPriceInput !== null) demand("provider.max_price.prompt", (candidate) => candidate.priceInput <= maxPriceInput);
   if (maxPriceOutput !== null)

@@ -26,6 +26,7 @@ export const completionRequestSchema = z.object({
   }),
   logprobs: z.int().min(0).max(20).nullish().describe("How many of the most likely tokens to give beside each."),
   suffix: z.string().max(MAX_PROMPT_CHARS).nullish().describe("What comes after the text, where the model fills in."),
+  echo: z.boolean().nullish().describe("The prompt comes first in the answer."),
   best_of: z.int().min(1).max(16).nullish(),
   ...shared,
 });
@@ -36,28 +37,32 @@ export async function completions(deps: ChatDeps, call: ClientCall): Promise<Res
   if (!json.ok) return errorResponse(json.error.code, json.error.message, json.error);
   const request = check(completionRequestSchema, json.value);
   if (!request.ok) return errorResponse(request.error.code, request.error.message, request.error);
-  const { prompt: given, logprobs: _, suffix, ...rest } = request.value;
+  const { prompt: given, logprobs: _, suffix, echo, ...rest } = request.value;
   const prompt = typeof given === "string" ? given : given[0];
   // Backends take one text; as it came where it is one already.
   const bodyJson = typeof given === "string" ? text : JSON.stringify({ ...(json.value as object), prompt });
+  const asked = { ...rest, messages: [{ role: "user" as const, content: prompt }] };
   return answerTo(deps, call, {
-    spec: completionSpec(deps, call, { ...rest, messages: [{ role: "user", content: prompt }] }, bodyJson, !!suffix),
+    spec: completionSpec(deps, call, asked, bodyJson, !suffix && echo !== true),
     idPrefix: "cmpl-",
     shape: () => TEXT_SHAPE,
     includeUsage: rest.stream_options?.include_usage === true,
   });
 }
 
-/** For routing, a prompt is a conversation of one message. What has a text after it too cannot be continued by halves. */
+/**
+ * For routing, a prompt is a conversation of one message. What has a text after it too cannot be continued by halves, and
+ * what repeats the prompt would repeat the first half.
+ */
 function completionSpec(
   { defaults }: ChatDeps,
   { caller }: ClientCall,
   request: ChatRequest,
   bodyJson: string,
-  hasSuffix: boolean,
+  canGoOn: boolean,
 ): JobSpec {
   const spec = jobSpec("chat", request, bodyJson, caller, defaults);
-  return { ...spec, task: "completion", structured: spec.structured || hasSuffix };
+  return { ...spec, task: "completion", structured: spec.structured || !canGoOn };
 }
 
 const choiceJson = (index: number, text: string, logprobs: unknown, finish: string): string =>

@@ -72,6 +72,21 @@ describe("completions", () => {
     ]);
   });
 
+  test.each([{ echo: true }, { suffix: "the end" }])(
+    "%j: what cannot go on from its middle is not continued",
+    async (over) => {
+      const asked = ask({ stream: true, ...over });
+      await dispatched();
+      say({ content: "once" });
+      const response = await asked;
+      const other = on.node(2, { slots: 8 });
+      node.crash();
+      on.clock.advance(60_000);
+      expect((await eventsOf(response)).at(-1)?.data).toMatchObject({ error: { code: "node_lost" } });
+      expect(other.heardOf("dispatch")).toEqual([]);
+    },
+  );
+
   test.each([
     [{ prompt: "" }, "prompt"],
     [{ prompt: ["a", "b"] }, "prompt"],
