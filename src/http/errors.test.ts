@@ -21,6 +21,7 @@ const STATUSES: Record<ErrorCode, number> = {
   hop_limit: 508,
   api_key_missing: 401,
   api_key_invalid: 401,
+  origin_not_allowed: 403,
   api_key_role: 403,
   worker_refused: 403,
   worker_not_found: 404,

@@ -31,6 +31,8 @@ const KINDS = {
   // Who asks.
   api_key_missing: { status: 401, type: "authentication_error" },
   api_key_invalid: { status: 401, type: "authentication_error" },
+  /** A web page that nobody configured, without a key. */
+  origin_not_allowed: { status: 403, type: "permission_error" },
   api_key_role: { status: 403, type: "permission_error" },
   // External workers.
   worker_refused: { status: 403, type: "permission_error" },

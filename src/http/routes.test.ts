@@ -251,6 +251,20 @@ test("without require_api_key clients need none, a wrong key is refused all the 
   expect(await status("/api/v1/local/status", {})).toBe(401);
 });
 
+test("without require_api_key no web page asks that nobody allowed, unless it brings a key", async () => {
+  await using open = await coordinatorStage({ requireApiKey: false });
+  const own = new URL(open.server.url).origin;
+  const ask = async (origin: string, more: Record<string, string> = {}) => {
+    const headers = { origin, "content-type": "text/plain", ...more };
+    const answer = await fetch(`${open.server.url}/api/v1/jobs`, { method: "POST", headers, body: "{}" });
+    return [answer.status, ((await answer.json()) as { error: { code: string } }).error.code];
+  };
+  for (const origin of ["https://evil.example", "http://127.0.0.1:1", "null", `${own}.evil.example`])
+    expect([origin, ...(await ask(origin))]).toEqual([origin, 403, "origin_not_allowed"]);
+  for (const origin of ["https://app.example", own]) expect(await ask(origin)).toEqual([400, "invalid_value"]);
+  expect(await ask("https://evil.example", { authorization: "Bearer sk-any" })).toEqual([400, "invalid_value"]);
+});
+
 describe("what is not there", () => {
   test("is 404 in the caller's shape", async () => {
     const answer = await on.call("/v1/nowhere");

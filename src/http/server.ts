@@ -10,6 +10,7 @@ import { errorResponse } from "./errors.ts";
 import { type HostRule, hostRule, misdirected } from "./host-check.ts";
 import { authenticateMachine, readBounded } from "./machine-auth.ts";
 import { type LinkSocket, linkSockets, upgradeLink } from "./node-link.ts";
+import { refuseStrangePage } from "./origin-check.ts";
 import { pathOf, refuse } from "./refusals.ts";
 import type { Call, ClientCall, HttpRoute } from "./routes.ts";
 
@@ -199,6 +200,8 @@ function guardClient(
   call: Call,
 ): Response | Promise<Response> {
   if (!deps.clientAuth) return errorResponse("route_not_found", "this is a node: ask its coordinator");
+  const strange = deps.clientAuth.requireApiKey ? null : refuseStrangePage(call.request, deps.corsOrigins);
+  if (strange) return strange;
   const caller = authenticateClient(deps.clientAuth, call.request, call, deps.maxBodyBytes, route.scope);
   if (!(caller instanceof Promise)) {
     if (!caller.ok) return caller.error;
