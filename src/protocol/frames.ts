@@ -1,6 +1,7 @@
 // Frames: what travels on a link. A WebSocket text message is a JSON array of frames, in order; each side validates
 // every frame with the schemas here and closes the link on the first that does not fit. design.md tells the story.
 import { z } from "zod";
+import { isDeeper } from "../lib/json-depth.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { BACKEND_KINDS } from "./backend-kinds.ts";
 import { COMMANDS, commandArgsSchema, commandEndSchema, commandProgressSchema } from "./commands.ts";
@@ -286,6 +287,11 @@ export const parseNodeMessage = (text: string): Result<NodeFrame[], string> =>
 export const parseCoordinatorMessage = (text: string): Result<CoordinatorFrame[], string> =>
   parse(text, coordinatorMessageSchema, MAX_COORDINATOR_MESSAGE_BYTES, isUsualCoordinatorFrame);
 
+/** Deeper than any frame with the deepest request in it … */
+const MAX_DEPTH = 128;
+/** … which is looked for where parsing it would cost more than looking. */
+const LARGE_CHARS = 64 * 1024;
+
 function parse<F>(
   text: string,
   schema: z.ZodType<F[]>,
@@ -293,6 +299,8 @@ function parse<F>(
   isUsual: (frame: unknown) => frame is F,
 ): Result<F[], string> {
   if (text.length > maxBytes) return err(`message of ${text.length} characters; at most ${maxBytes} are taken`);
+  if (text.length > LARGE_CHARS && isDeeper(text, MAX_DEPTH))
+    return err(`message is nested deeper than ${MAX_DEPTH} levels`);
   let json: unknown;
   try {
     json = JSON.parse(text);

@@ -26,6 +26,11 @@ test("only text counts towards the context", () => {
   expect(checked.ok && textLength(checked.value.messages)).toBe(4);
 });
 
+test("what is nested too deep is refused before it is parsed, though it has no end", () => {
+  const refused = parseJson("[".repeat(1_000_000));
+  expect(refused.ok || refused.error.code).toBe("invalid_value");
+});
+
 test("what is nested too deep is refused, brackets within strings do not count", () => {
   const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
   expect(parseJson(nested(64)).ok).toBe(true);

@@ -1,6 +1,7 @@
 // Chat request: OpenAI's `POST /v1/chat/completions` body, checked as far as routing and safety need; what is not named
 // here goes through to the backend as it came.
 import { z } from "zod";
+import { isDeeper } from "../../lib/json-depth.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { wishFields } from "./wishes.ts";
 
@@ -49,6 +50,9 @@ const MAX_DEPTH = 64;
 
 /** The body of a request. Where it names `models` alone, the first of them is its `model`. */
 export function parseJson(text: string): Result<unknown, RequestError> {
+  // Before it is parsed: 30 MB of brackets would become gigabytes of lists.
+  if (isDeeper(text, MAX_DEPTH))
+    return err({ code: "invalid_value", message: `nested deeper than ${MAX_DEPTH} levels`, param: null });
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -56,37 +60,8 @@ export function parseJson(text: string): Result<unknown, RequestError> {
     const message = `the body is not JSON: ${error instanceof Error ? error.message : "it does not parse"}`;
     return err({ code: "invalid_json", message, param: null });
   }
-  if (tooDeep(text))
-    return err({ code: "invalid_value", message: `nested deeper than ${MAX_DEPTH} levels`, param: null });
   const { model, models } = (value ?? {}) as { model?: unknown; models?: unknown };
   return ok(model === undefined && Array.isArray(models) ? { ...(value as object), model: models[0] } : value);
-}
-
-const OPENING = /[[{]/g;
-function nextOpening(text: string, from: number): number {
-  OPENING.lastIndex = from;
-  return OPENING.exec(text)?.index ?? -1;
-}
-
-/** Counts brackets outside of strings; `text` is known to be JSON. */
-function tooDeep(text: string): boolean {
-  // Most requests cannot be deep: there are not that many opening brackets in them.
-  let opened = 0;
-  for (let i = nextOpening(text, 0); i >= 0 && opened <= MAX_DEPTH; i = nextOpening(text, i + 1)) opened++;
-  if (opened <= MAX_DEPTH) return false;
-  let depth = 0;
-  let inString = false;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (inString) {
-      if (code === 92) i++;
-      else if (code === 34) inString = false;
-    } else if (code === 34) inString = true;
-    else if (code === 91 || code === 123) {
-      if (++depth > MAX_DEPTH) return true;
-    } else if (code === 93 || code === 125) depth--;
-  }
-  return false;
 }
 
 /** Which field is wrong, what is allowed; the first of all that is wrong. */
