@@ -99,9 +99,13 @@ async function cancelAll(admin: Admin, rows: readonly CommandRow[], view: Comman
   }
 }
 
-const newest = (before: readonly CommandRow[], now: readonly CommandRow[]): CommandRow[] => {
+/** What a node does for its own operator it keeps in memory. */
+const FORGOTTEN = "infernet was restarted and does not know of it any more; ask again";
+
+/** The rows as they are now; one that is not known any more has failed. */
+export const newest = (before: readonly CommandRow[], now: readonly CommandRow[]): CommandRow[] => {
   const byId = new Map(now.map((row) => [row.id, row]));
-  return before.map((row) => byId.get(row.id) ?? row);
+  return before.map((row) => byId.get(row.id) ?? (hasEnded(row) ? row : { ...row, state: "failed", error: FORGOTTEN }));
 };
 
 /** Calls the instance, and waits for it where it is away; what was known is the answer meanwhile. */

@@ -28,7 +28,7 @@ export async function create(
     context.terminal.out(`${made.token}\n`);
     context.terminal.err(
       `It lets one ${role} in at ${harmless(made.url)}, ${relativeTime(made.expires_ms, context.nowMs())} at the latest.\n` +
-        "On the other machine: infernet setup --join TOKEN\n",
+        `On the other machine: ${role === "client" ? CLIENT_USE : "infernet setup --join TOKEN"}\n`,
     );
     if (isLoopback(made.url)) {
       context.terminal.err(
@@ -38,6 +38,9 @@ export async function create(
   }
   return EXIT.good;
 }
+
+/** Its node asks this coordinator for models, and serves them to its own. */
+const CLIENT_USE = 'in [[node.backends]] of config.toml: kind = "infernet", join_token = "TOKEN"';
 
 const isLoopback = (url: string): boolean => /^https?:\/\/(localhost|127\.|\[::1\])/.test(url);
 

@@ -29,7 +29,7 @@ function describe(now: Status, { nowMs, terminal }: Context): string {
     `key       ${now.pubkey}`,
   ];
   for (const { url, state, error } of now.coordinators) {
-    lines.push(`coordinator ${harmless(url)}: ${state}${error === null ? "" : ` (${harmless(error)})`}`);
+    lines.push(`link      ${harmless(url)}: ${state}${error === null ? "" : ` (${harmless(error)})`}`);
   }
   if (now.node !== null && now.node.status !== "available")
     lines.push(`node      ${now.node.status}: ${harmless(now.node.reason ?? "-")}`);
