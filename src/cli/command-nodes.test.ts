@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
 import type { CommandRow } from "../admin/operations.ts";
+import { pubkeySchema } from "../protocol/primitives.ts";
 import { newest } from "./command-nodes.ts";
 
 const row = (id: string, state: CommandRow["state"]): CommandRow => ({
   id,
-  node: "ab".repeat(32),
+  node: pubkeySchema.parse("ab".repeat(32)),
   node_name: "gpu-1",
   online: true,
   command: "model_install",
