@@ -1,12 +1,13 @@
 // Accounts: who owns jobs, keys and money. The built-in account `local` comes with the first migration.
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
-/** Owns everything until there are users. */
+/** Owns everything until there are users, but for what other instances ask under their own keys. */
 export const LOCAL_ACCOUNT_ID = "local";
 
 export const accounts = sqliteTable("accounts", {
   id: text().primaryKey(),
-  kind: text({ enum: ["local", "user"] }).notNull(),
+  /** `client`: of one instance that submits jobs, another organisation's perhaps. */
+  kind: text({ enum: ["local", "user", "client"] }).notNull(),
   name: text().notNull(),
   createdMs: integer("created_ms").notNull(),
 });

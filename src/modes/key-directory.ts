@@ -2,6 +2,7 @@
 import type { Db } from "../db/open.ts";
 import type { KeyDirectory, KnownKey } from "../identity/verify-request.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import { giveAccounts } from "../registry/client-accounts.ts";
 import { getNode, listNodes, noteAuthV2 } from "../registry/nodes.ts";
 import type { NodeRow } from "../registry/schema.ts";
 
@@ -71,6 +72,7 @@ const knownKey = ({ status, role, authV2Seen, accountId }: NodeRow): KnownKey =>
 });
 
 export async function loadKeys(db: Db, placed?: (row: NodeRow) => void): Promise<{ keys: LiveKeys; rows: NodeRow[] }> {
+  await giveAccounts({ db });
   const rows = await listNodes({ db });
   return { keys: liveKeys(db, rows, placed), rows };
 }

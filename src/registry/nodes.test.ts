@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { testDatabase } from "../db/test-database.ts";
 import { manualClock } from "../lib/clock.ts";
 import { type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
+import { giveAccounts } from "./client-accounts.ts";
 import { createJoinToken, listJoinTokens } from "./join-tokens.ts";
 import {
   allowNode,
@@ -195,6 +196,35 @@ test("a node id that a key merely waits with is taken over by one that is let in
   });
   expect(await getNode(deps, key(1))).toMatchObject({ status: "pending", nodeId: null });
   expect(await registerNode(deps, as(1), { registration: "token" })).toEqual({ ok: false, error: "node_id_taken" });
+});
+
+test("who is let in to submit jobs has an account of its own, by whichever way it comes", async () => {
+  await using made = await testDatabase();
+  const deps = await nodesOn(made);
+  const accountOf = async (n: number) => (await getNode(deps, key(n)))?.accountId;
+  const client = (n: number) => registration(n, { role: n % 2 ? "client" : "aggregator" });
+  const { secret } = await createJoinToken(deps, { role: "client" });
+  await registerNode(deps, client(1), { registration: "token", secret });
+  await registerNode(deps, client(2), { registration: "token" });
+  expect(await accountOf(2)).toBe("local");
+  expect(await approveNode(deps, key(2))).toMatchObject({ value: { accountId: `client:${key(2)}` } });
+  expect(await allowNode(deps, key(3), { role: "client" })).toMatchObject({ accountId: `client:${key(3)}` });
+  await registerNode(deps, client(3), { registration: "token" });
+  for (const n of [1, 2, 3]) expect(await accountOf(n)).toBe(`client:${key(n)}`);
+  await removeNode(deps, key(3));
+  await allowNode(deps, key(3), { role: "client" });
+  expect(await accountOf(3)).toBe(`client:${key(3)}`);
+  await allowNode(deps, key(4));
+  expect(await accountOf(4)).toBe("local");
+});
+
+test("clients from before accounts of their own are given them", async () => {
+  await using made = await testDatabase();
+  const deps = await nodesOn(made);
+  await allowNode(deps, key(1), { role: "client" });
+  await deps.db.writer.batch("UPDATE nodes SET account_id = 'local' WHERE pubkey = ?", [[key(1)]]);
+  await giveAccounts(deps);
+  expect((await getNode(deps, key(1)))?.accountId).toBe(`client:${key(1)}`);
 });
 
 test("a worker comes in by its key, and is forgotten a month after it was last seen", async () => {

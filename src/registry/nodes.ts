@@ -8,6 +8,7 @@ import type { Clock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { JoinSecret } from "../protocol/join-token.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import { withAccount } from "./client-accounts.ts";
 import { admitWithToken, type JoinTokenRefusal } from "./join-tokens.ts";
 import { type Admission, type NodeRole, type NodeRow, type NodeStatus, nodes } from "./schema.ts";
 
@@ -94,7 +95,7 @@ export async function registerNode(
       })
       .returning();
     if (row === undefined) throw new Error("an upsert returned no row");
-    return ok(row);
+    return ok(await withAccount(tx, row));
   });
 }
 
@@ -173,7 +174,7 @@ export async function approveNode(
       .set({ status: "approved", admittedBy: "approval" })
       .where(and(eq(nodes.pubkey, pubkey), eq(nodes.status, "pending")))
       .returning();
-    if (approved !== undefined) return ok(approved);
+    if (approved !== undefined) return ok(await withAccount(tx, approved));
     const known = await nodeByKey(tx, pubkey);
     if (known === undefined) return err("node_unknown");
     return known.status === "ejected" ? err("node_ejected") : ok(known);
@@ -210,10 +211,14 @@ export async function allowNode(
     maintenance: false,
     transport: "link",
   };
-  const [stored] = await db.writer.transact((tx) =>
-    tx.insert(nodes).values(row).onConflictDoUpdate({ target: nodes.pubkey, set: admitted }).returning(),
-  );
-  return stored ?? row;
+  return await db.writer.transact(async (tx) => {
+    const [stored = row] = await tx
+      .insert(nodes)
+      .values(row)
+      .onConflictDoUpdate({ target: nodes.pubkey, set: admitted })
+      .returning();
+    return await withAccount(tx, stored);
+  });
 }
 
 /** Says whose requests a node serves, and whether it has work at all; what is left out stays. */
