@@ -105,6 +105,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     answerOf: (job) => outputs.get(job.id)?.stored(job) ?? null,
     retainContentMs: config.privacy.retain_content_hours * 3_600_000,
   });
+  const webhooks = startWebhooks(data, { config, clock, log });
   const jobs: Jobs = createJobs({
     clock,
     log,
@@ -117,6 +118,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     onEnd(job: Job) {
       measured.jobEnded(job);
       outputs.delete(job.id);
+      if (job.kind === "async") webhooks.nudge();
     },
   });
   const delivery = commandDelivery({ db, clock, log });
@@ -150,7 +152,6 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   const streams = new Set<ChatStream>();
   const keepAliveMs = config.server.keep_alive_s * 1000;
   const stopFollowing = db.path === null ? followChanges({ db, clock, log, ring, keys, links: nodes }) : () => {};
-  const webhooks = startWebhooks(data, { config, clock, log });
   const stopHousekeeping = keepHouse({ clock, log, db, registry, streams, keepAliveMs, delivery });
   let draining = false;
   const verify: VerifyDeps = {

@@ -21,6 +21,7 @@ export type HouseDeps = {
 const SEEN_EVERY_MS = 60_000;
 const CONTENT_EVERY_MS = 60_000;
 const PENDING_EVERY_MS = 3_600_000;
+/** Commands that another coordinator on the same database took. */
 const COMMANDS_EVERY_MS = 2_000;
 const EXPIRY_EVERY_MS = 600_000;
 const KEEP_ALIVE_EVERY_MS = 1_000;
@@ -62,10 +63,14 @@ export function keepHouse({ clock, log, db, registry, streams, keepAliveMs, deli
         gone = (await deleteExpiredContent(db, clock.nowMs())).gone;
       }),
     ),
-    clock.every(
-      COMMANDS_EVERY_MS,
-      quietly("commands", () => delivery.look()),
-    ),
+    ...(db.path === null
+      ? [
+          clock.every(
+            COMMANDS_EVERY_MS,
+            quietly("commands", () => delivery.look()),
+          ),
+        ]
+      : []),
     clock.every(
       EXPIRY_EVERY_MS,
       quietly("expired commands", () => delivery.expire()),

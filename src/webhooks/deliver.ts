@@ -21,7 +21,7 @@ export type DeliverDeps = {
   version: string;
 };
 
-const LOOK_EVERY_MS = 1_000;
+const LOOK_EVERY_MS = 5_000;
 /** Deliveries at once; no account can take them all with a receiver that is slow. */
 const MOST_AT_ONCE = 32;
 const MOST_PER_ACCOUNT = 8;
@@ -44,6 +44,8 @@ export function waitAfter(tries: number, random: number): number | null {
 export type Deliveries = {
   /** Looks for what is due now; resolves when what it began is over. */
   look(): Promise<void>;
+  /** A job has ended: its receiver may be due. */
+  nudge(): void;
   /** Breaks off what is under way: it is made again by the next process. */
   stop(): Promise<void>;
 };
@@ -93,11 +95,13 @@ export function deliverWebhooks(deps: DeliverDeps): Deliveries {
     });
     await Promise.all(await reading);
   };
-  const stopLooking = clock.every(LOOK_EVERY_MS, () => {
+  const nudge = () => {
     look().catch((error: unknown) => log.warn("due webhooks cannot be read; trying again", { err: error }));
-  });
+  };
+  const stopLooking = clock.every(LOOK_EVERY_MS, nudge);
   return {
     look,
+    nudge,
     async stop() {
       stopLooking();
       stopping.abort();
