@@ -9,7 +9,7 @@ const shownBy = (...deltas: Delta[]): Shown => {
   noteShown(shown, deltas);
   return shown;
 };
-const PLAIN = { task: "chat", choices: 1, structured: false, repeatable: false } as const;
+const PLAIN = { task: "chat", choices: 1, structured: false, repeatable: false, bodyJson: "{}" } as const;
 const call = (index: number, fields: { id?: string; name?: string; arguments?: string }): Delta => {
   const { id, ...called } = fields;
   return { tool_calls: [{ index, ...(id === undefined ? {} : { id, type: "function" as const }), function: called }] };
@@ -46,6 +46,14 @@ describe("ways", () => {
     ],
   ] as const)("%s", (_, spec, shown, ways) => {
     expect(waysToTakeOver(spec, shown)).toEqual([...ways]);
+  });
+
+  test("nor is more sent than a link carries", () => {
+    const large = { ...PLAIN, bodyJson: "x".repeat(47 * 1024 * 1024) };
+    const shown = shownBy(...Array.from({ length: 4 }, () => ({ content: "\u0000".repeat(64 * 1024) })));
+    expect(waysToTakeOver(large, shown)).toContain("longer than a link carries");
+    expect(waysToTakeOver({ ...large, repeatable: true }, shown)).toEqual(["replay"]);
+    expect(waysToTakeOver(PLAIN, shown)).toEqual(["continue"]);
   });
 
   test("nor for more than any context takes, which is not kept either", () => {

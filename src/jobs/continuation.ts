@@ -1,5 +1,6 @@
 // Continuation: how an answer that a reader has begun to see goes on at another node, without a gap and without
 // repetition. Pure: it keeps account of what was shown and joins what comes next to it.
+import { MAX_COORDINATOR_MESSAGE_BYTES } from "../protocol/frames.ts";
 import { type Delta, isPlain } from "../protocol/generation.ts";
 import type { JobSpec } from "./job.ts";
 
@@ -54,9 +55,13 @@ function noteRich(shown: Shown, delta: Delta): void {
   }
 }
 
+/** A dispatch that no node's end of a link takes would cost the node its link. A character is six at most, as JSON. */
+const MOST_SENT_CHARS = MAX_COORDINATOR_MESSAGE_BYTES - 64 * 1024;
+const CHARS_WRITTEN = 6;
+
 /** The ways in which this answer can be taken over, best first; or why there is none. */
 export function waysToTakeOver(
-  spec: Pick<JobSpec, "task" | "choices" | "structured" | "repeatable">,
+  spec: Pick<JobSpec, "task" | "choices" | "structured" | "repeatable" | "bodyJson">,
   shown: Shown,
 ): readonly TakeOver[] | string {
   if (spec.task === "embedding") return "embeddings are not continued";
@@ -67,6 +72,8 @@ export function waysToTakeOver(
   // A grammar would begin anew in the middle of the document.
   if (spec.structured)
     return spec.repeatable ? replay : "an answer in a fixed format can only be repeated at temperature 0";
+  const fits = spec.bodyJson.length + CHARS_WRITTEN * shown.text.length <= MOST_SENT_CHARS;
+  if (!fits) return spec.repeatable ? replay : "it and its request are longer than a link carries";
   if (shown.text !== "" || shown.calls.size > 0) return ["continue", ...replay];
   return spec.repeatable ? replay : "only its reasoning had begun, which no backend continues";
 }

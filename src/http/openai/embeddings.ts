@@ -104,6 +104,12 @@ function floatsOf(base64: string): number[] {
   return Array.from({ length: Math.floor(bytes.length / 4) }, (_, i) => bytes.readFloatLE(4 * i));
 }
 
+/** Numbers, at least one: JSON has no words for anything else. */
+function isVector(base64: string): boolean {
+  const floats = floatsOf(base64);
+  return floats.length > 0 && floats.every(Number.isFinite);
+}
+
 type Vectors = Output & {
   readonly ended: Promise<void>;
   /** By input; undefined where one is missing. */
@@ -115,7 +121,9 @@ function vectors(inputs: number): Vectors {
   const ended = Promise.withResolvers<void>();
   return {
     deltas(_attempt: number, _offset: number, deltas: readonly Delta[]) {
-      for (const { index = 0, embedding } of deltas) if (embedding !== undefined) byInput.set(index, embedding);
+      for (const { index = 0, embedding } of deltas) {
+        if (embedding !== undefined && isVector(embedding)) byInput.set(index, embedding);
+      }
       return undefined;
     },
     canRestart: () => true,

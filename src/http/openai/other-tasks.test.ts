@@ -132,6 +132,17 @@ describe("embeddings", () => {
     expect(await (await asked).json()).toMatchObject({ data: [{ index: 0, embedding: vector(1) }] });
   });
 
+  test.each([[[]], [[Number.NaN, 1]], [[Number.POSITIVE_INFINITY]]])(
+    "%j is no vector, and the node's failure",
+    async (values) => {
+      const asked = ask({ input: "a" });
+      await dispatched();
+      say({ embedding: vector(...values) });
+      node.end(node.last, { finish: [] });
+      expect((await asked).status).toBe(502);
+    },
+  );
+
   test("an input without its vector is the node's failure", async () => {
     const asked = ask();
     await dispatched();
