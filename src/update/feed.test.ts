@@ -3,7 +3,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { type FeedDeps, type FeedLimits, parseFeedUrl, readBody, readSignedManifest } from "./feed.ts";
 
-const LIMITS: FeedLimits = { silenceMs: 10_000, totalMs: 20_000 };
+const LIMITS: FeedLimits = { silenceMs: 10_000, totalMs: 20_000, manifestMs: 20_000 };
 const depsWith = (over: Partial<FeedDeps> = {}): FeedDeps => ({
   fetch: (url, init) => fetch(url, init),
   limits: LIMITS,
@@ -111,13 +111,19 @@ test.each([
 });
 
 test("what falls silent is given up", async () => {
-  const { result, text } = await read("/stalling", 1000, { limits: { silenceMs: 50, totalMs: 20_000 } });
+  const { result, text } = await read("/stalling", 1000, { limits: { ...LIMITS, silenceMs: 50 } });
   expect(result).toMatchObject(refusedAs("feed_failed", /too slow/));
   expect(text).toBe("ab");
 });
 
+test("a manifest is small, and not waited for as long as an executable", async () => {
+  const deps = depsWith({ fetch: async () => stalling(), limits: { ...LIMITS, manifestMs: 50 } });
+  const read = await readSignedManifest(deps, new URL("https://feed.example/"));
+  expect(read).toMatchObject(refusedAs("feed_failed", /too slow/));
+});
+
 test("what never ends is given up", async () => {
-  const limits = { silenceMs: 10_000, totalMs: 50 };
+  const limits = { ...LIMITS, totalMs: 50 };
   const { result } = await read("/endless", Number.MAX_SAFE_INTEGER, { limits });
   expect(result).toMatchObject(refusedAs("feed_failed", /too slow/));
 });

@@ -16,9 +16,11 @@ export type FeedLimits = {
   silenceMs: number;
   /** For a whole body. */
   totalMs: number;
+  /** For the manifest and for its signature, a few KiB each. */
+  manifestMs: number;
 };
 
-export const FEED_LIMITS: FeedLimits = { silenceMs: 30_000, totalMs: 3_600_000 };
+export const FEED_LIMITS: FeedLimits = { silenceMs: 30_000, totalMs: 3_600_000, manifestMs: 60_000 };
 const MAX_REDIRECTS = 5;
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
@@ -54,7 +56,8 @@ export async function readSignedManifest(
 
 async function readWhole(deps: FeedDeps, url: URL, maxBytes: number): Promise<Result<Uint8Array, UpdateRefusal>> {
   const pieces: Uint8Array[] = [];
-  const read = await readBody(deps, url, maxBytes, (piece) => void pieces.push(piece));
+  const limits = { ...deps.limits, totalMs: deps.limits.manifestMs };
+  const read = await readBody({ ...deps, limits }, url, maxBytes, (piece) => void pieces.push(piece));
   return read.ok ? ok(Buffer.concat(pieces)) : read;
 }
 

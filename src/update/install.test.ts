@@ -93,7 +93,7 @@ describe("a download", () => {
   };
   const serving = (body: Uint8Array): FeedDeps => ({
     fetch: async () => new Response(new Blob([new Uint8Array(body)])),
-    limits: { silenceMs: 10_000, totalMs: 20_000 },
+    limits: { silenceMs: 10_000, totalMs: 20_000, manifestMs: 20_000 },
     signal: new AbortController().signal,
   });
   const changed = Buffer.from(bytes);
