@@ -27,6 +27,12 @@ const ERROR = {
     },
   },
 };
+/** What instances are told: nodes that poll. */
+const MACHINE_ERROR = {
+  type: "object",
+  properties: { error: { type: "string" }, code: { type: "string" } },
+  required: ["error", "code"],
+};
 
 export function openApi(routes: readonly HttpRoute[], version: string): object {
   const paths: Record<string, Record<string, object>> = {};
@@ -49,7 +55,7 @@ export function openApi(routes: readonly HttpRoute[], version: string): object {
           description: "Signed by an instance's key.",
         },
       },
-      schemas: { Error: ERROR },
+      schemas: { Error: ERROR, MachineError: MACHINE_ERROR },
     },
   };
 }
@@ -76,7 +82,11 @@ function operation(route: HttpRoute): object {
       },
       default: {
         description: "What went wrong.",
-        content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
+        content: {
+          "application/json": {
+            schema: { $ref: `#/components/schemas/${route.tier === "machine" ? "MachineError" : "Error"}` },
+          },
+        },
       },
     },
   };

@@ -359,6 +359,21 @@ test("openapi.json describes every route but the local ones, with its tier's sec
   });
 });
 
+test("openapi.json tells each caller the shape of its errors", async () => {
+  type Described = { responses: { default: { content: Record<string, { schema: object }> } } };
+  const { paths, components } = (await (await fetch(`${on.server.url}/openapi.json`)).json()) as {
+    paths: Record<string, Record<string, Described>>;
+    components: { schemas: Record<string, { required?: string[]; properties: { error: { type: string } } }> };
+  };
+  const schemaAt = (path: string) => {
+    const schema = paths[path]?.post?.responses.default.content["application/json"]?.schema as { $ref: string };
+    return components.schemas[schema.$ref.split("/").at(-1) ?? ""]?.properties.error.type;
+  };
+  expect(schemaAt("/v1/chat/completions")).toBe("object");
+  expect(schemaAt("/api/v1/worker/register")).toBe("object");
+  expect(schemaAt("/api/v1/node/register")).toBe("string");
+});
+
 test("the home page shows hostile names as text", async () => {
   const evil = `<img src=x onerror=alert(1)>"'&`;
   const node = on.node(9, { models: [evil] });
