@@ -32,7 +32,7 @@ const PARTS: Part[] = [
   ...gate(),
   { name: "build", command: bun("run", "build"), limitS: 180 },
   { name: "browser", command: bun("build/browser.ts"), limitS: 600 },
-  { name: "end-to-end tests", command: bun("run", "e2e"), limitS: 720, tests: true, after: ["build"] },
+  { name: "end-to-end tests", command: bun("run", "e2e"), limitS: 1200, tests: true, after: ["build"] },
   { name: "bench smoke", command: bun("e2e/bench/run.ts", "--smoke"), limitS: 240, after: ["build"] },
 ];
 
