@@ -1,5 +1,5 @@
 // Release: `bun run release` builds the last commit for every target and signs it, `bun run release keygen FILE` makes a
-// key to sign with. release/design.md says how one is cut. With `--working-tree` and `--version` it is a rehearsal.
+// key to sign with. src/update/design.md says how one is cut. With `--working-tree` and `--version` it is a rehearsal.
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
