@@ -20,8 +20,8 @@ const MODEL = "scripted-model";
 
 type Pair = { backend: FaultBackend; node: Instance };
 
-export async function measureFailovers(rounds: number): Promise<Failovers> {
-  const stage = await openStage();
+export async function measureFailovers(rounds: number, executable?: string): Promise<Failovers> {
+  const stage = await openStage(executable);
   try {
     const { coordinator, key } = await stage.coordinator();
     const api = client(() => coordinator.url, key, MODEL);
@@ -69,6 +69,9 @@ async function oneFailover(api: Client, pairs: Pair[]): Promise<{ gapMs: number;
   const finishes = chunks.filter(({ choices }) => choices[0]?.finish_reason);
   return { gapMs, isWhole: done && ids.size === 1 && finishes.length === 1 };
 }
+
+export const failoverText = ({ rounds, whole, gapMs: { p50, p99, max } }: Failovers): string =>
+  `a stream's node killed: ${whole} of ${rounds} answers whole; gap over the tokens' pace p50 ${p50} ms, p99 ${p99} ms, max ${max} ms\n`;
 
 if (import.meta.main) {
   const { values } = parseArgs({ options: { rounds: { type: "string", default: "40" } } });

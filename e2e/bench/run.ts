@@ -12,6 +12,7 @@ import { aimsOf } from "./aims.ts";
 import { measureCancels } from "./cancel.ts";
 import { answers, childrenIn, freePort, until } from "./children.ts";
 import { type Bench, type Comparison, compare } from "./compare.ts";
+import { failoverText, measureFailovers } from "./failover.ts";
 import { measureMicro, microText } from "./micro.ts";
 import { SHAPES, type Shape } from "./shapes.ts";
 import { measureStarts } from "./start.ts";
@@ -33,6 +34,7 @@ const { values: flags } = parseArgs({
   },
 });
 
+const FAILOVERS = 40;
 const SMOKE_TARGETS = "direct,hop2,infernet";
 
 function pick<T>(all: Record<string, T>, names: string | undefined, what: string): Record<string, T> {
@@ -123,12 +125,16 @@ async function full(bench: Bench, entries: Record<string, TargetEntry>, shapes: 
   const starts = await measureStarts(quiet, some(["hop2", "infernet-both"]), executable, Number(flags.starts));
   console.error("cancels");
   const cancels = await measureCancels(quiet, some(["direct", "infernet"]), executable, Number(flags.cancels));
+  console.error("failovers");
+  await quiet.children.stopAll();
+  const failovers = await measureFailovers(FAILOVERS, executable);
   console.error("inside the program");
   const micro = await measureMicro(0.5);
   const aims = aimsOf({ comparison, starts, cancels, micro });
   console.log(comparisonTables(comparison, shapes));
-  console.log([startTable(starts), cancelTable(cancels), microText(micro), aimTable(aims)].join("\n"));
-  return { comparison, starts, cancels, micro, aims, good: true };
+  const tables = [startTable(starts), cancelTable(cancels), failoverText(failovers), microText(micro), aimTable(aims)];
+  console.log(tables.join("\n"));
+  return { comparison, starts, cancels, failovers, micro, aims, good: true };
 }
 
 const directory = mkdtempSync(join(tmpdir(), "infernet-bench-"));

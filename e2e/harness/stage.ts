@@ -39,8 +39,9 @@ export type Stage = {
 export const backendsToml = (urls: string[]): string =>
   urls.map((url) => `[[node.backends]]\nkind = "openai"\nurl = "${url}"\n`).join("");
 
-export async function openStage(): Promise<Stage> {
-  const executable = await builtExecutable();
+/** `given`: another executable than the one that is built from here. */
+export async function openStage(given?: string): Promise<Stage> {
+  const executable = given ?? (await builtExecutable());
   const root = mkdtempSync(join(tmpdir(), "infernet-e2e-"));
   const closers: (() => void | Promise<void>)[] = [];
   const instances = new Set<Instance>();
