@@ -107,7 +107,10 @@ const coordinator = z.strictObject({
     seconds().default(60),
     "Seconds a chat's reader may take nothing before it counts as gone.",
   ),
-  max_attempts: key(int(1, 10).default(3), "Attempts at one job, on other nodes first; going on with an unfinished answer is one too."),
+  max_attempts: key(
+    int(1, 10).default(3),
+    "Attempts at one job, on other nodes first; going on with an unfinished answer is one too.",
+  ),
   resume_grace_s: key(
     int(0, 600).default(10),
     "Seconds a running job waits for its node's broken link to come back before the attempt counts as lost.",
