@@ -82,10 +82,9 @@ export function refusal(board: Board, asking: Asking, model: string): SubmitErro
   }
   if (near.length === 0 && registry.offersOf(model).length > 0)
     return { code: "model_not_found", message: outOfReach(model) };
-  const served = registry.lastServedMs(model);
-  // What only others' private nodes serve is as if it were not there.
-  if (served === undefined || near.length > 0)
-    return { code: "model_not_found", message: notServed(registry, asking, model) };
+  // What only others' private nodes serve, or served, is as if it were not there.
+  const served = registry.lastServedMs(model, (pool) => mayUse(asking.wishes, pool));
+  if (served === undefined) return { code: "model_not_found", message: notServed(registry, asking, model) };
   if (asking.kind === "async" || board.clock.nowMs() - served <= limits.resumeGraceMs) return undefined;
   return { code: "no_nodes_online", message: `all nodes that serve ${model} are offline; try again later` };
 }

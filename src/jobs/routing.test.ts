@@ -104,6 +104,18 @@ describe("models", () => {
 });
 
 describe("wishes that nobody meets", () => {
+  test("a private node's model is unknown to others, there or away", () => {
+    const hidden = new SimNode(on, 2, { models: ["secret"] }).join();
+    on.registry.place(hidden.pubkey, { pool: "acme", maintenance: false, account: "local" });
+    const codes = () => [{}, wish({ pools: ["acme"] })].map((over) => refused({ model: "secret", ...over })?.code);
+    expect(codes()).toEqual(["model_not_found", undefined]);
+    hidden.lose();
+    // Within the grace its own wait for it.
+    expect(codes()).toEqual(["model_not_found", undefined]);
+    on.clock.advance(LIMITS.resumeGraceMs + 1_000);
+    expect(codes()).toEqual(["model_not_found", "no_nodes_online"]);
+  });
+
   test("tell nothing of others' private nodes that are away", () => {
     new SimNode(on, 1).join();
     const hidden = new SimNode(on, 2).join();

@@ -1,6 +1,7 @@
 // Timeouts: what happens to jobs when nothing happens. One look at all live jobs a few times a second, instead of
 // timers set and cleared for every request.
 
+import { mayUse } from "../scheduler/wishes.ts";
 import { attemptFailed, runLost } from "./attempts.ts";
 import type { Board } from "./board.ts";
 import { canBeTakenOver, giveUp, isOutOfWays, offersFor } from "./dispatch.ts";
@@ -96,7 +97,8 @@ function lookAtQueued(board: Board, job: Job, nowMs: number): void {
     finish(board, job, "expired", error("queue_timeout", "no node was free in time; try again later"));
     return;
   }
-  const served = isOutOfWays(board, job) ? undefined : board.registry.lastServedMs(job.model);
+  const mayBeUsed = (pool: string) => mayUse(job.wishes, pool);
+  const served = isOutOfWays(board, job) ? undefined : board.registry.lastServedMs(job.model, mayBeUsed);
   // Asynchronous jobs wait out an absence for as long as the queue lets them.
   if (job.kind !== "chat") return;
   if (served === undefined || nowMs - served > board.limits.resumeGraceMs)

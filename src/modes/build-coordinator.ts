@@ -88,7 +88,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     // One that may work again, or for more, is given what waits.
     if (node) jobs.listener.capacity(node);
   });
-  for (const row of rows) for (const model of modelsOf(row.specs)) registry.expect(model);
+  for (const row of rows) for (const model of modelsOf(row.specs)) registry.expect(model, row.pool);
 
   const outputs = new Map<JobId, OutputLog>();
   const measured: Metrics = metrics(() => ({

@@ -23,6 +23,8 @@ const serves = (names: string[]): NonNullable<HeartbeatFrame["serves"]> => ({
   prices: { input: 0, output: 0 },
 });
 
+const anyPool = () => true;
+
 test("models that are gone are remembered, though not without end", () => {
   const registry = createRegistry({ clock: manualClock() });
   const ready = { type: "ready" as const, sig: "0".repeat(128), name: "n", device: DEVICE, attempts: [] };
@@ -30,10 +32,10 @@ test("models that are gone are remembered, though not without end", () => {
   const change = (names: string[]) =>
     registry.heartbeat(node, { type: "heartbeat", status: "available", running: 0, serves: serves(names) });
   change(["second"]);
-  expect(registry.lastServedMs("first")).toBeDefined();
+  expect(registry.lastServedMs("first", anyPool)).toBeDefined();
   for (let i = 0; i < 11; i++) change(Array.from({ length: 1000 }, (_, k) => `m-${i}-${k}`));
-  expect(registry.lastServedMs("first")).toBeUndefined();
-  expect(registry.lastServedMs("m-9-999")).toBeDefined();
+  expect(registry.lastServedMs("first", anyPool)).toBeUndefined();
+  expect(registry.lastServedMs("m-9-999", anyPool)).toBeDefined();
   expect(registry.offersOf("m-10-0").length).toBe(1);
 });
 

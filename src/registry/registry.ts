@@ -46,8 +46,8 @@ export function createRegistry({
 }: RegistryDeps) {
   const nodes = new Map<Pubkey, Node>();
   const byModel = new Map<string, Offer[]>();
-  /** When each model was last on offer, for the grace a vanished node gets. */
-  const lastServedMs = new Map<string, number>();
+  /** When each model was last on offer, by pool, for the grace a vanished node gets. */
+  const lastServed = new Map<string, Map<string, number>>();
   /** Of every registered key that stands otherwise than most. */
   const placements = new Map<Pubkey, Placement>();
   /** What was on offer at nodes that are away, for when they come back. */
@@ -55,12 +55,13 @@ export function createRegistry({
   let linked = 0;
   const stands = standing(clock, nodes, () => linked);
 
-  const remember = (model: string) => {
-    lastServedMs.delete(model);
-    lastServedMs.set(model, clock.nowMs());
-    if (lastServedMs.size <= MAX_REMEMBERED) return;
-    for (const oldest of lastServedMs.keys()) {
-      lastServedMs.delete(oldest);
+  const remember = (model: string, pool: string) => {
+    const byPool = lastServed.get(model) ?? new Map<string, number>();
+    lastServed.delete(model);
+    lastServed.set(model, byPool.set(pool, clock.nowMs()));
+    if (lastServed.size <= MAX_REMEMBERED) return;
+    for (const oldest of lastServed.keys()) {
+      lastServed.delete(oldest);
       return;
     }
   };
@@ -69,7 +70,7 @@ export function createRegistry({
       const left = byModel.get(offer.model)?.filter((other) => other !== offer) ?? [];
       if (left.length > 0) byModel.set(offer.model, left);
       else byModel.delete(offer.model);
-      remember(offer.model);
+      remember(offer.model, node.pool);
     }
     node.offers = [];
   };
@@ -114,12 +115,16 @@ export function createRegistry({
       return offers.filter(({ path }) => mayTake(trail, path, peers.maxHops));
     },
 
-    /** When the model was last on offer; undefined where it never was. */
-    lastServedMs: (model: string): number | undefined => (byModel.has(model) ? clock.nowMs() : lastServedMs.get(model)),
+    /** When the model was last on offer to who may use these pools; undefined where it never was. */
+    lastServedMs(model: string, mayUse: (pool: string) => boolean): number | undefined {
+      if (byModel.get(model)?.some(({ node }) => mayUse(node.pool))) return clock.nowMs();
+      const times = [...(lastServed.get(model) ?? [])].flatMap(([pool, atMs]) => (mayUse(pool) ? [atMs] : []));
+      return times.length > 0 ? Math.max(...times) : undefined;
+    },
 
     /** Remembers a model from before the start, so that its absence reads as "offline" and not as "unknown". */
-    expect(model: string): void {
-      if (!lastServedMs.has(model)) remember(model);
+    expect(model: string, pool: string): void {
+      if (!lastServed.get(model)?.has(pool)) remember(model, pool);
     },
 
     /** A node finished its handshake. What it serves counts from now on, whatever an older link said. */
@@ -220,7 +225,7 @@ export function createRegistry({
       return (Object.hasOwn(aliases, name) ? (aliases[name] ?? []) : [name]).map((model) => {
         if (byModel.has(model)) return model;
         const other = model.endsWith(LATEST) ? model.slice(0, -LATEST.length) : `${model}${LATEST}`;
-        return byModel.has(other) || (lastServedMs.has(other) && !lastServedMs.has(model)) ? other : model;
+        return byModel.has(other) || (lastServed.has(other) && !lastServed.has(model)) ? other : model;
       });
     },
     aliases,
