@@ -15,4 +15,4 @@ export function fitTable(rows: readonly Fit[], colors = false): string {
   return table(["MODEL", ...quantizations], lines, colors);
 }
 
-export const FIT_NOTE = `Weights and ${FIT_CONTEXT} tokens of context; "slow" is on the processor, a dash does not fit.`;
+export const FIT_NOTE = `Weights and ${FIT_CONTEXT} tokens of context; "slow" is on the processor, a dash does not fit or is too slow.`;
