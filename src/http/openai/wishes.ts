@@ -49,8 +49,8 @@ const providerSchema = z.object({
     .nullish()
     .describe("Such as int4 or Q4_K_M."),
   // Taken and of no effect: what a node's operator keeps cannot be proved. Who minds has private nodes.
-  data_collection: z.enum(["allow", "deny"]).nullish(),
-  zdr: z.boolean().nullish(),
+  data_collection: z.enum(["allow", "deny"]).nullish().describe("Without effect: use a private pool."),
+  zdr: z.boolean().nullish().describe("Without effect, likewise."),
 });
 
 const infernetSchema = z.object({
