@@ -2,6 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { eq } from "drizzle-orm";
 import { accounts } from "../accounts/schema.ts";
 import { type TestDatabase, testDatabase } from "../db/test-database.ts";
+import { attemptIdSchema } from "../protocol/frames.ts";
+import { attemptId, type JobId } from "../protocol/primitives.ts";
 import type { Job } from "./job.ts";
 import { IDEMPOTENCY_MS, type NewAsyncJob } from "./records.ts";
 import { jobs as jobRows } from "./schema.ts";
@@ -396,6 +398,11 @@ describe("a full disk", () => {
     await on.settle();
     expect([job.state, output.ends, node.heardOf("ack")]).toEqual(["completed", 1, [id]]);
     expect((await rowOf(job.id))?.state).toBe("completed");
+  });
+
+  test("after a day of leases that could not be stored the attempt's name is one that links take", () => {
+    const { success } = attemptIdSchema.safeParse(attemptId(Bun.randomUUIDv7() as JobId, 86_400));
+    expect(success).toBe(true);
   });
 
   test("a lease that cannot be stored costs no attempt, and the node hears nothing of it", async () => {

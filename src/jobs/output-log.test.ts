@@ -17,6 +17,7 @@ const text = (pieces: Piece[]) => pieces.map((piece) => piece.text).join("");
 
 test("Last-Event-ID is `<attempt>:<offset>` and nothing else", () => {
   expect(piecePosition("2:17")).toEqual({ attempt: 2, offset: 17 });
+  expect(piecePosition("86400:1")).toEqual({ attempt: 86_400, offset: 1 });
   for (const wrong of [
     null,
     "",
@@ -28,7 +29,7 @@ test("Last-Event-ID is `<attempt>:<offset>` and nothing else", () => {
     "1:1 ",
     "01:1",
     "1:1e3",
-    "99999:1",
+    "999999:1",
     `1:${"9".repeat(10)}`,
   ]) {
     expect(piecePosition(wrong)).toBeNull();

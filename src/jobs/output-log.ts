@@ -34,7 +34,7 @@ export type PiecePosition = { attempt: number; offset: number };
 
 /** Parses the SSE header `Last-Event-ID`; null for anything that is not one of ours. */
 export function piecePosition(lastEventId: string | null): PiecePosition | null {
-  const match = /^([1-9]\d{0,3}):(\d{1,9})$/.exec(lastEventId ?? "");
+  const match = /^([1-9]\d{0,4}):(\d{1,9})$/.exec(lastEventId ?? "");
   return match ? { attempt: Number(match[1]), offset: Number(match[2]) } : null;
 }
 

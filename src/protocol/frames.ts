@@ -39,7 +39,8 @@ export const SILENCE_MS = 90_000;
 export const MAX_MODELS_PER_NODE = 1024;
 
 const shortText = (max: number) => z.string().max(max);
-const ATTEMPT_ID = /^[0-9a-f-]{36}\.[1-9][0-9]{0,2}$/;
+/** A day of a number a second: a lease that cannot be stored uses one up at each try. */
+const ATTEMPT_ID = /^[0-9a-f-]{36}\.[1-9][0-9]{0,4}$/;
 /** `<job id>.<attempt number>`: names one try of one job on one node and is thereby the fence. */
 export const attemptIdSchema = z.string().regex(ATTEMPT_ID);
 
