@@ -372,6 +372,13 @@ describe("service", () => {
     expect((await cli(["service", "status"], { env })).code).toBe(3);
   });
 
+  test.if(process.platform === "linux")("where no manager runs it leaves no file behind", async () => {
+    const env = { HOME: home, PATH: fake("systemctl") };
+    writeFileSync(join(home, "bin/systemctl"), "#!/bin/sh\necho 'Failed to connect to bus' >&2; exit 1\n");
+    expect((await cli(["service", "install"], { env })).code).toBe(1);
+    expect(existsSync(unit)).toBe(false);
+  });
+
   test.if(process.platform === "linux")("a dry run prints the file and writes nothing", async () => {
     const { code, out } = await cli(["service", "install", "--dry-run", "--port", "8080"], { env: { HOME: home } });
     expect(code).toBe(0);

@@ -1,5 +1,5 @@
 // infernet service install | uninstall | status: started by the system, at boot or at login.
-import { existsSync, statSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { resolve } from "node:path";
 import { CONFIG_KEYS, type Config } from "../../config.ts";
@@ -46,7 +46,13 @@ export async function install(context: Context, given: GlobalOptions, flags: Ins
   const before = await manager.state();
   if (start) refuseSecondInstance(config, before);
   const changed = writeDefinition(manager.path, text);
-  await manager.enable(start, changed && before.active);
+  try {
+    await manager.enable(start, changed && before.active);
+  } catch (error) {
+    // A file that nothing reads would look like a service.
+    if (!before.installed && !(await manager.state()).enabled) rmSync(manager.path, { force: true });
+    throw error;
+  }
   if (flags.json) printJson(context, await manager.state());
   else sayInstalled(context, await manager.state(), { system, changed, start });
   return EXIT.good;
