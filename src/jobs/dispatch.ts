@@ -61,8 +61,9 @@ export function pumpNode(board: Board, node: Node): void {
 /** The node the job would go to now. */
 export function pick(board: Board, job: Job): Choice<Offer> | undefined {
   const nowMs = board.clock.nowMs();
-  if (nowMs < job.notBeforeMs || (job.kind === "async" && nowMs < board.leaseFromMs)) return undefined;
-  const offers = offersFor(board, job);
+  if (job.kind === "async" && nowMs < board.leaseFromMs) return undefined;
+  const all = offersFor(board, job);
+  const offers = nowMs < job.againMs ? all.filter(({ node }) => !hasFailedAt(job, node)) : all;
   if (job.ways === null) return pickAmong(board, job, offers);
   const continuing = job.ways.includes("continue")
     ? pickAmong(
@@ -73,6 +74,10 @@ export function pick(board: Board, job: Job): Choice<Offer> | undefined {
     : undefined;
   return continuing ?? (job.ways.includes("replay") ? pickAmong(board, job, offers) : undefined);
 }
+
+/** A node that was lost and is back is as good as new. */
+const hasFailedAt = ({ attempts, before }: Job, { pubkey }: Node): boolean =>
+  attempts.slice(before).some(({ node, outcome }) => node === pubkey && outcome !== "lost");
 
 /**
  * Who may serve the job. What came from another coordinator is passed on once at most: were each on the way to try
@@ -250,22 +255,20 @@ export function giveUp(board: Board, job: Job, error: JobError): void {
   else finish(board, job, "failed", error);
 }
 
-/** Wait before a node that failed the job has it again; doubled by each further attempt, up to the last. */
+/** Wait before nodes that failed the job, or refused it, have it again; doubled by each attempt, up to the last. */
 const AGAIN_MS = 250;
 const AGAIN_MAX_MS = 8_000;
 
 /** Gives the job to a node now, or puts it at the head of its account's lane. */
 function next(board: Board, job: Job): void {
-  const choice = pick(board, job);
-  const hadIt = job.attempts.some(
-    ({ node, outcome }) => node === choice?.candidate.node.pubkey && outcome !== "refused",
-  );
-  if (choice && !hadIt) return dispatch(board, job, choice);
-  if (choice) {
-    const waitMs = Math.min(AGAIN_MAX_MS, AGAIN_MS * 2 ** (job.attempts.length - 1));
-    job.notBeforeMs = board.clock.nowMs() + waitMs;
+  const failed = job.attempts.slice(job.before).filter(({ outcome }) => outcome !== "lost").length;
+  if (failed > 0) {
+    const waitMs = Math.min(AGAIN_MAX_MS, AGAIN_MS * 2 ** (failed - 1));
+    job.againMs = board.clock.nowMs() + waitMs;
     board.clock.after(waitMs, () => pump(board, job.model));
   }
+  const choice = pick(board, job);
+  if (choice) return dispatch(board, job, choice);
   // The queue's time-out is for waiting, not for what came before.
   job.queuedMs = board.clock.nowMs();
   queueOf(board, job.model).putBack(job);

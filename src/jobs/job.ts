@@ -175,8 +175,8 @@ export type Job = JobSpec &
     attempts: AttemptRecord[];
     run: Run | null;
     queuedMs: number;
-    /** Given to no node before: those it could go to have just failed it. */
-    notBeforeMs: number;
+    /** Nodes that failed it have a moment to recover: they do not have it again before. */
+    againMs: number;
     /** While it waits: since when nobody is there that its wishes allow. */
     unservedMs: number | null;
     dispatchedMs: number | null;
@@ -256,7 +256,7 @@ export function newJob(id: JobId, spec: JobSpec, output: Output, nowMs: number):
     attempts: [],
     run: null,
     queuedMs: nowMs,
-    notBeforeMs: 0,
+    againMs: 0,
     unservedMs: null,
     dispatchedMs: null,
     firstDeltaMs: null,

@@ -122,6 +122,7 @@ describe("retries", () => {
     chat();
     node.fail(node.last, "backend_busy", "refused");
     expect(node.node?.offers[0]?.openUntilMs).toBe(0);
+    on.clock.advance(250);
     node.fail(node.last, "backend_failed");
     expect(node.node?.offers[0]?.openUntilMs).toBeGreaterThan(on.clock.nowMs());
   });

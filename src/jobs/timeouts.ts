@@ -37,7 +37,7 @@ function leaveOut(board: Board, ms: number): void {
   for (const stopping of board.stopping.values()) stopping.sinceMs += ms;
   for (const job of board.live.values()) {
     job.queuedMs += ms;
-    job.notBeforeMs += ms;
+    job.againMs += ms;
     if (job.unservedMs !== null) job.unservedMs += ms;
     const { run } = job;
     if (!run) continue;
