@@ -84,6 +84,7 @@ describe("work is given when it is asked for", () => {
     expect(await asked).toEqual([]);
     expect(job).toMatchObject({ state: "queued", attempts: [{ outcome: "refused" }] });
     expect(node.node).toMatchObject({ running: 0, slots: 0, failures: 0 });
+    on.clock.advance(250);
     expect((await node.one()).attempt.id).toBe(`${job.id}.2`);
   });
 
