@@ -21,12 +21,15 @@ export const COMMANDS = [
 ] as const;
 export type Command = (typeof COMMANDS)[number];
 
-/** A model's name as its backend's library has it, never a path: no leading slash or dot, no "..". */
+/** A model's name as its backend's library has it, never a path or an address: no leading slash or dot, no "..", no ":/". */
 export const modelNameSchema = z
   .string()
   .min(1)
   .max(256)
-  .regex(/^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._:/@+-]*$/, "a model's name has letters, digits and . _ : / @ + -");
+  .regex(
+    /^(?!.*(?:\.\.|\/\/|:\/))[A-Za-z0-9][A-Za-z0-9._:/@+-]*$/,
+    "a model's name has letters, digits and . _ : / @ + -",
+  );
 
 export const commandArgsSchema = z.strictObject({ model: modelNameSchema.optional() });
 export type CommandArgs = z.infer<typeof commandArgsSchema>;
