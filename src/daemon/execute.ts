@@ -1,5 +1,6 @@
 // Execute: one dispatched job on one backend, from the frame to its end.
 import type { BackendErrorCode, GenerateRequest } from "../backends/backend.ts";
+import { withAnswer } from "../protocol/answered.ts";
 import type { DispatchFrame } from "../protocol/frames.ts";
 import type { Delta } from "../protocol/generation.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
@@ -61,17 +62,11 @@ function requestOf({
   }
   const { messages } = asked;
   if (messages === undefined) return "messages: are missing";
-  return { task, model, body: { ...body, messages: answered === undefined ? messages : begun(messages, answered) } };
-}
-
-/** The conversation with the answer so far at its end. A client may have begun that answer itself. */
-function begun(messages: readonly unknown[], answered: string): unknown[] {
-  const last: unknown = messages.at(-1);
-  if (typeof last === "object" && last !== null && "role" in last && last.role === "assistant" && "content" in last) {
-    if (typeof last.content === "string")
-      return [...messages.slice(0, -1), { ...last, content: last.content + answered }];
-  }
-  return [...messages, { role: "assistant", content: answered }];
+  return {
+    task,
+    model,
+    body: { ...body, messages: answered === undefined ? messages : withAnswer(messages, answered) },
+  };
 }
 
 const MESSAGE_CHARS = 2000;

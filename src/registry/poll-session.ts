@@ -59,7 +59,10 @@ export function cannot(
   if (!tasks.includes(task)) return `the node does no ${task}`;
   if (typeof body.n === "number" && body.n > 1 && offer?.info.features?.length === 0)
     return "the node gives one answer";
-  return answered !== undefined && !continues ? "the node cannot go on with another's answer" : undefined;
+  // A text is gone on with as a longer prompt, which needs no skill.
+  return answered !== undefined && task !== "completion" && !continues
+    ? "the node cannot go on with another's answer"
+    : undefined;
 }
 
 export const readyFrame = ({ holder: _, ...served }: Served): ReadyFrame => ({

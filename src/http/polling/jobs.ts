@@ -1,7 +1,8 @@
 // Jobs for polling nodes: poll, events, complete. Events become the deltas that a link would bring.
 import { NODE_ERRORS } from "../../jobs/job.ts";
 import { err, type Result } from "../../lib/result.ts";
-import type { DispatchFrame } from "../../protocol/frames.ts";
+import { withAnswer } from "../../protocol/answered.ts";
+import { attemptIdSchema, type DispatchFrame } from "../../protocol/frames.ts";
 import type { Delta, FinishReason, Usage } from "../../protocol/generation.ts";
 import type { Leased, PollRefusal } from "../../registry/poll-session.ts";
 import { deltasOf, finishReasonOf, type PolledAttempt } from "../../registry/polled-attempt.ts";
@@ -31,7 +32,7 @@ export function inputOf({ body, max_tokens: limit, answered }: DispatchFrame): R
   if (answered === undefined) return input;
   if (typeof input.prompt === "string") return { ...input, prompt: input.prompt + answered };
   const messages = Array.isArray(input.messages) ? input.messages : [];
-  return { ...input, messages: [...messages, { role: "assistant", content: answered }] };
+  return { ...input, messages: withAnswer(messages, answered) };
 }
 
 export async function pollJobs(deps: PollingDeps, call: MachineCall): Promise<Response> {
@@ -58,14 +59,13 @@ const jobOf = (frame: DispatchFrame, nowMs: number) => ({
   created_at: new Date(nowMs).toISOString(),
 });
 
-const ATTEMPT = /^[0-9a-f-]{36}\.[1-9][0-9]{0,2}$/;
-
 async function leased(deps: PollingDeps, call: MachineCall): Promise<Result<Leased, Refusal>> {
   const { pubkey } = call.signed;
   // Any request is a sign of the node, also one for an attempt that it has not any more.
   if (!deps.pollers.seen(pubkey) && !deps.pollers.hasLeft(pubkey)) await takeUpStored(deps, pubkey);
   const id = call.params.id ?? "";
-  if (!ATTEMPT.test(id)) return err({ code: "invalid_value", message: `${id.slice(0, 64)} is not the id of a job` });
+  if (!attemptIdSchema.safeParse(id).success)
+    return err({ code: "invalid_value", message: `${id.slice(0, 64)} is not the id of a job` });
   const found = deps.pollers.find(pubkey, id);
   return found.ok ? found : err(refusalOf(found.error));
 }

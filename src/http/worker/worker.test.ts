@@ -78,6 +78,38 @@ test("a job is had, written in pieces and finished; what is said twice counts on
   });
 });
 
+describe("an answer that another began", () => {
+  /** One worker writes "Once upon" and fails; what the other is given. */
+  async function takenOver(answer: Promise<Response>, over: object): Promise<Job> {
+    const first = await registered({ name: "first", ...over });
+    await queued();
+    const job = await given(first);
+    await call(`jobs/${job.id}/output`, { offset: 0, text: "Once upon" });
+    await answer;
+    const second = await registered({ name: "second", ...over });
+    await call(`jobs/${job.id}/fail`, { error: "no" });
+    return given(second);
+  }
+
+  test("of a text is gone on with by any worker, as a longer prompt", async () => {
+    const models = [{ name: "mine", tasks: ["completion"] }];
+    await registered({ models });
+    const answer = on.call("/v1/completions", { body: { model: "mine", prompt: "Tell: ", stream: true } });
+    expect((await takenOver(answer, { models })).input).toMatchObject({ prompt: "Tell: Once upon" });
+  });
+
+  test("goes on in the message that the client had begun itself", async () => {
+    await registered();
+    const messages = [
+      { role: "user", content: "Tell" },
+      { role: "assistant", content: "Well: " },
+    ];
+    const answer = chat({ stream: true, messages });
+    const { input } = await takenOver(answer, { continues: true });
+    expect(input.messages).toEqual([messages[0], { role: "assistant", content: "Well: Once upon" }]);
+  });
+});
+
 test("a long poll is answered by the job that comes; one whose worker has gone gives it back", async () => {
   const worker = await registered();
   const gone = new AbortController();
