@@ -1,11 +1,11 @@
 // Peers: organisations that lend each other their pools. A client asks its own coordinator and is answered by another's
 // node; nothing runs in circles, and whatever breaks on the way is said.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { identityOf } from "../src/identity/keys.ts";
+import { type Identity, identityOf } from "../src/identity/keys.ts";
 import { signHeader } from "../src/identity/signed-fetch.ts";
 import { systemClock } from "../src/lib/clock.ts";
 import { markOf } from "../src/protocol/trail.ts";
-import { refusalOf } from "./harness/client.ts";
+import { type JobPage, refusalOf } from "./harness/client.ts";
 import { type FaultBackend, PLAIN_TEXT } from "./harness/fault-backend.ts";
 import { commandJson, type Instance } from "./harness/instance.ts";
 import { lend, type Organisation, organisation, startNode } from "./harness/organisation.ts";
@@ -55,6 +55,25 @@ async function listed(of: Organisation, path = "/v1/models"): Promise<Record<str
 }
 
 const greedy = { temperature: 0, max_tokens: 24, messages: [{ role: "user", content: "Tell me about the network." }] };
+
+/** A request of one instance to the coordinator of another organisation. */
+function signedBy(
+  identity: Identity,
+  { coordinator, pubkey: aud }: Organisation,
+  path: string,
+  trail: Record<string, string> = {},
+  body?: object,
+): Promise<Response> {
+  const method = body === undefined ? "GET" : "POST";
+  const text = body === undefined ? "" : JSON.stringify(body);
+  const random = (n: number) => crypto.getRandomValues(new Uint8Array(n));
+  const header = signHeader({ identity, aud, clock: systemClock, random }, method, path, text);
+  return fetch(coordinator.url + path, {
+    method,
+    headers: { "x-infernet-auth": header, "content-type": "application/json", ...trail },
+    ...(body === undefined ? {} : { body: text }),
+  });
+}
 
 describe("two organisations that lend each other their pools", () => {
   test("each hear of the other's models, and nothing of their own comes back", async () => {
@@ -111,11 +130,14 @@ describe("two organisations that lend each other their pools", () => {
     leaving.abort();
     await waitFor("the backend to hear of it", () => seen.state === "aborted", { deadlineMs: 5_000 });
     await reading;
-    await waitFor("b's own job to be cancelled", async () =>
-      (await b.api("scripted-b").jobs("?limit=1&status=cancelled")).data.some(
-        ({ error }) => error?.code === "client_gone",
-      ),
-    );
+    const job = await waitFor("b's own job to be cancelled", async () => {
+      const list = await signedBy(a.node, b, "/api/v1/jobs?limit=1&status=cancelled");
+      return ((await list.json()) as JobPage).data.find(({ error }) => error?.code === "client_gone");
+    });
+    // It is a's: b's clients do not get to see it, and a's node sees none of theirs.
+    expect((await b.api("").get(`/api/v1/jobs/${job.id}`)).status).toBe(404);
+    const [own] = (await b.api("").jobs("?limit=1")).data;
+    expect((await signedBy(a.node, b, `/api/v1/jobs/${own?.id}`)).status).toBe(404);
   });
 
   test("a slow reader holds the other's backend back over both hops, and loses nothing", async () => {
@@ -163,20 +185,7 @@ describe("the hop limit", () => {
   });
 
   /** A request to A under a key that A knows as a client. */
-  async function signed(path: string, trail: Record<string, string>, body?: object): Promise<Response> {
-    const text = body === undefined ? "" : JSON.stringify(body);
-    const header = signHeader(
-      { identity: friend, aud: a.pubkey, clock: systemClock, random: (n) => crypto.getRandomValues(new Uint8Array(n)) },
-      body === undefined ? "GET" : "POST",
-      path,
-      text,
-    );
-    return fetch(a.coordinator.url + path, {
-      method: body === undefined ? "GET" : "POST",
-      headers: { "x-infernet-auth": header, "content-type": "application/json", ...trail },
-      ...(body === undefined ? {} : { body: text }),
-    });
-  }
+  const signed = (path: string, trail: Record<string, string>, body?: object) => signedBy(friend, a, path, trail, body);
   const made = identityOf(crypto.getRandomValues(new Uint8Array(32)));
   if (!made.ok) throw new Error(made.error);
   const friend = made.value;

@@ -2,9 +2,9 @@
 import { chmodSync, copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Output } from "../../src/admin/operations.ts";
+import { type Identity, identityOf } from "../../src/identity/keys.ts";
 import { toHex } from "../../src/lib/hex.ts";
 import type { Pubkey } from "../../src/protocol/primitives.ts";
-import { pubkeyOf } from "../../src/protocol/schnorr.ts";
 import { type Client, client } from "./client.ts";
 import { ROOT } from "./executable.ts";
 import { commandJson, createJoinToken, type Instance } from "./instance.ts";
@@ -19,6 +19,7 @@ export type Organisation = {
   pubkey: Pubkey;
   /** The node's, under which it borrows; known before the node runs. */
   nodeKey: Pubkey;
+  node: Identity;
   nodeDirectory: string;
   api(model: string): Client;
 };
@@ -29,6 +30,8 @@ export async function organisation(stage: Stage, config = ""): Promise<Organisat
   const { pubkey } = await commandJson<Output<"status">>(stage.executable, coordinator.dataDirectory, ["status"]);
   const nodeDirectory = stage.directory("node");
   const secret = crypto.getRandomValues(new Uint8Array(32));
+  const node = identityOf(secret);
+  if (!node.ok) throw new Error(node.error);
   const file = join(nodeDirectory, "node.key");
   writeFileSync(file, `${toHex(secret)}\n`);
   chmodSync(file, 0o600);
@@ -36,7 +39,8 @@ export async function organisation(stage: Stage, config = ""): Promise<Organisat
     coordinator,
     key,
     pubkey,
-    nodeKey: pubkeyOf(secret),
+    nodeKey: node.value.pubkey,
+    node: node.value,
     nodeDirectory,
     api: (model) => client(() => coordinator.url, key, model),
   };
