@@ -12,9 +12,11 @@ import {
   expirePendingNodes,
   getNode,
   listNodes,
+  MAX_OPEN_PER_ADDRESS,
   MAX_PENDING,
   noteAuthV2,
   noteSeen,
+  OPEN_WINDOW_MS,
   PENDING_TTL_MS,
   type Registration,
   registerNode,
@@ -170,6 +172,26 @@ test("who waits already counts where it waits now, and finds no more room by mov
   expect(await wait(0, "10.8.8.8")).toMatchObject({ ok: true });
   expect(await wait(1, "10.8.8.8")).toEqual({ ok: false, error: "pending_address_full" });
   expect(await wait(0, "10.8.8.8")).toMatchObject({ ok: true });
+});
+
+test("under `open` one public address has a bounded number of nodes; more of them wait", async () => {
+  await using made = await testDatabase();
+  const deps = await nodesOn(made);
+  const come = async (n: number, address: string) => {
+    const row = await registerNode(deps, registration(n, { address }), { registration: "open" });
+    return row.ok ? row.value.status : row.error;
+  };
+  const of = async (from: number, count: number, address: string) =>
+    new Set(await Promise.all(Array.from({ length: count }, (_, i) => come(from + i, address))));
+  expect(await of(1, MAX_OPEN_PER_ADDRESS, "8.8.8.5")).toEqual(new Set(["approved"]));
+  expect(await come(1_000, "8.8.8.5")).toBe("pending");
+  expect(await come(1, "8.8.8.5")).toBe("approved");
+  expect(await come(1_001, "8.8.8.6")).toBe("approved");
+  // A proxy, or a network of one's own.
+  for (const [i, address] of ["127.0.0.1", "::1", "::ffff:10.0.0.1", "fd00::1"].entries())
+    expect(await of(2_000 + 1_000 * i, MAX_OPEN_PER_ADDRESS + 1, address)).toEqual(new Set(["approved"]));
+  deps.clock.advance(OPEN_WINDOW_MS + 1);
+  expect(await come(1_000, "8.8.8.5")).toBe("approved");
 });
 
 test("what waits for approval keeps the role in which an admin sees it", async () => {

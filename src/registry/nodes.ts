@@ -1,6 +1,7 @@
 // Nodes, stored half: who is known here, in which role, and whether it may work. Every decision is one conditional
 // write in one transaction, so that coordinators on one database agree.
-import { and, asc, count, eq, lte, ne, type SQL } from "drizzle-orm";
+import { and, asc, count, eq, gte, lte, ne, type SQL } from "drizzle-orm";
+import ipaddr from "ipaddr.js";
 import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
@@ -15,6 +16,9 @@ import { type Admission, type NodeRole, type NodeRow, type NodeStatus, nodes } f
 export const MAX_PENDING = 1_000;
 export const MAX_PENDING_PER_ADDRESS = 10;
 export const PENDING_TTL_MS = 24 * 60 * 60 * 1000;
+/** Under `open`, nodes of one public address that were let in, or heard of, within the window; more of them wait. */
+export const MAX_OPEN_PER_ADDRESS = 64;
+export const OPEN_WINDOW_MS = 24 * 60 * 60 * 1000;
 const WORKER_TTL_MS = 30 * PENDING_TTL_MS;
 
 type Deps = { db: Db; clock: Clock };
@@ -115,7 +119,8 @@ async function admit(
     const admitted = await admitWithToken(tx, { secret, pubkey, role, nowMs });
     return admitted.ok ? ok({ status: "approved", admittedBy: "token" }) : admitted;
   }
-  if (registration === "open" && role === "provider") return ok({ status: "approved", admittedBy: "open" });
+  if (registration === "open" && role === "provider" && !(await isCrowded(tx, address, nowMs)))
+    return ok({ status: "approved", admittedBy: "open" });
   await deletePending(tx, nowMs);
   const still = known === undefined ? undefined : await nodeByKey(tx, pubkey);
   // Admins approve what they saw waiting.
@@ -126,6 +131,17 @@ async function admit(
   if (still?.address !== address && (await countNodes(tx, here)) >= MAX_PENDING_PER_ADDRESS)
     return err("pending_address_full");
   return ok({ status: "pending", admittedBy: null });
+}
+
+/** Each node costs memory for what it offers. Behind a private address there may be a proxy, and everybody behind that. */
+async function isCrowded(tx: Drizzle, address: string, nowMs: number): Promise<boolean> {
+  if (!ipaddr.isValid(address) || ipaddr.process(address).range() !== "unicast") return false;
+  const here = and(
+    eq(nodes.address, address),
+    eq(nodes.admittedBy, "open"),
+    gte(nodes.lastSeenMs, nowMs - OPEN_WINDOW_MS),
+  );
+  return (await countNodes(tx, here)) >= MAX_OPEN_PER_ADDRESS;
 }
 
 /** The other key that has the name. */
