@@ -54,8 +54,12 @@ function requestOf({
     if (typeof input !== "string" && !Array.isArray(input)) return "input: must be text, or a list";
     return { task, model, body: { ...body, input: input as string | string[] } };
   }
-  if (limit !== undefined && body.max_completion_tokens != null) body.max_completion_tokens = limit;
-  else if (limit !== undefined) body.max_tokens = limit;
+  if (limit !== undefined) {
+    // Backends differ in which of the two they mind where both are given.
+    const asksAnew = body.max_completion_tokens != null;
+    if (asksAnew) body.max_completion_tokens = limit;
+    if (!asksAnew || body.max_tokens != null) body.max_tokens = limit;
+  }
   if (task === "completion") {
     if (typeof asked.prompt !== "string") return "prompt: must be text";
     return { task, model, body: { ...body, prompt: asked.prompt + (answered ?? "") } };
