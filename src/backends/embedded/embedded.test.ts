@@ -260,6 +260,21 @@ describe("cancel, back-pressure, crash", () => {
     await backend.close();
   });
 
+  test("it starts although the folder this process was started in is gone", async () => {
+    const before = process.cwd();
+    const gone = await mkdtemp(path.join(os.tmpdir(), "infernet-gone-"));
+    const backend = embedded({ command, cacheDir: folder });
+    try {
+      process.chdir(gone);
+      await rm(gone, { recursive: true });
+      const { result } = await collect(backend, { model: DEMO_MODEL.name, max_tokens: 1 });
+      expect(result).toMatchObject({ ok: true });
+    } finally {
+      process.chdir(before);
+      await backend.close();
+    }
+  });
+
   test("the engine does not outlive a killed parent", async () => {
     const parent = Bun.spawn([process.execPath, path.join(import.meta.dir, "testing/parent.ts"), ...command], {
       stdout: "pipe",

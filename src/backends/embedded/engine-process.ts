@@ -1,5 +1,6 @@
 // Engine process: the node's side of IPC. Starts the engine at its first use, routes messages to the running
 // requests, fails them when the process dies, and starts it again with back-off.
+import { parse } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { BackendError, Emit, GenerateEnd, GenerateRequest } from "../backend.ts";
@@ -132,6 +133,8 @@ export class EngineProcess {
   private start(): Subprocess {
     const { command, config } = this.options;
     const child: Subprocess = Bun.spawn(command, {
+      // The folder this instance was started in may be gone by the time the engine starts, or starts again.
+      cwd: parse(process.execPath).root,
       stdin: "ignore",
       stdout: "ignore",
       stderr: "pipe",
