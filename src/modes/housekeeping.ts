@@ -20,6 +20,9 @@ export type HouseDeps = {
 
 const SEEN_EVERY_MS = 60_000;
 const CONTENT_EVERY_MS = 60_000;
+const FORGET_EVERY_MS = 600_000;
+/** What was learnt of a node that is away is kept in memory for so long. */
+const FORGET_AFTER_MS = 24 * 3_600_000;
 const PENDING_EVERY_MS = 3_600_000;
 /** Commands that another coordinator on the same database took. */
 const COMMANDS_EVERY_MS = 2_000;
@@ -75,6 +78,7 @@ export function keepHouse({ clock, log, db, registry, streams, keepAliveMs, deli
       EXPIRY_EVERY_MS,
       quietly("expired commands", () => delivery.expire()),
     ),
+    clock.every(FORGET_EVERY_MS, () => registry.forgetGone(clock.nowMs() - FORGET_AFTER_MS)),
     clock.every(
       PENDING_EVERY_MS,
       quietly("pending nodes", () => expirePendingNodes({ db, clock })),

@@ -93,3 +93,21 @@ test("a request that came a way is offered only what does not lead back over it 
   expect(offered(2, [])).toEqual(["own"]);
   expect(registry.offersFor("through b", undefined).length).toBe(1);
 });
+
+test("a node that is long gone is forgotten, but not what an admin decided about it, nor one that is linked", () => {
+  const clock = manualClock();
+  const registry = createRegistry({ clock });
+  const ready = { type: "ready" as const, sig: "0".repeat(128), name: "n", device: DEVICE, attempts: [] };
+  registry.place(NODE, { pool: "acme", maintenance: false, account: "local" });
+  const join = () => registry.attach(NODE, CHANNEL, { ...ready, ...serves(["m"]) });
+  const node = join();
+  clock.advance(1_000);
+  registry.forgetGone(clock.nowMs());
+  expect(registry.nodes.size).toBe(1);
+  registry.detach(node, true);
+  registry.forgetGone(clock.nowMs());
+  expect(registry.nodes.size).toBe(1);
+  registry.forgetGone(clock.nowMs() + 1);
+  expect(registry.nodes.size).toBe(0);
+  expect(join().pool).toBe("acme");
+});

@@ -230,12 +230,11 @@ export function createRegistry({
     },
     aliases,
 
-    forget(pubkey: Pubkey): void {
-      const node = nodes.get(pubkey);
-      if (!node) return;
-      if (node.channel !== null) linked--;
-      unlist(node);
-      nodes.delete(pubkey);
+    /** Lets go of nodes that are away and were not seen since. */
+    forgetGone(sinceMs: number): void {
+      for (const [pubkey, node] of nodes) {
+        if (node.channel === null && node.running === 0 && node.lastSeenMs < sinceMs) nodes.delete(pubkey);
+      }
     },
   };
 }
