@@ -95,7 +95,12 @@ type Found = { job: JobRow; content: JobContentRow | null };
 
 async function found(deps: JobsHttpDeps, call: ClientCall): Promise<Found | Response> {
   const id = call.params.id ?? "";
-  const row = await findJob(deps.db, call.caller.accountId, id);
+  let row = await findJob(deps.db, call.caller.accountId, id);
+  if ((!row || !isEnd(row.job.state)) && !deps.jobs.live.has(id as JobId)) {
+    // A chat's record is written a moment after its end.
+    await deps.jobs.recorded();
+    row = await findJob(deps.db, call.caller.accountId, id);
+  }
   return row ?? errorResponse("job_not_found", `there is no job ${id.slice(0, 64)}`, { param: "id" });
 }
 

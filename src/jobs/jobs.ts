@@ -58,6 +58,8 @@ export function createJobs(deps: JobsDeps) {
     listener: linkListener(board) satisfies LinkListener,
     live: board.live as ReadonlyMap<JobId, Job>,
     newId: board.newId,
+    /** Resolves when what is known of chats is in the database. */
+    recorded: (): Promise<void> => board.records.flush(),
     queued: (): number => [...board.queues.values()].reduce((sum, queue) => sum + queue.length, 0),
 
     /** Takes a job on, for the caller to read from `output`, or says why not. */

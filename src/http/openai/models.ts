@@ -15,9 +15,9 @@ export type ModelObject = {
   nodes: number;
   /** The largest context on offer, in tokens; null where no node says. */
   context_length: number | null;
-  /** What it can be asked for, and what it can do beyond text, as far as nodes say. */
-  tasks: Task[];
-  features: Feature[];
+  /** What it can be asked for, and what it can do beyond text; null where no node says. */
+  tasks: Task[] | null;
+  features: Feature[] | null;
   /** The lowest and the highest prices on offer, µ$ per million tokens. */
   price_input: number;
   price_output: number;
@@ -77,9 +77,11 @@ function modelObject(registry: Registry, id: string, { trail, pools = [] }: Aski
 }
 
 /** What at least one of the offers says, each once. */
-const said = <T>(offers: readonly Offer[], of: (info: Offer["info"]) => readonly T[] | undefined): T[] => [
-  ...new Set(offers.flatMap(({ info }) => of(info) ?? [])),
-];
+function said<T>(offers: readonly Offer[], of: (info: Offer["info"]) => readonly T[] | undefined): T[] | null {
+  const lists = offers.flatMap(({ info }) => [of(info) ?? []]);
+  const isSaid = offers.some(({ info }) => of(info) !== undefined);
+  return isSaid ? [...new Set(lists.flat())] : null;
+}
 
 export function oneModel(registry: Registry, id: string, caller: Asking): Response {
   const [other = id] = registry.modelsNamed(id);
