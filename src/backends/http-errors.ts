@@ -75,7 +75,9 @@ export function errorFromThrow(thrown: unknown, signal: AbortSignal): BackendErr
     return { code: "backend_failed", message: `the backend's answer makes no sense: ${thrown.message}` };
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return { code: "backend_unreachable", message: message.slice(0, MAX_MESSAGE_CHARS) };
+  // Advice of the runtime's to programmers is of no use to who reads this.
+  const [said = ""] = message.split(/ For more information, pass|\. Is the computer/);
+  return { code: "backend_unreachable", message: said.slice(0, MAX_MESSAGE_CHARS) };
 }
 
 function isOverflow(message: string, body: string): boolean {

@@ -319,7 +319,8 @@ export function takeOver(
   const left = pieces - Math.min(pieces, run.called);
   shown.pieces = how === "replay" ? Math.max(shown.pieces, left) : job.carried + left;
   const ways = waysToTakeOver(job, shown);
-  endRun(board, job, outcome, error);
+  // What the client would be told of a lost answer is not true of one that goes on.
+  endRun(board, job, outcome, error.code === "node_lost" ? { ...error, message: "the node is gone" } : error);
   if (typeof ways === "string" || isOutOfAttempts(board, job)) return finish(board, job, "failed", error);
   job.ways = isNothing(shown) ? null : ways;
   if (shown.pieces >= job.maxTokens && shown.calls.size === 0) return endAtBound(board, job);
