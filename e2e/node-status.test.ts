@@ -36,7 +36,7 @@ test("a token that was used is named as the reason", async () => {
   const second = await startNode(node);
   expect((await coordinatorOf(second, "refused")).error).toStartWith("join_token_used: the join token was used");
   const { stdout } = await command(stage.executable, second.dataDirectory, ["status"]);
-  expect(stdout).toContain(`coordinator ${coordinator.url}: refused (join_token_used: the join token was used`);
+  expect(stdout).toContain(`${coordinator.url}: refused (join_token_used: the join token was used`);
 });
 
 test("a node that waits for approval says so, and one that is ejected", async () => {
