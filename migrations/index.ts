@@ -3,9 +3,13 @@ import type { Migration } from "../src/db/migrate.ts";
 import sql0 from "./0000_start.sql" with { type: "text" };
 import sql1 from "./0001_changes.sql" with { type: "text" };
 import sql2 from "./0002_failover.sql" with { type: "text" };
+import sql3 from "./0003_audit.sql" with { type: "text" };
+import sql4 from "./0004_ledger.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { n: 0, name: "0000_start", sql: sql0 },
   { n: 1, name: "0001_changes", sql: sql1 },
   { n: 2, name: "0002_failover", sql: sql2 },
+  { n: 3, name: "0003_audit", sql: sql3 },
+  { n: 4, name: "0004_ledger", sql: sql4 },
 ];

@@ -36,3 +36,29 @@ export const apiKeys = sqliteTable(
   (table) => [index("api_keys_account").on(table.accountId)],
 );
 export type ApiKeyRow = typeof apiKeys.$inferSelect;
+
+/** Each security and money act, in order. Triggers let nobody change or delete a row, or break the chain. */
+export const auditLog = sqliteTable(
+  "audit_log",
+  {
+    /** 1 is the first; no number is left out. */
+    seq: integer().primaryKey(),
+    atMs: integer("at_ms").notNull(),
+    /** `user/<id>`, `key/<id>`, `node/<pubkey>`, `local` or `system`. */
+    actor: text().notNull(),
+    /** One of AUDIT_ACTIONS (audit.ts); a newer program may have written others. */
+    action: text().notNull(),
+    subject: text().notNull(),
+    /** JSON texts, kept as they were hashed; `null` where there is nothing to say. */
+    before: text().notNull(),
+    after: text().notNull(),
+    /** Network address; empty where it came from none. */
+    from: text("from_address").notNull(),
+    /** Hash of the row before, 64 hex digits. */
+    previous: text("previous_hash").notNull(),
+    /** protocol/audit-record.ts, 64 hex digits. */
+    hash: text().notNull(),
+  },
+  (table) => [index("audit_log_subject").on(table.subject)],
+);
+export type AuditRow = typeof auditLog.$inferSelect;
