@@ -26,9 +26,10 @@ export type Writer = {
   /**
    * Runs `op` in a transaction and resolves with its value after the commit. A throw undoes what `op` wrote, and
    * nothing else. `op` awaits nothing but its own statements: every other write waits for it. Rejects with what `op`
-   * threw, or with a StorageError. Must not be called inside an `op`.
+   * threw, or with a StorageError. Must not be called inside an `op`. `execute` runs plain statements in the same
+   * transaction, for the few that are hot.
    */
-  transact<T>(op: (tx: Drizzle) => Promise<T>, options?: WriteOptions): Promise<T>;
+  transact<T>(op: (tx: Drizzle, execute: Execute) => Promise<T>, options?: WriteOptions): Promise<T>;
   /** One plain statement for many rows, all or none; the quick way for hot statements. */
   batch(sql: string, rows: readonly (readonly SqlValue[])[], options?: WriteOptions): Promise<void>;
   /** Has the connection to itself, between two groups and outside any transaction. */
@@ -227,10 +228,11 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
     transact(op, { durable = true } = {}) {
       return enqueue(durable, false, (group) => {
         const scope = { open: true };
-        const tx = drizzleOver(scopedExecute(connection, group, scope));
+        const execute = scopedExecute(connection, group, scope);
+        const tx = drizzleOver(execute);
         return insideOp.run(scope, async () => {
           try {
-            return await op(tx);
+            return await op(tx, execute);
           } finally {
             scope.open = false;
           }

@@ -39,6 +39,8 @@ export const jobs = sqliteTable(
     finishReason: text("finish_reason"),
     promptTokens: integer("prompt_tokens"),
     completionTokens: integer("completion_tokens"),
+    /** What was charged for it, µ$; null where nothing is charged at all. */
+    chargedMicroUsd: integer("charged_micro_usd"),
     createdMs: integer("created_ms").notNull(),
     dispatchedMs: integer("dispatched_ms"),
     firstDeltaMs: integer("first_delta_ms"),
