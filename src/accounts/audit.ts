@@ -6,6 +6,7 @@ import type { Db } from "../db/open.ts";
 
 import { auditHash, NO_AUDIT_HASH } from "../protocol/audit-record.ts";
 import { hideJoinTokens } from "../protocol/join-token.ts";
+import type { Actor } from "./caller.ts";
 import { type AuditRow, auditLog } from "./schema.ts";
 
 /** Every act that is noted. The part before the dot is what it was done to. */
@@ -44,7 +45,6 @@ export const AUDIT_ACTIONS = [
   "command.issued",
   "command.cancelled",
   "backup.written",
-  "webhook_secret.shown",
   "payout_address.set",
   "credits.granted",
   "credits.adjusted",
@@ -60,13 +60,6 @@ export const AUDIT_ACTIONS = [
   "settings.changed",
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
-
-/** `local`: whoever may use this machine's commands. `system`: the instance, of itself. */
-export type Actor = "local" | "system" | `user/${string}` | `key/${string}` | `node/${string}`;
-/** Who asks for an act, and the network address that it comes from; empty where there is none. */
-export type Caller = { actor: Actor; from: string };
-export const LOCAL_CALLER: Caller = { actor: "local", from: "" };
-export const SYSTEM_CALLER: Caller = { actor: "system", from: "" };
 
 /** What an entry may say of how things were and are: plain JSON, names and numbers, never a secret. */
 export type AuditValue =

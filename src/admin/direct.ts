@@ -3,8 +3,11 @@
 import { statSync } from "node:fs";
 import path from "node:path";
 import { createApiKey, type KeyRing, listApiKeys, revokeApiKey } from "../accounts/api-keys.ts";
+import { audit } from "../accounts/audit.ts";
+import type { Caller } from "../accounts/caller.ts";
 import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import { backupDatabase } from "../db/backup.ts";
+import { StorageError } from "../db/errors.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -62,43 +65,49 @@ export type DirectDeps = {
   live: Live | null;
 };
 
+/** What one operation works with. */
+type AskedDeps = DirectDeps & { by: Caller };
+
 /** Every operation over `deps`. A full or busy storage is an answer, other faults throw. */
 export function directAdmin(deps: DirectDeps): Admin {
   const { db, live } = deps;
   return {
     status: operation(OPERATIONS.status, () => statusOf(deps)),
     listModels: operation(OPERATIONS.listModels, async () => ok({ models: live ? modelRows(live.registry) : [] })),
-    createKey: operation(OPERATIONS.createKey, async ({ name, role, expires_in_s, pools = [] }) => {
+    createKey: operation(OPERATIONS.createKey, async ({ name, role, expires_in_s, pools = [] }, by) => {
       const expiry = expires_in_s === undefined ? {} : { expiresMs: deps.clock.nowMs() + expires_in_s * 1000 };
-      const { token, key } = await createApiKey(deps, { name, pools, ...scopesOf(role), ...expiry });
+      const asked = { ...deps, by };
+      const { token, key } = await createApiKey(asked, { name, pools, ...scopesOf(role), ...expiry });
       return ok({ id: key.id, key: token });
     }),
     listKeys: operation(OPERATIONS.listKeys, () => keys(deps)),
-    revokeKey: operation(OPERATIONS.revokeKey, ({ id }) => revokeKey(deps, id)),
-    createJoinToken: operation(OPERATIONS.createJoinToken, ({ role, url = deps.joinUrl, expires_in_s }) =>
-      newJoinToken(deps, { role, url, ttlMs: expires_in_s * 1000 }),
+    revokeKey: operation(OPERATIONS.revokeKey, ({ id }, by) => revokeKey({ ...deps, by }, id)),
+    createJoinToken: operation(OPERATIONS.createJoinToken, ({ role, url = deps.joinUrl, expires_in_s }, by) =>
+      newJoinToken({ ...deps, by }, { role, url, ttlMs: expires_in_s * 1000 }),
     ),
     listJoinTokens: operation(OPERATIONS.listJoinTokens, async () => {
       const nowMs = deps.clock.nowMs();
       return ok({ tokens: (await listJoinTokens({ db })).map((token) => joinTokenRow(token, nowMs)) });
     }),
-    revokeJoinToken: operation(OPERATIONS.revokeJoinToken, ({ id }) => endJoinToken(deps, id)),
+    revokeJoinToken: operation(OPERATIONS.revokeJoinToken, ({ id }, by) => endJoinToken({ ...deps, by }, id)),
     listNodes: operation(OPERATIONS.listNodes, async () =>
       ok({ nodes: (await listNodes({ db })).map((row) => nodeRow(row, live?.registry.nodes)) }),
     ),
-    approveNode: operation(OPERATIONS.approveNode, ({ pubkey }) => approve(deps, pubkey)),
-    allowNode: operation(OPERATIONS.allowNode, async ({ pubkey, role }) => {
-      await allowNode(deps, pubkey, { role });
+    approveNode: operation(OPERATIONS.approveNode, ({ pubkey }, by) => approve({ ...deps, by }, pubkey)),
+    allowNode: operation(OPERATIONS.allowNode, async ({ pubkey, role }, by) => {
+      await allowNode({ ...deps, by }, pubkey, { role });
       return decided(deps, pubkey, "allowed");
     }),
     ...coordinatorCommands({ db, clock: deps.clock, live }),
-    placeNode: operation(OPERATIONS.placeNode, ({ pubkey, ...placement }) => place(deps, pubkey, placement)),
-    ejectNode: operation(OPERATIONS.ejectNode, ({ pubkey, reason = "" }) => eject(deps, pubkey, reason)),
+    placeNode: operation(OPERATIONS.placeNode, ({ pubkey, ...placement }, by) =>
+      place({ ...deps, by }, pubkey, placement),
+    ),
+    ejectNode: operation(OPERATIONS.ejectNode, ({ pubkey, reason = "" }, by) => eject({ ...deps, by }, pubkey, reason)),
     ...ownNodeAdmin(() => live?.ownNode() ?? null),
     webhookSecret: operation(OPERATIONS.webhookSecret, async () =>
       ok({ secret: secretText(deps.webhookKey(LOCAL_ACCOUNT_ID)) }),
     ),
-    backup: operation(OPERATIONS.backup, ({ file }) => backup(deps, file)),
+    backup: operation(OPERATIONS.backup, ({ file }, by) => backup({ ...deps, by }, file)),
   };
 }
 
@@ -160,7 +169,7 @@ async function keys({ db }: DirectDeps): ReturnType<Admin["listKeys"]> {
   });
 }
 
-async function revokeKey(deps: DirectDeps, which: string): Answer<{ id: string }> {
+async function revokeKey(deps: AskedDeps, which: string): Answer<{ id: string }> {
   const revoked = await revokeApiKey(deps, which);
   if (revoked.ok) return ok({ id: revoked.value.id });
   const hint = "`infernet keys list` shows ids and first characters";
@@ -171,7 +180,7 @@ async function revokeKey(deps: DirectDeps, which: string): Answer<{ id: string }
 }
 
 async function newJoinToken(
-  deps: DirectDeps,
+  deps: AskedDeps,
   { role, url, ttlMs }: { role: JoinTokenRow["role"]; url: string; ttlMs: number },
 ): ReturnType<Admin["createJoinToken"]> {
   const { secret, token } = await createJoinToken(deps, { role, ttlMs });
@@ -181,7 +190,7 @@ async function newJoinToken(
   return err({ code: "invalid", message: text.error.message });
 }
 
-async function endJoinToken(deps: DirectDeps, id: string): Answer<{ id: string }> {
+async function endJoinToken(deps: AskedDeps, id: string): Answer<{ id: string }> {
   const revoked = await revokeJoinToken(deps, id);
   if (revoked.ok) return ok({ id });
   const hint = "`infernet join-token list` shows them";
@@ -220,7 +229,7 @@ function nodeRow(row: StoredNode, live: ReadonlyMap<Pubkey, Node> | undefined): 
   };
 }
 
-async function approve(deps: DirectDeps, pubkey: Pubkey): Answer<{ pubkey: Pubkey }> {
+async function approve(deps: AskedDeps, pubkey: Pubkey): Answer<{ pubkey: Pubkey }> {
   const approved = await approveNode(deps, pubkey);
   if (approved.ok) return decided(deps, pubkey, "approved");
   if (approved.error === "node_unknown") return unknownNode(pubkey, "`infernet nodes allow` lets a key in beforehand");
@@ -229,7 +238,7 @@ async function approve(deps: DirectDeps, pubkey: Pubkey): Answer<{ pubkey: Pubke
 }
 
 async function place(
-  deps: DirectDeps,
+  deps: AskedDeps,
   pubkey: Pubkey,
   { pool, maintenance }: { pool?: string | undefined; maintenance?: boolean | undefined },
 ): ReturnType<Admin["placeNode"]> {
@@ -242,7 +251,7 @@ async function place(
   return ok({ pubkey, pool: placed.value.pool || PUBLIC, maintenance: placed.value.maintenance });
 }
 
-async function eject(deps: DirectDeps, pubkey: Pubkey, reason: string): Answer<{ pubkey: Pubkey }> {
+async function eject(deps: AskedDeps, pubkey: Pubkey, reason: string): Answer<{ pubkey: Pubkey }> {
   const ejected = await ejectNode(deps, pubkey, reason);
   if (!ejected.ok) return unknownNode(pubkey, "`infernet nodes list` shows those there are");
   return decided(deps, pubkey, "ejected");
@@ -257,8 +266,15 @@ async function decided({ live }: DirectDeps, pubkey: Pubkey, what: string): Answ
 const unknownNode = (pubkey: Pubkey, hint: string): Result<never, AdminError> =>
   err({ code: "not_found", message: `no node ${pubkey} is known`, hint });
 
-async function backup({ db }: DirectDeps, file: string): Answer<{ file: string; bytes: number }> {
+async function backup({ db, clock, by }: AskedDeps, file: string): Answer<{ file: string; bytes: number }> {
   if (!path.isAbsolute(file)) return err({ code: "invalid", message: "the backup's file must be an absolute path" });
   await backupDatabase(db, file);
+  // A full disk is just when a backup is wanted: it stands although it could not be noted.
+  const noted = { ...by, atMs: clock.nowMs(), action: "backup.written", subject: file } as const;
+  await db.writer
+    .transact((tx) => audit(tx, noted))
+    .catch((error: unknown) => {
+      if (!(error instanceof StorageError)) throw error;
+    });
   return ok({ file, bytes: statSync(file).size });
 }

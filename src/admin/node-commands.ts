@@ -1,4 +1,5 @@
 // Node commands, as operations of a coordinator: what its nodes are asked to do beside inference.
+import type { Caller } from "../accounts/caller.ts";
 import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -33,8 +34,8 @@ export type CommandsDeps = {
 /** The commands of a coordinator's nodes. */
 export function coordinatorCommands(deps: CommandsDeps): CommandAdmin {
   return {
-    issueCommand: operation(OPERATIONS.issueCommand, ({ pubkey, command, model }) =>
-      issue(deps, pubkey, command, argsOf(model)),
+    issueCommand: operation(OPERATIONS.issueCommand, ({ pubkey, command, model }, by) =>
+      issue({ ...deps, by }, pubkey, command, argsOf(model)),
     ),
     listCommands: operation(OPERATIONS.listCommands, async () => {
       const rows = await listCommands(deps, LISTED);
@@ -44,11 +45,16 @@ export function coordinatorCommands(deps: CommandsDeps): CommandAdmin {
       const rows = await commandsByIds(deps, ids);
       return ok({ commands: await rowsOf(deps, rows) });
     }),
-    cancelCommand: operation(OPERATIONS.cancelCommand, ({ id }) => cancel(deps, id)),
+    cancelCommand: operation(OPERATIONS.cancelCommand, ({ id }, by) => cancel({ ...deps, by }, id)),
   };
 }
 
-async function issue(deps: CommandsDeps, node: Pubkey, command: Command, args: CommandArgs): Answer<CommandRow> {
+async function issue(
+  deps: CommandsDeps & { by: Caller },
+  node: Pubkey,
+  command: Command,
+  args: CommandArgs,
+): Answer<CommandRow> {
   const wrong = wrongArgs(command, args);
   if (wrong !== null) return err({ code: "invalid", message: wrong });
   const made = { node, command, args, accountId: LOCAL_ACCOUNT_ID };
@@ -76,7 +82,7 @@ function issueError(refusal: IssueRefusal, node: Pubkey, command: Command): Admi
   }
 }
 
-async function cancel(deps: CommandsDeps, id: string): Answer<CommandRow> {
+async function cancel(deps: CommandsDeps & { by: Caller }, id: string): Answer<CommandRow> {
   const cancelled = await cancelCommand(deps, id);
   if (!cancelled.ok) return err(cancelError(cancelled.error, id));
   deps.live?.delivery.nudge(pubkeySchema.parse(cancelled.value.nodePubkey));

@@ -1,6 +1,7 @@
 // Operations: everything an operator can ask of an instance, with the shape of question and answer. The local routes,
 // the commands that call them and the direct implementation are all typed by this one table.
 import { z } from "zod";
+import type { Caller } from "../accounts/caller.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { COMMANDS, commandProgressSchema, modelNameSchema } from "../protocol/commands.ts";
 import { pubkeySchema, uuidSchema } from "../protocol/primitives.ts";
@@ -291,8 +292,11 @@ export type OperationName = keyof typeof OPERATIONS;
 export type Input<N extends OperationName> = z.input<(typeof OPERATIONS)[N]["input"]>;
 export type Output<N extends OperationName> = z.output<(typeof OPERATIONS)[N]["output"]>;
 
-/** All operations as functions. Two implementations: over the local routes (cli), and direct.ts. */
-export type Admin = { [N in OperationName]: (input: Input<N>) => Promise<Result<Output<N>, AdminError>> };
+/**
+ * All operations as functions. Two implementations: over the local routes (cli), and direct.ts. `by` goes into the audit
+ * log; left out, it is whoever uses this machine's commands.
+ */
+export type Admin = { [N in OperationName]: (input: Input<N>, by?: Caller) => Promise<Result<Output<N>, AdminError>> };
 
 /** The input as its operation takes it, with defaults; or what is wrong with it, in one line. */
 export function parseInput<I extends z.ZodType>(

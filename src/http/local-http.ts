@@ -9,11 +9,11 @@ export const localHttpRoutes = (routes: readonly LocalRoute[]): HttpRoute[] =>
     path: route.path,
     tier: "local",
     summary: "For this instance's own commands.",
-    async handle({ params, query, body }) {
+    async handle({ params, query, body, address }) {
       const text = await body();
       const json = text === "" ? undefined : parseJson(text);
       if (json && !json.ok) return Response.json({ error: json.error.message, code: "invalid" }, { status: 400 });
-      const answer = await route.handle({ body: json?.value, params, query });
+      const answer = await route.handle({ body: json?.value, params, query, address });
       return Response.json(answer.body, { status: answer.status });
     },
   }));

@@ -1,5 +1,6 @@
 // Local routes: `/api/v1/local/*`, how the commands of this machine reach a running instance. Each is an operation of
 // admin, read from its table; the server has already checked that the caller holds the instance's own key.
+import { type Caller, LOCAL_CALLER } from "../accounts/caller.ts";
 import {
   type Admin,
   type AdminError,
@@ -16,6 +17,8 @@ export type LocalInput = {
   /** Path parameters by name, decoded. */
   params: Record<string, string>;
   query: URLSearchParams;
+  /** Network address of the peer. */
+  address?: string;
 };
 /** `body` is JSON: `{"data": …}` or `{"error": "message", "code": "…", "hint"?: "…"}`. */
 export type LocalAnswer = { status: number; body: unknown };
@@ -47,12 +50,14 @@ export function localRoutes(admin: Admin): Route[] {
 }
 
 /** Body and path together are the input, which the operation itself checks. */
-async function answer(act: Admin[OperationName], { body, params }: LocalInput): Promise<LocalAnswer> {
+async function answer(act: Admin[OperationName], { body, params, address = "" }: LocalInput): Promise<LocalAnswer> {
   const fields = body ?? {};
   if (typeof fields !== "object" || Array.isArray(fields)) {
     return refuse({ code: "invalid", message: "the body must be a JSON object" });
   }
-  const result = await (act as (input: unknown) => Promise<Result<unknown, AdminError>>)({ ...fields, ...params });
+  const by = { ...LOCAL_CALLER, from: address };
+  const ask = act as (input: unknown, by: Caller) => Promise<Result<unknown, AdminError>>;
+  const result = await ask({ ...fields, ...params }, by);
   return result.ok ? { status: 200, body: { data: result.value } } : refuse(result.error);
 }
 

@@ -92,7 +92,7 @@ describe.skipIf(sqldPath === null)("coordinators that share a database", () => {
     await look();
     expect(other.keys.lookup(NODE)?.status).toBe("approved");
     expect(resets).toEqual([]);
-    await ejectNode({ db: one.db }, NODE, "test");
+    await ejectNode({ db: one.db, clock }, NODE, "test");
     await look();
     expect(other.keys.lookup(NODE)?.status).toBe("ejected");
     expect(resets).toEqual([NODE]);
@@ -100,7 +100,7 @@ describe.skipIf(sqldPath === null)("coordinators that share a database", () => {
 
   test("a node's pool and maintenance are taken over there, and its link stays", async () => {
     resets.length = 0;
-    await placeNode({ db: one.db }, NODE, { pool: "acme", maintenance: true });
+    await placeNode({ db: one.db, clock }, NODE, { pool: "acme", maintenance: true });
     await look();
     expect(other.placed.get(NODE)).toMatchObject({ pool: "acme", maintenance: true });
     expect(resets).toEqual([]);
@@ -109,7 +109,7 @@ describe.skipIf(sqldPath === null)("coordinators that share a database", () => {
   test("where nothing changed that matters, nothing but the counters is read", async () => {
     await look();
     await noteSeen({ db: one.db }, [[NODE, 5]]);
-    await approveNode({ db: one.db }, NODE);
+    await approveNode({ db: one.db, clock }, NODE);
     await look();
     expect(asked).toEqual(["changes"]);
   });

@@ -1,6 +1,8 @@
 // Commands, stored half: what nodes were asked to do beside inference, and how each ended. Every step is one conditional
 // write, so that an end is stored once however often it is told, and coordinators on one database agree.
 import { and, asc, count, desc, eq, gt, inArray, isNotNull, isNull, lte, or } from "drizzle-orm";
+import { audit } from "../accounts/audit.ts";
+import { type Caller, SYSTEM_CALLER } from "../accounts/caller.ts";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -22,6 +24,8 @@ const OPEN_STATES = ["queued", "running"] as const;
 const POLLED = ["model_install", "model_remove"] as const;
 
 type Deps = { db: Db; clock: Clock };
+/** `by`: who asks, for the audit log. */
+type AskedDeps = Deps & { by?: Caller };
 
 export type NewCommand = {
   node: Pubkey;
@@ -46,7 +50,7 @@ const open = inArray(commands.state, OPEN_STATES);
 
 /** Stores a command, to be delivered. Durable. The arguments have been checked (protocol's `wrongArgs`). */
 export async function issueCommand(
-  { db, clock, newId }: Deps & { newId: () => string },
+  { db, clock, newId, by = SYSTEM_CALLER }: AskedDeps & { newId: () => string },
   { node, command, args, accountId }: NewCommand,
 ): Promise<Result<CommandRow, IssueRefusal>> {
   return await db.writer.transact(async (tx) => {
@@ -64,6 +68,8 @@ export async function issueCommand(
       .values({ ...made, createdMs: nowMs, expiresMs: nowMs + COMMAND_TTL_MS })
       .returning();
     if (stored === undefined) throw new Error("an insert returned no row");
+    const after = { id: stored.id, command, model: args.model ?? null };
+    await audit(tx, { ...by, atMs: nowMs, action: "command.issued", subject: `node/${node}`, after });
     return ok(stored);
   });
 }
@@ -159,22 +165,28 @@ export async function endCommand(
  * how it ended. Durable.
  */
 export async function cancelCommand(
-  { db, clock }: Deps,
+  { db, clock, by = SYSTEM_CALLER }: AskedDeps,
   id: string,
 ): Promise<Result<CommandRow, "command_unknown" | "command_ended">> {
   return await db.writer.transact(async (tx) => {
+    const nowMs = clock.nowMs();
+    const cancelled = async (row: CommandRow) => {
+      const subject = `node/${row.nodePubkey}`;
+      await audit(tx, { ...by, atMs: nowMs, action: "command.cancelled", subject, after: { id } });
+      return ok(row);
+    };
     const [gone] = await tx
       .update(commands)
-      .set({ state: "cancelled", cancelling: true, endedMs: clock.nowMs() })
+      .set({ state: "cancelled", cancelling: true, endedMs: nowMs })
       .where(and(eq(commands.id, id), eq(commands.state, "queued")))
       .returning();
-    if (gone !== undefined) return ok(gone);
+    if (gone !== undefined) return await cancelled(gone);
     const [asked] = await tx
       .update(commands)
       .set({ cancelling: true })
       .where(and(eq(commands.id, id), eq(commands.state, "running")))
       .returning();
-    if (asked !== undefined) return ok(asked);
+    if (asked !== undefined) return await cancelled(asked);
     const known = await tx.select().from(commands).where(eq(commands.id, id)).get();
     return err(known === undefined ? "command_unknown" : "command_ended");
   });

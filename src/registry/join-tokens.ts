@@ -1,6 +1,8 @@
 // Join tokens, stored half: each lets one instance in, once, in one role. Only the secret's hash is kept; the token's
 // text, which carries address and key too, is protocol/join-token.ts.
 import { and, desc, eq, gt, isNull } from "drizzle-orm";
+import { audit } from "../accounts/audit.ts";
+import { type Caller, SYSTEM_CALLER } from "../accounts/caller.ts";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -21,11 +23,17 @@ export type JoinTokenRefusal =
   /** It names another role than the instance registers for. */
   | "join_token_role";
 
-type TokenDeps = { db: Db; clock: Clock; random: (bytes: number) => Uint8Array };
+type TokenDeps = {
+  db: Db;
+  clock: Clock;
+  random: (bytes: number) => Uint8Array;
+  /** Who asks, for the audit log. */
+  by?: Caller;
+};
 
 /** Makes a token; `secret` is seen only here. `ttlMs` is a day where not given. */
 export async function createJoinToken(
-  { db, clock, random }: TokenDeps,
+  { db, clock, random, by = SYSTEM_CALLER }: TokenDeps,
   { role, name, ttlMs = JOIN_TOKEN_TTL_MS }: { role: NodeRole; name?: string; ttlMs?: number },
 ): Promise<{ secret: JoinSecret; token: StoredJoinToken }> {
   const secret = newJoinSecret(random);
@@ -41,7 +49,11 @@ export async function createJoinToken(
     usedBy: null,
     revokedMs: null,
   };
-  await db.writer.transact((tx) => tx.insert(joinTokens).values(row));
+  await db.writer.transact(async (tx) => {
+    await tx.insert(joinTokens).values(row);
+    const after = { role, expires_ms: row.expiresMs };
+    await audit(tx, { ...by, atMs: createdMs, action: "join_token.created", subject: row.id, after });
+  });
   return { secret, token: withoutHash(row) };
 }
 
@@ -53,16 +65,20 @@ export async function listJoinTokens({ db }: { db: Db }): Promise<StoredJoinToke
 
 /** Ends a token before it is used. A used one stays what it is. */
 export async function revokeJoinToken(
-  { db, clock }: Pick<TokenDeps, "db" | "clock">,
+  { db, clock, by = SYSTEM_CALLER }: Pick<TokenDeps, "db" | "clock" | "by">,
   id: string,
 ): Promise<Result<StoredJoinToken, "join_token_unknown" | "join_token_used">> {
   return await db.writer.transact(async (tx) => {
+    const nowMs = clock.nowMs();
     const [revoked] = await tx
       .update(joinTokens)
-      .set({ revokedMs: clock.nowMs() })
+      .set({ revokedMs: nowMs })
       .where(and(eq(joinTokens.id, id), isNull(joinTokens.usedMs)))
       .returning();
-    if (revoked !== undefined) return ok(withoutHash(revoked));
+    if (revoked !== undefined) {
+      await audit(tx, { ...by, atMs: nowMs, action: "join_token.revoked", subject: id });
+      return ok(withoutHash(revoked));
+    }
     const [known] = await tx.select().from(joinTokens).where(eq(joinTokens.id, id));
     return err(known === undefined ? "join_token_unknown" : "join_token_used");
   });

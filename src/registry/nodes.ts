@@ -2,6 +2,8 @@
 // write in one transaction, so that coordinators on one database agree.
 import { and, asc, count, eq, gte, lte, ne, type SQL } from "drizzle-orm";
 import ipaddr from "ipaddr.js";
+import { type AuditAction, type AuditValue, audit } from "../accounts/audit.ts";
+import { type Caller, SYSTEM_CALLER } from "../accounts/caller.ts";
 import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
@@ -22,6 +24,8 @@ export const OPEN_WINDOW_MS = 24 * 60 * 60 * 1000;
 const WORKER_TTL_MS = 30 * PENDING_TTL_MS;
 
 type Deps = { db: Db; clock: Clock };
+/** `by`: who decides, for the audit log. */
+type DecideDeps = Deps & { by?: Caller };
 
 /** What an instance says about itself when it registers. */
 export type Registration = {
@@ -99,6 +103,19 @@ export async function registerNode(
       })
       .returning();
     if (row === undefined) throw new Error("an upsert returned no row");
+    // Workers are names that a key gives itself: they have the key's entry.
+    if (known?.status !== "approved" && row.status === "approved" && transport !== "worker") {
+      const by = { actor: `node/${pubkey}`, from: address } as const;
+      const after = { role, name, admitted_by: row.admittedBy };
+      await noteDecision(tx, {
+        by,
+        atMs: nowMs,
+        action: "node.registered",
+        pubkey,
+        before: known?.status ?? null,
+        after,
+      });
+    }
     return ok(await withAccount(tx, row));
   });
 }
@@ -181,7 +198,7 @@ export async function listNodes({ db }: { db: Db }, status?: NodeStatus): Promis
 
 /** Lets a pending node work. An approved one stays as it is. */
 export async function approveNode(
-  { db }: { db: Db },
+  { db, clock, by }: DecideDeps,
   pubkey: Pubkey,
 ): Promise<Result<NodeRow, "node_unknown" | "node_ejected">> {
   return await db.writer.transact(async (tx) => {
@@ -190,7 +207,11 @@ export async function approveNode(
       .set({ status: "approved", admittedBy: "approval" })
       .where(and(eq(nodes.pubkey, pubkey), eq(nodes.status, "pending")))
       .returning();
-    if (approved !== undefined) return ok(await withAccount(tx, approved));
+    if (approved !== undefined) {
+      const after = { role: approved.role, name: approved.name, address: approved.address };
+      await noteDecision(tx, { by, atMs: clock.nowMs(), action: "node.approved", pubkey, before: "pending", after });
+      return ok(await withAccount(tx, approved));
+    }
     const known = await nodeByKey(tx, pubkey);
     if (known === undefined) return err("node_unknown");
     return known.status === "ejected" ? err("node_ejected") : ok(known);
@@ -202,7 +223,7 @@ export async function approveNode(
  * registers. `admittedBy` is "local" for the node of this very process.
  */
 export async function allowNode(
-  { db, clock }: Deps,
+  { db, clock, by }: DecideDeps,
   pubkey: Pubkey,
   {
     role = "provider",
@@ -228,39 +249,66 @@ export async function allowNode(
     transport: "link",
   };
   return await db.writer.transact(async (tx) => {
+    const known = await nodeByKey(tx, pubkey);
     const [stored = row] = await tx
       .insert(nodes)
       .values(row)
       .onConflictDoUpdate({ target: nodes.pubkey, set: admitted })
       .returning();
+    // The node of this very process is allowed again at each start: nothing is decided then.
+    if (known?.status !== "approved" || known.role !== role) {
+      const before = known?.status ?? null;
+      await noteDecision(tx, { by, atMs: row.firstSeenMs, action: "node.allowed", pubkey, before, after: { role } });
+    }
     return await withAccount(tx, stored);
   });
 }
 
 /** Says whose requests a node serves, and whether it has work at all; what is left out stays. */
 export async function placeNode(
-  { db }: { db: Db },
+  { db, clock, by }: DecideDeps,
   pubkey: Pubkey,
   placement: { pool?: string; maintenance?: boolean },
 ): Promise<Result<NodeRow, "node_unknown">> {
   return await db.writer.transact(async (tx) => {
     const known = await nodeByKey(tx, pubkey);
     if (known === undefined) return err("node_unknown");
-    if (Object.keys(placement).length > 0) await tx.update(nodes).set(placement).where(eq(nodes.pubkey, pubkey));
+    if (Object.keys(placement).length > 0) {
+      await tx.update(nodes).set(placement).where(eq(nodes.pubkey, pubkey));
+      const before = { pool: known.pool, maintenance: known.maintenance };
+      await noteDecision(tx, { by, atMs: clock.nowMs(), action: "node.placed", pubkey, before, after: placement });
+    }
     return ok({ ...known, ...placement });
   });
 }
 
 /** Takes a node's right to work, until an admin allows it again. */
 export async function ejectNode(
-  { db }: { db: Db },
+  { db, clock, by }: DecideDeps,
   pubkey: Pubkey,
   reason: string,
 ): Promise<Result<NodeRow, "node_unknown">> {
-  const [ejected] = await db.writer.transact((tx) =>
-    tx.update(nodes).set({ status: "ejected", reason }).where(eq(nodes.pubkey, pubkey)).returning(),
-  );
-  return ejected === undefined ? err("node_unknown") : ok(ejected);
+  return await db.writer.transact(async (tx) => {
+    const known = await nodeByKey(tx, pubkey);
+    if (known === undefined) return err("node_unknown");
+    await tx.update(nodes).set({ status: "ejected", reason }).where(eq(nodes.pubkey, pubkey));
+    const decision = { action: "node.ejected", pubkey, before: known.status, after: { reason } } as const;
+    await noteDecision(tx, { by, atMs: clock.nowMs(), ...decision });
+    return ok({ ...known, status: "ejected", reason });
+  });
+}
+
+type Decision = {
+  by: Caller | undefined;
+  atMs: number;
+  action: AuditAction;
+  pubkey: Pubkey;
+  before: AuditValue;
+  after: AuditValue;
+};
+
+async function noteDecision(tx: Drizzle, { by = SYSTEM_CALLER, pubkey, ...decision }: Decision): Promise<void> {
+  await audit(tx, { ...by, ...decision, subject: `node/${pubkey}` });
 }
 
 /** Forgets the registrations that nobody approved within a day, and workers of long ago. Gives their number. */

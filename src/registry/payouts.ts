@@ -1,5 +1,6 @@
 // Payouts: where nodes want to be paid.
 import { and, desc, eq, sql } from "drizzle-orm";
+import { audit } from "../accounts/audit.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -23,12 +24,13 @@ export async function listPayouts({ db }: { db: Db }, pubkey: Pubkey): Promise<P
     .orderBy(desc(payoutAddresses.setMs), desc(sql`rowid`));
 }
 
-/** Sets the address of a coin on a network. Durable. */
+/** Sets the address of a coin on a network, and notes it for the audit log with where it came `from`. Durable. */
 export async function setPayout(
   { db, clock }: { db: Db; clock: Clock },
   pubkey: Pubkey,
   wanted: PayoutAddress,
   version: 1 | 2,
+  from = "",
 ): Promise<Result<PayoutAddressRow, PayoutRefusal>> {
   const { coin, network, address } = wanted;
   return await db.writer.transact(async (tx) => {
@@ -45,6 +47,17 @@ export async function setPayout(
       );
       await tx.update(payoutAddresses).set({ address, setMs }).where(mine);
     } else await tx.insert(payoutAddresses).values({ nodePubkey: pubkey, ...wanted, setMs });
+    if (same?.address !== address) {
+      await audit(tx, {
+        atMs: clock.nowMs(),
+        actor: `node/${pubkey}`,
+        action: "payout_address.set",
+        subject: `node/${pubkey}`,
+        before: same === undefined ? null : { coin, network, address: same.address },
+        after: { coin, network, address },
+        from,
+      });
+    }
     return ok({ nodePubkey: pubkey, ...wanted, setMs });
   });
 }

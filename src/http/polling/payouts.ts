@@ -25,7 +25,7 @@ export async function setPayoutAddress(deps: PollingDeps, call: MachineCall): Pr
   const body = await bodyOf(call, payoutSchema);
   if (!body.ok) return refuse(body.error);
   const { pubkey, version } = call.signed;
-  const set = await setPayout(deps, pubkey, body.value, version);
+  const set = await setPayout(deps, pubkey, body.value, version, call.address);
   if (set.ok) return data({ row: shown(set.value, true) });
   if (set.error === "too_many") return refuse({ code: set.error, message: "a node has at most 32 payout addresses" });
   const message =

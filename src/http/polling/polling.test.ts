@@ -317,7 +317,7 @@ describe("registration", () => {
     expect(on.registry.offersOf("polled")).toEqual([]);
     expect((await daemon.call("me")).status).toBe(404);
     expect((await daemon.register()).status).toBe(200);
-    await ejectNode(on.database, daemon.pubkey, "bad");
+    await ejectNode({ ...on.database, clock: on.clock }, daemon.pubkey, "bad");
     expect((await daemon.call("remove")).data).toMatchObject({ deleted: false });
     expect(await daemon.register()).toMatchObject({ status: 403, code: "node_ejected" });
   });
