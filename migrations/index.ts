@@ -5,6 +5,7 @@ import sql1 from "./0001_changes.sql" with { type: "text" };
 import sql2 from "./0002_failover.sql" with { type: "text" };
 import sql3 from "./0003_audit.sql" with { type: "text" };
 import sql4 from "./0004_ledger.sql" with { type: "text" };
+import sql5 from "./0005_key_limits.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { n: 0, name: "0000_start", sql: sql0 },
@@ -12,4 +13,5 @@ export const migrations: readonly Migration[] = [
   { n: 2, name: "0002_failover", sql: sql2 },
   { n: 3, name: "0003_audit", sql: sql3 },
   { n: 4, name: "0004_ledger", sql: sql4 },
+  { n: 5, name: "0005_key_limits", sql: sql5 },
 ];

@@ -145,14 +145,21 @@ export type NewApiKey = { name: string; accountId?: string; scopes?: string[]; p
 export async function createApiKey(deps: KeyDeps, wanted: NewApiKey): Promise<{ token: string; key: ApiKey }> {
   const { db, ring, clock, random } = deps;
   const token = API_KEY_PREFIX + base62(random, SECRET_CHARS);
+  const id = `key_${base62(random, ID_CHARS)}`;
   const row: ApiKeyRow = {
-    id: `key_${base62(random, ID_CHARS)}`,
+    id,
     accountId: wanted.accountId ?? LOCAL_ACCOUNT_ID,
     name: wanted.name,
     prefix: token.slice(0, SHOWN_CHARS),
     keyHash: ring.hash(token),
     scopes: wanted.scopes ?? [],
     pools: wanted.pools ?? [],
+    models: [],
+    requestsPerMinute: null,
+    tokensPerMinute: null,
+    spendDayMicroUsd: null,
+    spendTotalMicroUsd: null,
+    lineage: id,
     createdMs: clock.nowMs(),
     expiresMs: wanted.expiresMs ?? null,
     revokedMs: null,

@@ -27,6 +27,15 @@ export const apiKeys = sqliteTable(
     scopes: text({ mode: "json" }).$type<string[]>().notNull(),
     /** Pools of private nodes that its requests may use. */
     pools: text({ mode: "json" }).$type<string[]>().notNull().default([]),
+    /** Models it may ask for, or their names' beginnings with a `*` behind; none: all. */
+    models: text({ mode: "json" }).$type<string[]>().notNull().default([]),
+    requestsPerMinute: integer("requests_per_minute"),
+    tokensPerMinute: integer("tokens_per_minute"),
+    /** What its use may cost in a day (UTC) and in all. */
+    spendDayMicroUsd: integer("spend_day_micro_usd"),
+    spendTotalMicroUsd: integer("spend_total_micro_usd"),
+    /** Id of the first of the keys that took over from one another; its own where it took over from none. */
+    lineage: text().notNull().default(""),
     createdMs: integer("created_ms").notNull(),
     expiresMs: integer("expires_ms"),
     revokedMs: integer("revoked_ms"),
