@@ -6,6 +6,7 @@ import sql2 from "./0002_failover.sql" with { type: "text" };
 import sql3 from "./0003_audit.sql" with { type: "text" };
 import sql4 from "./0004_ledger.sql" with { type: "text" };
 import sql5 from "./0005_key_limits.sql" with { type: "text" };
+import sql6 from "./0006_accounts.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { n: 0, name: "0000_start", sql: sql0 },
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   { n: 3, name: "0003_audit", sql: sql3 },
   { n: 4, name: "0004_ledger", sql: sql4 },
   { n: 5, name: "0005_key_limits", sql: sql5 },
+  { n: 6, name: "0006_accounts", sql: sql6 },
 ];

@@ -1,5 +1,5 @@
 // Accounts: who owns jobs, keys and money. The built-in account `local` comes with the first migration.
-import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 /** Owns everything until there are users, but for what other instances ask under their own keys. */
 export const LOCAL_ACCOUNT_ID = "local";
@@ -7,7 +7,7 @@ export const LOCAL_ACCOUNT_ID = "local";
 export const accounts = sqliteTable("accounts", {
   id: text().primaryKey(),
   /** `client`: of one instance that submits jobs, another organisation's perhaps. */
-  kind: text({ enum: ["local", "user", "client"] }).notNull(),
+  kind: text({ enum: ["local", "user", "organisation", "client"] }).notNull(),
   name: text().notNull(),
   createdMs: integer("created_ms").notNull(),
 });
@@ -71,3 +71,145 @@ export const auditLog = sqliteTable(
   (table) => [index("audit_log_subject").on(table.subject)],
 );
 export type AuditRow = typeof auditLog.$inferSelect;
+
+export const USER_ROLES = ["admin", "operator", "client"] as const;
+/** What a person may do: `admin` governs the instance, `operator` runs nodes, `client` asks for inference. */
+export type UserRole = (typeof USER_ROLES)[number];
+export const MEMBER_ROLES = ["owner", "member"] as const;
+/** An owner may change an account's name and members. */
+export type MemberRole = (typeof MEMBER_ROLES)[number];
+
+/** People. */
+export const users = sqliteTable("users", {
+  id: text().primaryKey(),
+  /** Normalised (emails.ts). */
+  email: text().notNull().unique(),
+  name: text().notNull(),
+  /** argon2id in PHC format; null where the person signs in with a provider only, or has not set one yet. */
+  passwordHash: text("password_hash"),
+  roles: text({ mode: "json" }).$type<UserRole[]>().notNull(),
+  /** The person's own account. */
+  accountId: text("account_id")
+    .notNull()
+    .references(() => accounts.id),
+  createdMs: integer("created_ms").notNull(),
+  disabledMs: integer("disabled_ms"),
+  lastLoginMs: integer("last_login_ms"),
+});
+export type UserRow = typeof users.$inferSelect;
+
+/** Who may act for which account. A person owns their own account, and perhaps organisations. */
+export const members = sqliteTable(
+  "members",
+  {
+    accountId: text("account_id")
+      .notNull()
+      .references(() => accounts.id),
+    userId: text("user_id")
+      .notNull()
+      .references(() => users.id),
+    role: text({ enum: MEMBER_ROLES }).notNull(),
+    createdMs: integer("created_ms").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.accountId, table.userId] }), index("members_user").on(table.userId)],
+);
+export type MemberRow = typeof members.$inferSelect;
+
+export const sessions = sqliteTable(
+  "sessions",
+  {
+    id: text().primaryKey(),
+    /** sha256 of the cookie's token, hex. The token itself is nowhere. */
+    tokenHash: text("token_hash").notNull().unique(),
+    userId: text("user_id")
+      .notNull()
+      .references(() => users.id),
+    /** The account that the person acts for now. */
+    accountId: text("account_id")
+      .notNull()
+      .references(() => accounts.id),
+    createdMs: integer("created_ms").notNull(),
+    /** Written behind, at most once a minute. */
+    lastSeenMs: integer("last_seen_ms").notNull(),
+    /** Ends then, however much it is used. */
+    expiresMs: integer("expires_ms").notNull(),
+    address: text().notNull(),
+    userAgent: text("user_agent").notNull(),
+  },
+  (table) => [index("sessions_user").on(table.userId)],
+);
+export type SessionRow = typeof sessions.$inferSelect;
+
+/** Single-use links: only the hash of their secret is kept. */
+export const oneTimeLinks = sqliteTable(
+  "one_time_links",
+  {
+    id: text().primaryKey(),
+    secretHash: text("secret_hash").notNull().unique(),
+    /**
+     * `setup`: makes the first admin. `invitation`: lets one person sign up. `sign_up`: proves an address to open
+     * sign-up. `password`: sets a user's password.
+     */
+    kind: text({ enum: ["setup", "invitation", "sign_up", "password"] }).notNull(),
+    /** Of `password`: whose. */
+    userId: text("user_id").references(() => users.id),
+    /** Of `sign_up` and, where it is for one address only, `invitation`. */
+    email: text(),
+    /** Of `invitation`: what the new user is given. */
+    roles: text({ mode: "json" }).$type<UserRole[]>(),
+    /** Of `invitation`: the organisation they join. */
+    accountId: text("account_id").references(() => accounts.id),
+    createdMs: integer("created_ms").notNull(),
+    expiresMs: integer("expires_ms").notNull(),
+    usedMs: integer("used_ms"),
+    /** The user that used it. */
+    usedBy: text("used_by"),
+    revokedMs: integer("revoked_ms"),
+  },
+  (table) => [index("one_time_links_kind").on(table.kind, table.createdMs)],
+);
+export type OneTimeLinkRow = typeof oneTimeLinks.$inferSelect;
+
+/** Who users are with OpenID Connect providers. */
+export const oidcIdentities = sqliteTable(
+  "oidc_identities",
+  {
+    issuer: text().notNull(),
+    subject: text().notNull(),
+    userId: text("user_id")
+      .notNull()
+      .references(() => users.id),
+    /** As the provider said when it was linked. */
+    email: text().notNull(),
+    createdMs: integer("created_ms").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.issuer, table.subject] }), index("oidc_identities_user").on(table.userId)],
+);
+
+/** How often something was tried in a span of time that began at `startedMs`; deleted once the span is over. */
+export const attempts = sqliteTable(
+  "attempts",
+  {
+    /** Hash of what is counted, hex: no address or email stands here. */
+    key: text().primaryKey(),
+    n: integer().notNull(),
+    startedMs: integer("started_ms").notNull(),
+    endsMs: integer("ends_ms").notNull(),
+  },
+  (table) => [index("attempts_end").on(table.endsMs)],
+);
+
+/** What an account asked a node to sign, to be linked with it. */
+export const nodeChallenges = sqliteTable("node_challenges", {
+  /** 64 hex digits. */
+  nonce: text().primaryKey(),
+  accountId: text("account_id")
+    .notNull()
+    .references(() => accounts.id),
+  /** Who asked. */
+  userId: text("user_id")
+    .notNull()
+    .references(() => users.id),
+  expiresMs: integer("expires_ms").notNull(),
+  usedMs: integer("used_ms"),
+});
