@@ -11,6 +11,8 @@ import type { Db } from "./open.ts";
 export type Migration = { n: number; name: string; sql: string };
 /** What a run did: the names it applied, and the backup it made first, where there was data. */
 export type Migrated = { applied: string[]; backup: string | null };
+/** Two coordinators that migrate one server at once are in each other's way; the second looks again so often. */
+const BUSY_TRIES = 50;
 type AppliedRow = { n: number; name: string; checksum: string };
 
 const BREAKPOINT = "--> statement-breakpoint";
@@ -63,7 +65,13 @@ async function appliedMigrations(db: Db): Promise<AppliedRow[]> {
   return rows.map(([n, name, sum]) => ({ n: Number(n), name: String(name), checksum: String(sum) }));
 }
 
-async function applyOne(db: Db, migration: Migration, nowMs: number, all: readonly Migration[]): Promise<void> {
+async function applyOne(
+  db: Db,
+  migration: Migration,
+  nowMs: number,
+  all: readonly Migration[],
+  tries = BUSY_TRIES,
+): Promise<void> {
   const { n, name, sql } = migration;
   const statements: Statement[] = [
     { sql: CREATE_LIST, params: [] },
@@ -73,9 +81,12 @@ async function applyOne(db: Db, migration: Migration, nowMs: number, all: readon
   try {
     await db.writer.exclusive((connection) => connection.migrate(statements));
   } catch (error) {
-    if (error instanceof StorageError) throw error;
+    const busy = error instanceof StorageError && error.code === "storage_busy" && db.kind === "server";
+    if (error instanceof StorageError && (!busy || tries <= 1)) throw error;
     // Another coordinator on the same server was quicker.
-    if (isUniqueViolation(error) && (await pendingMigrations(db, all)).every((other) => other.n !== n)) return;
+    const raced = busy || isUniqueViolation(error);
+    if (raced && (await pendingMigrations(db, all)).every((other) => other.n !== n)) return;
+    if (busy) return await applyOne(db, migration, nowMs, all, tries - 1);
     const cause = rootCause(error);
     const said = cause instanceof Error ? cause.message : String(cause);
     const message = `migration ${name} failed and was undone: ${said}; run the infernet that was here before, and report this`;

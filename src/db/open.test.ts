@@ -47,3 +47,23 @@ test("get, all and returning through drizzle", async () => {
   }
   expect((await read.select().from(accounts).where(eq(accounts.id, "b")).get())?.name).toBe("b");
 });
+
+test("a snapshot sees one moment, while others write, and changes nothing", async () => {
+  await using made = await testDatabase();
+  const { db } = made;
+  const add = (id: string) =>
+    db.writer.transact((tx) => tx.insert(accounts).values({ id, kind: "user", name: id, createdMs: 5 }));
+  await add("before");
+  const seen = await db.snapshot(async (execute) => {
+    const ids = "SELECT id FROM accounts WHERE kind = ? AND created_ms = ? ORDER BY id";
+    const first = await execute(ids, ["user", 5]);
+    await add("during");
+    const written = await Promise.resolve(execute("DELETE FROM accounts RETURNING id", [])).catch((error: unknown) =>
+      String(error),
+    );
+    return { first, written, second: await execute(ids, ["user", 5]) };
+  });
+  expect(seen).toMatchObject({ first: [["before"]], second: [["before"]] });
+  expect(seen.written).toContain("readonly");
+  expect(await db.query("SELECT count(*) FROM accounts WHERE kind = 'user'")).toEqual([[2]]);
+});

@@ -1,7 +1,8 @@
 // Open: makes the database, embedded or on a server, into the one type that everything else works with.
 import { type EmbeddedFile, openEmbedded } from "./embedded.ts";
 import { toStorageError } from "./errors.ts";
-import { type Drizzle, drizzleOver, guarded, type SqlRow, type SqlValue } from "./executor.ts";
+import { type Drizzle, drizzleOver, type Execute, guarded, type SqlRow, type SqlValue } from "./executor.ts";
+import { snapshotOfFile } from "./snapshot.ts";
 import { createWriter, type Writer, type WriterOptions } from "./writer.ts";
 
 export type Db = {
@@ -13,6 +14,8 @@ export type Db = {
   readonly writer: Writer;
   /** One plain reading statement, for the few that the builder is too slow or too narrow for. */
   query(sql: string, params?: readonly SqlValue[]): Promise<SqlRow[]>;
+  /** Runs `act`, whose statements all see the database as it was at the first of them. For long looks: nobody waits. */
+  snapshot<T>(act: (execute: Execute) => Promise<T>): Promise<T>;
   /** Finishes what is queued, then lets go of the file or the server. */
   close(): Promise<void>;
 };
@@ -25,7 +28,11 @@ const SERVER_GROUP_MS = 50;
 /** Opens without migrating (see migrate.ts). Throws StorageError where the file or the server is not to be had. */
 export async function openDatabase(address: DatabaseAddress, options: WriterOptions = {}): Promise<Db> {
   try {
-    if ("path" in address) return assemble("embedded", address.path, openEmbedded(address.path), options);
+    if ("path" in address) {
+      const { path } = address;
+      const file = { ...openEmbedded(path), snapshot: <T>(act: Act<T>) => snapshotOfFile(path, act) };
+      return assemble("embedded", path, file, options);
+    }
     // Only here, so that one's own file does not pay for the network client.
     const { openServer } = await import("./server.ts");
     const server = openServer(address);
@@ -36,7 +43,10 @@ export async function openDatabase(address: DatabaseAddress, options: WriterOpti
   }
 }
 
-function assemble(kind: Db["kind"], path: string | null, file: EmbeddedFile, options: WriterOptions): Db {
+type Act<T> = (execute: Execute) => Promise<T>;
+type Opened = EmbeddedFile & { snapshot: Db["snapshot"] };
+
+function assemble(kind: Db["kind"], path: string | null, file: Opened, options: WriterOptions): Db {
   const writer = createWriter(file.write, options);
   const read = guarded(file.read);
   return {
@@ -45,6 +55,7 @@ function assemble(kind: Db["kind"], path: string | null, file: EmbeddedFile, opt
     read: drizzleOver(read),
     writer,
     query: async (sql, params = []) => await read(sql, params),
+    snapshot: file.snapshot,
     async close() {
       await writer.close();
       await file.close();

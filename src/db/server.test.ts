@@ -53,6 +53,17 @@ describe.skipIf(sqldPath === null)("on a libSQL server", () => {
     expect(await db.query("SELECT typeof(?), typeof(?), ?", [7, 1.5, true])).toEqual([["integer", "real", 1]]);
   });
 
+  test("a snapshot sees one moment, while others write", async () => {
+    const seen = await db.snapshot(async (execute) => {
+      const first = await execute("SELECT count(*) FROM accounts WHERE id = ?", ["late"]);
+      await other.writer.transact((tx) => tx.insert(accounts).values(account("late")));
+      return [first, await execute("SELECT count(*) FROM accounts WHERE id = ?", ["late"])];
+    });
+    expect(seen).toEqual([[[0]], [[0]]]);
+    const late = await db.writer.transact((tx) => tx.delete(accounts).where(eq(accounts.id, "late")).returning());
+    expect(late).toHaveLength(1);
+  });
+
   test("writes of a group are kept or undone each by itself", async () => {
     const before = db.writer.stats();
     const outcomes = await Promise.allSettled([

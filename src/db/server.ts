@@ -1,14 +1,19 @@
 // Server: the database behind a libSQL server (sqld, Turso), for more than one coordinator. Same interface as the file.
 import { type Client, createClient, type InStatement, type Transaction } from "@libsql/client/http";
 import type { WriteConnection } from "./connection.ts";
-import { StorageError } from "./errors.ts";
-import { bindable, type Execute, type SqlRow, type SqlValue } from "./executor.ts";
+import { driverFault, StorageError } from "./errors.ts";
+import { bindable, type Execute, guarded, type SqlRow, type SqlValue } from "./executor.ts";
 
 /** A server that does not answer for so long counts as gone; nothing may hang the writer for ever. */
 const REQUEST_TIMEOUT_MS = 20_000;
 
 export type ServerAddress = { url: string; authToken?: string };
-export type ServerConnection = { read: Execute; write: WriteConnection; close(): Promise<void> };
+export type ServerConnection = {
+  read: Execute;
+  write: WriteConnection;
+  snapshot<T>(act: (execute: Execute) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+};
 
 /** Makes the client; connects with the first statement. */
 export function openServer({ url, authToken }: ServerAddress): ServerConnection {
@@ -21,6 +26,7 @@ export function openServer({ url, authToken }: ServerAddress): ServerConnection 
   return {
     read: async (sql, params) => rowsOf(await client.execute(statement(sql, params))),
     write: writeConnection(client),
+    snapshot: (act) => snapshot(client, act),
     close: async () => client.close(),
   };
 }
@@ -31,6 +37,17 @@ type ResultLike = { columns: string[]; rows: ArrayLike<unknown>[] };
 
 function rowsOf({ columns, rows }: ResultLike): SqlRow[] {
   return rows.map((row) => columns.map((_, i) => (row[i] instanceof ArrayBuffer ? new Uint8Array(row[i]) : row[i])));
+}
+
+async function snapshot<T>(client: Client, act: (execute: Execute) => Promise<T>): Promise<T> {
+  const transaction = await client.transaction("read").catch((error: unknown) => {
+    throw driverFault(error);
+  });
+  try {
+    return await act(guarded(async (sql, params) => rowsOf(await transaction.execute(statement(sql, params)))));
+  } finally {
+    transaction.close();
+  }
 }
 
 /** One interactive write transaction at a time; the server makes other replicas' wait for it. */
