@@ -16,7 +16,9 @@ import {
   type Usage,
   usageSchema,
 } from "./generation.ts";
+import { modelPricesSchema, pricesSchema } from "./prices.ts";
 import { hex32Schema, hex128Schema, uuidSchema } from "./primitives.ts";
+import { receiptDisputeFrame, receiptHeadFrame, receiptKeySchema, receiptsFrame } from "./receipt-frames.ts";
 import { hopsSchema, viaSchema } from "./trail.ts";
 
 /** The WebSocket subprotocol (RFC 6455 §1.9). */
@@ -115,12 +117,6 @@ export const deviceSchema = z.object({
 });
 export type Device = z.infer<typeof deviceSchema>;
 
-/** µ$ per million tokens. */
-export const pricesSchema = z.object({
-  input: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
-  output: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
-});
-
 /** What a node serves; in `ready` and again in a heartbeat when it changed. */
 const servesShape = {
   backends: z.array(backendInfoSchema).max(64),
@@ -129,6 +125,8 @@ const servesShape = {
   slots: z.int().min(0).max(4096),
   /** µ$ per million tokens, for every model not named in `model_prices`. */
   prices: pricesSchema,
+  /** Of models that cost something else. */
+  model_prices: modelPricesSchema.optional(),
 };
 
 export const helloFrame = z.object({ type: z.literal("hello"), version: shortText(64), nonce: hex32Schema });
@@ -207,6 +205,8 @@ export const admittedFrame = z.object({
   /** Send again from this offset on. */
   resume: z.array(z.object({ attempt: attemptIdSchema, offset: z.int().min(0) })).max(8192),
   notice: noticeSchema,
+  /** Present where receipts are issued: the node may ask for its own. */
+  receipts: receiptKeySchema.optional(),
 });
 export const dispatchFrame = z.object({
   type: z.literal("dispatch"),
@@ -261,6 +261,8 @@ export const nodeFrameSchema = z.discriminatedUnion("type", [
   pongFrame,
   commandProgressFrame,
   commandEndFrame,
+  receiptHeadFrame,
+  receiptDisputeFrame,
 ]);
 export type NodeFrame = z.infer<typeof nodeFrameSchema>;
 export const coordinatorFrameSchema = z.discriminatedUnion("type", [
@@ -276,6 +278,7 @@ export const coordinatorFrameSchema = z.discriminatedUnion("type", [
   commandFrame,
   commandCancelFrame,
   commandAckFrame,
+  receiptsFrame,
 ]);
 export type CoordinatorFrame = z.infer<typeof coordinatorFrameSchema>;
 

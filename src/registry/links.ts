@@ -16,6 +16,7 @@ import {
 } from "../protocol/frames.ts";
 import { type Handshake, signWelcome, verifyReady } from "../protocol/link-handshake.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import type { ReceiptKey } from "../protocol/receipt-frames.ts";
 import {
   CLOSE_GOING_AWAY,
   CLOSE_NORMAL,
@@ -27,6 +28,7 @@ import {
 } from "../protocol/transport.ts";
 import type { CommandListener } from "./command-delivery.ts";
 import { type Liveness, liveness } from "./liveness.ts";
+import type { ReceiptListener } from "./receipt-delivery.ts";
 import type { Node, Registry } from "./registry.ts";
 
 /** What working nodes say about jobs. Called in the order of arrival. */
@@ -60,6 +62,8 @@ export type LinkDeps = {
   registry: Registry;
   listener: LinkListener;
   commands: CommandListener;
+  /** Where receipts are issued: with which key, and who delivers them. */
+  receipts?: { key: ReceiptKey; listener: ReceiptListener };
   coordinator: { secretKey: Uint8Array; pubkey: Pubkey };
   version: string;
   /** Decides about the node in the database: known, let in by its token, pending, refused. */
@@ -111,7 +115,7 @@ function acceptLink(
   { pubkey, address, known }: LinkCaller,
   connect: (events: TransportEvents) => Transport,
 ): void {
-  const { clock, log, registry, listener, commands, coordinator } = deps;
+  const { clock, log, registry, listener, commands, receipts, coordinator } = deps;
   let step: "hello" | "ready" | "admitting" | "pending" | "open" | "refused" | "closed" = "hello";
   let handshake: Handshake | undefined;
   const self: Open = {
@@ -146,6 +150,7 @@ function acceptLink(
       log.info("node lost", { node: pubkey, name: node.name, code, reason });
       listener.lost(node);
       commands.lost(node);
+      receipts?.listener.lost(node);
     },
   };
   const transport = connect(events);
@@ -277,6 +282,12 @@ function acceptLink(
       case "command_end":
         commands.end(node, frame);
         return undefined;
+      case "receipt_head":
+        receipts?.listener.head(node, frame);
+        return undefined;
+      case "receipt_dispute":
+        receipts?.listener.dispute(node, frame);
+        return undefined;
       default:
         return `${frame.type} is not expected after the handshake`;
     }
@@ -302,7 +313,8 @@ function acceptLink(
       // Attempts that are lost are given out again at once, but nothing may go out here ahead of `admitted`.
       registry.hold(node, true);
       const resume = listener.ready(node, ready.attempts);
-      say({ type: "admitted", status: "approved", resume, ...noticeOf(node) });
+      const issues = receipts === undefined ? {} : { receipts: receipts.key };
+      say({ type: "admitted", status: "approved", resume, ...noticeOf(node), ...issues });
       registry.hold(node, false);
       log.info("node joined", {
         node: pubkey,
