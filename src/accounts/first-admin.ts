@@ -1,0 +1,82 @@
+// First admin: a link makes the first user with the role admin, and nobody after that.
+import { and, eq, isNull } from "drizzle-orm";
+import { err, ok, type Result } from "../lib/result.ts";
+import { audit } from "./audit.ts";
+import { findLink, insertLink, linkAddress, revokeLinks, useLink } from "./one-time-links.ts";
+import type { LinkRefusal } from "./password-links.ts";
+import type { Origin, People } from "./people.ts";
+import { LOCAL_ACCOUNT_ID, members, oneTimeLinks, USER_ROLES } from "./schema.ts";
+import { openSession } from "./sessions.ts";
+import { allow, networkOf, type TooMany } from "./sign-in.ts";
+import { hasAdmin, insertUser } from "./users.ts";
+
+const SETUP_TTL_MS = 3_600_000;
+
+export type SetupLink = { link: string; expiresMs: number };
+
+/** A new set-up link, good for an hour; those made before end. Refused once there is an admin. */
+export async function createSetupLink(people: People): Promise<Result<SetupLink, "admin_exists">> {
+  return await people.db.writer.transact(async (tx) => {
+    if (await hasAdmin(tx)) return err("admin_exists");
+    await revokeLinks(tx, people.clock.nowMs(), { kind: "setup" });
+    const { secret, link } = await insertLink(tx, people, { kind: "setup", ttlMs: SETUP_TTL_MS });
+    return ok({ link: linkAddress(people.url(), "setup", secret), expiresMs: link.expiresMs });
+  });
+}
+
+export type NewPerson = { secret: string; email: string; name: string; password: string };
+
+/** Makes the first admin, who owns what the built-in account owns from then on, and signs them in. */
+export async function setUp(
+  people: People,
+  { secret, email, name, password }: NewPerson,
+  origin: Origin,
+): Promise<Result<{ token: string; userId: string }, LinkRefusal | TooMany | { code: "email_taken" }>> {
+  const { db, clock, passwords } = people;
+  const allowed = await allow(people, [linkAllowance("setup", origin)]);
+  if (!allowed.ok) return allowed;
+  if (!(await findLink(db.read, "setup", secret, clock.nowMs()))) return err({ code: "link_not_valid" });
+  const hash = await passwords.hash(password);
+  if (!hash.ok) return err({ code: "busy" });
+  return await db.writer
+    .transact(async (tx) => {
+      const nowMs = clock.nowMs();
+      if (await hasAdmin(tx)) return err({ code: "link_not_valid" });
+      const made = await insertUser(
+        tx,
+        people,
+        { email, name, passwordHash: hash.value, roles: USER_ROLES },
+        { actor: "system", from: origin.address },
+      );
+      if (!made.ok) return err({ code: "email_taken" });
+      const user = made.value;
+      if (!(await useLink(tx, "setup", secret, { nowMs, usedBy: user.id }))) throw new LinkWasUsed();
+      await tx
+        .insert(members)
+        .values({ accountId: LOCAL_ACCOUNT_ID, userId: user.id, role: "owner", createdMs: nowMs });
+      const open = and(eq(oneTimeLinks.kind, "setup"), isNull(oneTimeLinks.usedMs));
+      await tx.update(oneTimeLinks).set({ revokedMs: nowMs }).where(open);
+      const entry = { actor: `user/${user.id}`, from: origin.address, action: "org.member_added" } as const;
+      await audit(tx, { atMs: nowMs, ...entry, subject: LOCAL_ACCOUNT_ID, after: { user: user.id, role: "owner" } });
+      return ok({ token: await openSession(tx, people, user, origin, LOCAL_ACCOUNT_ID), userId: user.id });
+    })
+    .catch(asRefusal);
+}
+
+/** Thrown to undo a transaction whose link was used meanwhile. */
+export class LinkWasUsed extends Error {
+  override readonly name = "LinkWasUsed";
+}
+
+/** The refusal that a LinkWasUsed stands for; whatever else was thrown goes on. */
+export function asRefusal(fault: unknown): Result<never, { code: "link_not_valid" }> {
+  if (fault instanceof LinkWasUsed) return err({ code: "link_not_valid" });
+  throw fault;
+}
+
+/** Secrets of links have 256 bits: what is bounded is the work that somebody can cause. */
+export const linkAllowance = (kind: string, { address }: Origin) => ({
+  name: `link/${kind}/${networkOf(address)}`,
+  limit: 60,
+  perMs: 3_600_000,
+});
