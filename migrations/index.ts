@@ -8,6 +8,7 @@ import sql4 from "./0004_ledger.sql" with { type: "text" };
 import sql5 from "./0005_key_limits.sql" with { type: "text" };
 import sql6 from "./0006_accounts.sql" with { type: "text" };
 import sql7 from "./0007_payouts.sql" with { type: "text" };
+import sql8 from "./0008_funding.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { n: 0, name: "0000_start", sql: sql0 },
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   { n: 5, name: "0005_key_limits", sql: sql5 },
   { n: 6, name: "0006_accounts", sql: sql6 },
   { n: 7, name: "0007_payouts", sql: sql7 },
+  { n: 8, name: "0008_funding", sql: sql8 },
 ];

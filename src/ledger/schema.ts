@@ -2,6 +2,13 @@
 import { sql } from "drizzle-orm";
 import { blob, check, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 
+/**
+ * Where a client's money comes from, which is one of: granted by an admin; paid in; spent out of a token account of its
+ * own; paid with the very request.
+ */
+export const FUNDINGS = ["credits", "deposit", "allowance", "prepaid"] as const;
+export type Funding = (typeof FUNDINGS)[number];
+
 /** `client`: may hold and spend. `node`: earns. `system`: the other side of both, which may be below zero. */
 export const LEDGER_KINDS = ["client", "node", "system"] as const;
 
@@ -17,6 +24,8 @@ export const ledgerAccounts = sqliteTable(
     held: integer().notNull().default(0),
     /** Where it is paid from on the chain, base58; null off the chain. Receipts name it. */
     wallet: text(),
+    /** Null before the first of it, and for all that is no client. */
+    funding: text({ enum: FUNDINGS }),
   },
   (table) => [
     check("ledger_accounts_held", sql`${table.held} >= 0`),

@@ -65,7 +65,7 @@ export const payoutLegs = sqliteTable(
     nodeAmount: integer("node_amount").notNull(),
     fee: integer().notNull(),
   },
-  (table) => [primaryKey({ columns: [table.payoutId, table.source] })],
+  (table) => [primaryKey({ columns: [table.payoutId, table.source] }), index("payout_legs_source").on(table.source)],
 );
 export type PayoutLegRow = typeof payoutLegs.$inferSelect;
 
@@ -105,3 +105,5 @@ export const payoutFronts = sqliteTable("payout_fronts", {
   /** Every receipt up to and with this one has its payout. */
   seq: integer().notNull(),
 });
+
+export * from "./funding-schema.ts";
