@@ -48,10 +48,14 @@ export type AccountState = {
 
 /** Finalized state of some accounts, never older than its own clock. Null: the account does not exist. */
 export type FinalizedState = {
-  /** Finalized before the accounts were read: what has not landed by `blockHeight` in `accounts` may still land only if
-   * its last valid block height is not below. */
+  /**
+   * Both were finalized before the accounts were read. So a transaction whose last valid block height is below
+   * `blockHeight`, and that left no trace in `accounts`, never landed and never will.
+   */
   slot: bigint;
   blockHeight: bigint;
+  /** The slot that the accounts are true of (the RPC's `context.slot`), at least `slot`; of several reads, the oldest. */
+  stateSlot: bigint;
   accounts: ReadonlyMap<Address, AccountState | null>;
   /** Of an account that was asked for; throws for others. */
   get(address: Address): AccountState | null;
@@ -315,8 +319,6 @@ export type Chain = {
   prepare(what: Prepare): Promise<Result<Prepared, PrepareRefusal>>;
   /** Runs it against the newest confirmed state, which it does not change. Signatures are checked where all are there. */
   simulate(wire: Wire): Promise<Simulation>;
-  /** What the last blocks paid for a unit where they wrote these accounts: the configured percentile, capped. */
-  priorityFee(writable: readonly Address[]): Promise<bigint>;
   /**
    * Hands the bytes to the cluster. Ok says that an RPC server took them, nothing more; `check` has it simulate first.
    * Throws `ChainUnreachable` where nobody is known to have them: they may land all the same.
