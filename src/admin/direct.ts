@@ -16,7 +16,7 @@ import { type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
 import type { CommandDelivery } from "../registry/command-delivery.ts";
 import { createJoinToken, listJoinTokens, revokeJoinToken, type StoredJoinToken } from "../registry/join-tokens.ts";
 import { allowNode, approveNode, ejectNode, listNodes, placeNode } from "../registry/nodes.ts";
-import type { Node, Registry } from "../registry/registry.ts";
+import { type Node, priceRange, type Registry } from "../registry/registry.ts";
 import type { NodeRow as StoredNode } from "../registry/schema.ts";
 import { secretText } from "../webhooks/sign.ts";
 import { coordinatorCommands } from "./node-commands.ts";
@@ -144,6 +144,7 @@ function modelRows({ models }: Live["registry"]): ModelRow[] {
       slots: offers.reduce((sum, { node }) => sum + node.slots, 0),
       running: offers.reduce((sum, { node }) => sum + node.running, 0),
       context_length: contexts.length > 0 ? Math.max(...contexts) : null,
+      ...priceRange(offers),
       demo: offers.every((offer) => offer.info.demo),
     };
   });

@@ -97,6 +97,11 @@ const modelRow = z.object({
   running: z.int().min(0),
   /** The largest among the nodes; null where none says. */
   context_length: z.int().min(1).nullable(),
+  /** The lowest and the highest prices on offer, µ$ per million tokens. */
+  price_input: z.int().min(0),
+  price_input_max: z.int().min(0),
+  price_output: z.int().min(0),
+  price_output_max: z.int().min(0),
   demo: z.boolean(),
 });
 export type ModelRow = z.output<typeof modelRow>;

@@ -3,6 +3,7 @@ import { cancel, confirm, intro, isCancel, log, multiselect, outro, select, text
 import { NODE_COMMANDS } from "../config/fields.ts";
 import type { Config } from "../config.ts";
 import { fits, gib, underTheFloor } from "../daemon/device/fit.ts";
+import { microUsd, usd } from "../lib/money.ts";
 import { decodeJoinToken } from "../protocol/join-token.ts";
 import type { FoundBackend } from "./checks/backends.ts";
 import type { SeenMachine } from "./checks/machine.ts";
@@ -123,6 +124,8 @@ async function askNode({ given, config }: Input, answers: Answers): Promise<void
     const answer = answerOf(await text({ message: "Name that others see", initialValue: config.node.name }));
     answers["node.name"] = answer.trim() || config.node.name;
   }
+  await askPrice(given, answers, "node.price_input", "prompt", config.node.price_input);
+  await askPrice(given, answers, "node.price_output", "output", config.node.price_output);
   if (given["node.allow_commands"] === undefined) {
     const labels = {
       models: "install and remove models",
@@ -140,6 +143,15 @@ async function askNode({ given, config }: Input, answers: Answers): Promise<void
       }),
     );
   }
+}
+
+/** In USD, as prices are told everywhere; in the file in µ$. */
+async function askPrice(given: Answers, answers: Answers, key: string, what: string, now: number): Promise<void> {
+  if (given[key] !== undefined) return;
+  const validate = (value: string | undefined) =>
+    microUsd(value ?? "") === undefined ? "an amount in USD, such as 0.25; 0 for nothing" : undefined;
+  const message = `USD you ask for a million ${what} tokens ([node] prices has prices by model)`;
+  answers[key] = microUsd(answerOf(await text({ message, initialValue: usd(now), validate }))) ?? now;
 }
 
 async function askCoordinator({ given, config }: Input, answers: Answers): Promise<void> {

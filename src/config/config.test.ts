@@ -47,6 +47,7 @@ function problems(part: Partial<LoadInput>) {
 const configured = (config: Config, key: ConfigKey): unknown => effectiveValue(config, key, "shown");
 
 const HEX = "ab".repeat(32);
+const FREE = { input: 0, output: 0 };
 /** Three allowed values for each key, none of them its default. */
 const SAMPLES: Record<string, readonly [unknown, unknown, unknown]> = {
   mode: ["coordinator", "node", "coordinator"],
@@ -63,6 +64,11 @@ const SAMPLES: Record<string, readonly [unknown, unknown, unknown]> = {
   aliases: [{ a: ["b"] }, { "x:1": ["y", "z"], w: ["v"] }, { "gpt-4o": ["llama3.1:70b"] }],
   "coordinator.region": ["eu", "us-east-2", "ap"],
   "node.region": ["eu", "us-east-2", "ap"],
+  "node.prices": [
+    { "llama3*": { input: 1, output: 2 } },
+    { "*": { input: 5, output: 6 }, "qwen3:32b": { input: 7, output: 8 } },
+    { m: { input: 1_000_000_000_000, output: 0 } },
+  ],
   "node.name": ["a", "b", "c"],
   "node.coordinators": [
     [{ url: "https://a.example", pubkey: HEX }],
@@ -221,6 +227,14 @@ describe("mistakes", () => {
   test("a table that is no table is one problem, even when a flag sets a key of it", () => {
     const configFile = fileWith("server = 5\n");
     expect(problems({ configFile, flags: { "server.port": "1" } }).map(({ key }) => key)).toEqual(["server"]);
+  });
+
+  test("prices of models are refused where a name or an amount is none", () => {
+    const wrong = [{ "": {} }, { "a*b": FREE }, { "**": FREE }, { m: { input: -1, output: 0 } }, { m: { input: 1 } }];
+    for (const prices of wrong) {
+      const found = problems({ flags: { "node.prices": JSON.stringify(prices) } });
+      expect(found[0]?.key).toStartWith("node.prices");
+    }
   });
 
   test("keys that contradict each other are refused", () => {

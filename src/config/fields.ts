@@ -94,6 +94,19 @@ export const aliasesSchema = z
   .meta({ allowed: "a table of names, each with a list of models" })
   .default({});
 
+/** Prices of models, by name or by the beginning of names. */
+export const pricesSchema = z
+  .record(
+    z
+      .string()
+      .max(257)
+      .regex(/^[^*]+\*?$|^\*$/, 'must be the name of a model, or the beginning of names and a "*"'),
+    z.strictObject({ input: price(), output: price() }),
+  )
+  .refine((prices) => Object.keys(prices).length <= 1024, "has more than 1024 entries")
+  .meta({ allowed: "a table of models' names, each with { input = …, output = … }" })
+  .default({});
+
 /** Spans of the week in which a node serves. */
 export const scheduleSchema = z
   .array(

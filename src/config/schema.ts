@@ -13,6 +13,7 @@ import {
   names,
   optionalText,
   price,
+  pricesSchema,
   region,
   scheduleSchema,
   seconds,
@@ -163,6 +164,11 @@ const node = z.strictObject({
   slots: key(int(0, 4096).default(0), "Jobs run side by side. 0 asks the backend."),
   price_input: key(price().default(0), "What you ask for prompt tokens, in µ$ per million."),
   price_output: key(price().default(0), "What you ask for output tokens, in µ$ per million."),
+  prices: key(
+    pricesSchema,
+    "Models that cost something else, by name or by how names begin (with a *); the longest that fits counts.",
+    { example: '{ "llama3*" = { input = 100000, output = 300000 } }' },
+  ),
   allow_commands: key(
     z
       .array(z.enum(NODE_COMMANDS))

@@ -238,3 +238,20 @@ describe("load", () => {
     expect(serves.loads()).toEqual([null]);
   });
 });
+
+test("models that a pattern fits are told with its price", async () => {
+  const backend = fake([model("llama3:8b"), model("llama3:70b"), model("qwen3")]).backend;
+  const prices = { input: 1, output: 2 };
+  const pricePatterns = { "llama3*": { input: 3, output: 4 }, "llama3:70b": { input: 5, output: 6 }, "x*": prices };
+  const on = { clock: manualClock(), log: NO_LOG, backends: [backend], slots: 0, prices };
+  const serves = serving({ ...on, pricePatterns }, () => {});
+  await serves.refresh();
+  expect(serves.now()).toMatchObject({ prices });
+  expect(serves.now().model_prices).toEqual({
+    "llama3:8b": { input: 3, output: 4 },
+    "llama3:70b": { input: 5, output: 6 },
+  });
+  const plain = serving(on, () => {});
+  await plain.refresh();
+  expect(plain.now().model_prices).toBeUndefined();
+});

@@ -4,9 +4,10 @@ import type { Backend, BackendModel } from "../backends/backend.ts";
 import type { Cancel, Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { type BackendLoad, MAX_MODELS_PER_NODE, type ModelOffer, type ReadyFrame } from "../protocol/frames.ts";
+import { type PricePatterns, type Prices, patternPrice } from "../protocol/prices.ts";
 import { leastBusy, type Server, type ServingBackend, server } from "./balance.ts";
 
-export type Serves = Pick<ReadyFrame, "backends" | "models" | "slots" | "prices">;
+export type Serves = Pick<ReadyFrame, "backends" | "models" | "slots" | "prices" | "model_prices">;
 
 export type ServingDeps = {
   clock: Clock;
@@ -14,7 +15,9 @@ export type ServingDeps = {
   backends: readonly Backend[];
   /** Jobs side by side; 0 asks the backends. */
   slots: number;
-  prices: Serves["prices"];
+  prices: Prices;
+  /** Of models that cost something else. */
+  pricePatterns?: PricePatterns;
 };
 
 export type Serving = {
@@ -137,14 +140,25 @@ function describe(deps: ServingDeps, models: readonly BackendModel[][], healthy:
   // Where several backends have a model, the one that answers itself goes before one that passes requests on.
   const offers = models
     .flatMap((list, backend) => list.map((model) => offerOf(model, backend)))
-    .sort((a, b) => (a.path?.length ?? 0) - (b.path?.length ?? 0));
+    .sort((a, b) => (a.path?.length ?? 0) - (b.path?.length ?? 0))
+    .slice(0, MAX_MODELS_PER_NODE);
   const asked = deps.backends.reduce((sum, backend, i) => sum + (healthy[i] ? slotsOf(backend) : 0), 0);
   return {
     backends: deps.backends.map(({ kind, continues }, i) => ({ kind, continues, healthy: healthy[i] ?? false })),
-    models: offers.slice(0, MAX_MODELS_PER_NODE),
+    models: offers,
     slots: Math.min(4096, deps.slots || asked),
     prices: deps.prices,
+    ...modelPrices(offers, deps.pricePatterns ?? {}),
   };
+}
+
+/** What is asked for those of the models that a pattern fits. */
+function modelPrices(offers: readonly ModelOffer[], patterns: PricePatterns): Pick<Serves, "model_prices"> {
+  const priced = offers.flatMap(({ name }) => {
+    const prices = patternPrice(patterns, name);
+    return prices === undefined ? [] : [[name, prices] as const];
+  });
+  return priced.length === 0 ? {} : { model_prices: Object.fromEntries(priced) };
 }
 
 function offerOf(model: BackendModel, backend: number): ModelOffer {

@@ -23,6 +23,8 @@ const STATUSES: Record<ErrorCode, number> = {
   api_key_invalid: 401,
   origin_not_allowed: 403,
   api_key_role: 403,
+  insufficient_credit: 402,
+  spend_limit: 402,
   worker_refused: 403,
   worker_not_found: 404,
   lease_lapsed: 409,

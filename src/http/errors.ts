@@ -34,6 +34,9 @@ const KINDS = {
   /** A web page that nobody configured, without a key. */
   origin_not_allowed: { status: 403, type: "permission_error" },
   api_key_role: { status: 403, type: "permission_error" },
+  // Money. OpenAI's word for the type, which its clients know not to try again.
+  insufficient_credit: { status: 402, type: "insufficient_quota" },
+  spend_limit: { status: 402, type: "insufficient_quota" },
   // External workers.
   worker_refused: { status: 403, type: "permission_error" },
   worker_not_found: invalid(404),

@@ -1,4 +1,5 @@
 // Home: `/`, what runs here and how to call it.
+import { usdRange } from "../lib/money.ts";
 import type { Registry } from "../registry/registry.ts";
 import { modelList } from "./openai/models.ts";
 import { pageResponse } from "./page.ts";
@@ -18,6 +19,13 @@ export async function home({ registry, version, mode, publicUrl }: HomeDeps): Pr
       running,
       models: offers.length,
     }));
-  const view = { version, mode, url: publicUrl(), models: modelList(registry).data, nodes };
+  const models = modelList(registry).data.map(({ id, context_length, demo, ...model }) => ({
+    id,
+    nodes: model.nodes,
+    context_length,
+    price: `${usdRange(model.price_input, model.price_input_max)} · ${usdRange(model.price_output, model.price_output_max)}`,
+    demo,
+  }));
+  const view = { version, mode, url: publicUrl(), models, nodes };
   return pageResponse(await Home(view));
 }

@@ -20,3 +20,26 @@ export function microUsd(usd: string | number): number | undefined {
   const amount = BigInt(kept || "0");
   return amount <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(amount) : undefined;
 }
+
+/** µ$ in USD, exactly: two digits behind the point, or as many more as it takes. */
+export function usd(micro: number | bigint): string {
+  const text = decimal(BigInt(micro), MICRO_DIGITS);
+  const [whole = "", fraction = ""] = text.split(".");
+  return `${whole}.${fraction.padEnd(2, "0")}`;
+}
+
+/** From the lowest to the highest, in USD. */
+export const usdRange = (least: number, most: number): string =>
+  least === most ? usd(least) : `${usd(least)}–${usd(most)}`;
+
+/** A price of so many µ$ per million tokens in USD per token, exactly, as OpenRouter writes it: "0.0000001". */
+export const usdPerToken = (microPerMillion: number | bigint): string =>
+  decimal(BigInt(microPerMillion), 2 * MICRO_DIGITS);
+
+/** The integer with so many of its digits behind the point, without zeros at the end. */
+function decimal(amount: bigint, behind: number): string {
+  const digits = (amount < 0n ? -amount : amount).toString().padStart(behind + 1, "0");
+  const fraction = digits.slice(-behind).replace(/0+$/, "");
+  const sign = amount < 0n ? "-" : "";
+  return `${sign}${digits.slice(0, -behind)}${fraction === "" ? "" : `.${fraction}`}`;
+}

@@ -81,6 +81,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
       backends,
       slots: config.node.slots,
       prices: { input: config.node.price_input, output: config.node.price_output },
+      pricePatterns: config.node.prices,
     },
     () => {
       for (const link of links) link.announce();

@@ -17,6 +17,7 @@ import { checkCoordinatorUrl } from "../identity/transport-rule.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { decodeJoinToken } from "../protocol/join-token.ts";
+import { priceOf } from "../protocol/prices.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import { versionText } from "../version.ts";
 import { buildNodeSide, type NodeSide, type Target } from "./build-node.ts";
@@ -146,11 +147,18 @@ function statusOf(identity: Identity, node: NodeSide, server: HttpServer, starte
   };
 }
 
-const modelRow = (model: Serves["models"][number], serves: Serves, running: number): ModelRow => ({
-  name: model.name,
-  nodes: 1,
-  slots: serves.slots,
-  running,
-  context_length: model.context_length,
-  demo: model.demo,
-});
+function modelRow(model: Serves["models"][number], serves: Serves, running: number): ModelRow {
+  const { input, output } = priceOf(serves, model.name);
+  return {
+    name: model.name,
+    nodes: 1,
+    slots: serves.slots,
+    running,
+    context_length: model.context_length,
+    price_input: input,
+    price_input_max: input,
+    price_output: output,
+    price_output_max: output,
+    demo: model.demo,
+  };
+}

@@ -5,6 +5,7 @@ import type { Config } from "../config.ts";
 import type { Identity } from "../identity/keys.ts";
 import { signedFetch } from "../identity/signed-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
+import { patternPrice } from "../protocol/prices.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import { randomBytes } from "./open-instance.ts";
 
@@ -23,7 +24,8 @@ export const peerNode = ({ clock, identity, config, coordinators, registers, not
   pubkey: identity.pubkey,
   name: registers ? config.node.name : null,
   coordinators,
-  prices: { input: config.node.price_input, output: config.node.price_output },
+  priceOf: (model) =>
+    patternPrice(config.node.prices, model) ?? { input: config.node.price_input, output: config.node.price_output },
   notice,
   signedFor: (coordinator) => signing(clock, identity, coordinator),
 });

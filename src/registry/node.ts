@@ -53,7 +53,7 @@ export type Node = CandidateNode & {
   /** It is behind with reading what it was sent. */
   congested: boolean;
   channel: NodeChannel | null;
-  /** What keeps its models from being offered; null where nothing does. */
+  /** What keeps models of it from being offered; null where nothing does. */
   refused: string | null;
   /** What keeps it from having work, for its operator; null where nothing does. */
   notice: string | null;

@@ -2,10 +2,12 @@
 
 import type { BackendInfo, ModelOffer, ReadyFrame } from "../protocol/frames.ts";
 import { FEATURES, TASKS } from "../protocol/generation.ts";
+import { type Prices, priceOf, samePrices } from "../protocol/prices.ts";
 import { mayTake, NO_TRAIL } from "../protocol/trail.ts";
 import { type Candidate, rate } from "../scheduler/choose.ts";
 import { featureBits, quantizationNames, taskBits } from "../scheduler/wishes.ts";
 import type { Node } from "./node.ts";
+import { type PriceBounds, priceFault } from "./price-bounds.ts";
 
 /** One model on one node, as the scheduler sees it. */
 export type Offer = Candidate & {
@@ -23,9 +25,15 @@ export type Offer = Candidate & {
   failures: number;
   /** Since when it is on offer there without a break, short absences of the node left out. */
   readonly sinceMs: number;
+  /** Since when it costs what it costs. */
+  readonly priceSinceMs: number;
+  /** What it cost before, the newest first; no more than are kept. */
+  readonly formerPrices: readonly FormerPrice[];
 };
+/** µ$ per million tokens, from then on. */
+export type FormerPrice = Prices & { readonly sinceMs: number };
 
-export type Serves = Pick<ReadyFrame, "backends" | "models" | "slots" | "prices">;
+export type Serves = Pick<ReadyFrame, "backends" | "models" | "slots" | "prices" | "model_prices">;
 
 /** What is on offer through other coordinators: where it would lead back to `self`, or too far, it is none. */
 export type PeerRule = { self: string; maxHops: number };
@@ -34,6 +42,9 @@ export const ANY_PEER: PeerRule = { self: "", maxHops: Number.MAX_SAFE_INTEGER }
 const ALL_TASKS = taskBits(TASKS);
 const ALL_FEATURES = featureBits(FEATURES);
 const OWN: readonly string[] = [];
+const NEVER: readonly FormerPrice[] = [];
+/** Changes of a price that are kept: a job waits for minutes, and prices change in hours. */
+const MAX_FORMER_PRICES = 8;
 
 /**
  * The offers of a node that serves this. What was learnt of a model there (`before`) stays true while it is served.
@@ -42,7 +53,7 @@ export function offersOf(
   node: Node,
   serves: Serves,
   before: ReadonlyMap<string, Offer>,
-  peers: PeerRule,
+  { peers, prices }: { peers: PeerRule; prices: PriceBounds },
   nowMs: number,
 ): Offer[] {
   const offers = new Map<string, Offer>();
@@ -53,6 +64,7 @@ export function offersOf(
     // A way through others that does not say which ones cannot be kept from running in circles.
     if (backend.kind === "infernet" && (path.length === 0 || path.includes(peers.self))) continue;
     if (!mayTake(NO_TRAIL, path, peers.maxHops)) continue;
+    if (priceFault(prices, priceOf(serves, info.name)) !== null) continue;
     offers.set(info.name, newOffer(node, info, serves, backend, path, before.get(info.name), nowMs));
   }
   return [...offers.values()];
@@ -61,12 +73,14 @@ export function offersOf(
 function newOffer(
   node: Node,
   info: ModelOffer,
-  { prices }: Serves,
+  serves: Serves,
   { continues }: BackendInfo,
   path: readonly string[],
   before: Offer | undefined,
   nowMs: number,
 ): Offer {
+  const prices = priceOf(serves, info.name);
+  const isAsBefore = before !== undefined && samePrices(pricesOf(before), prices);
   const measured = {
     priceInput: prices.input,
     priceOutput: prices.output,
@@ -95,10 +109,41 @@ function newOffer(
     quantizations: quantizationNames(info.quantization),
     failures: before?.failures ?? 0,
     sinceMs: before?.sinceMs ?? nowMs,
+    priceSinceMs: isAsBefore ? before.priceSinceMs : nowMs,
+    formerPrices: before === undefined ? NEVER : isAsBefore ? before.formerPrices : withFormer(before),
     model: info.name,
     info,
     continues,
     path,
+  };
+}
+
+const pricesOf = ({ priceInput: input, priceOutput: output }: Offer): Prices => ({ input, output });
+const withFormer = (before: Offer): FormerPrice[] =>
+  [{ ...pricesOf(before), sinceMs: before.priceSinceMs }, ...before.formerPrices].slice(0, MAX_FORMER_PRICES);
+
+/** What the model cost there at that time; undefined where it was not on offer yet, or that is not kept any more. */
+export function priceAt(offer: Offer, atMs: number): Prices | undefined {
+  if (offer.priceSinceMs <= atMs) return pricesOf(offer);
+  return offer.formerPrices.find(({ sinceMs }) => sinceMs <= atMs);
+}
+
+/** The lowest and the highest of what is asked, µ$ per million tokens, in the words of `/v1/models`. */
+export type PriceRange = {
+  price_input: number;
+  price_input_max: number;
+  price_output: number;
+  price_output_max: number;
+};
+/** Of these, of which there is one at least. */
+export function priceRange(offers: readonly Offer[]): PriceRange {
+  const inputs = offers.map(({ priceInput }) => priceInput);
+  const outputs = offers.map(({ priceOutput }) => priceOutput);
+  return {
+    price_input: Math.min(...inputs),
+    price_input_max: Math.max(...inputs),
+    price_output: Math.min(...outputs),
+    price_output_max: Math.max(...outputs),
   };
 }
 

@@ -7,7 +7,9 @@ import type { PolledAttempt } from "./polled-attempt.ts";
 import type { Node, NodeChannel } from "./registry.ts";
 
 /** What a poller serves, and whose calls count as its own: a key's public half, or an API key's id. */
-export type Served = Pick<ReadyFrame, "name" | "device" | "backends" | "models" | "prices"> & { holder: string };
+export type Served = Pick<ReadyFrame, "name" | "device" | "backends" | "models" | "prices" | "model_prices"> & {
+  holder: string;
+};
 
 export type PollRefusal =
   /** The attempt is not leased to this node, or not any more. */

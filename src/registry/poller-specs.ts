@@ -1,6 +1,7 @@
 // Poller specs: what a polling node says of itself, `specs` of the existing protocol, made into what a link says in its
 // `ready`. Strangers write it: nothing of it is required, and none of it is believed to have a shape.
 import { type Device, deviceSchema, GPU_VENDORS, MAX_MODELS_PER_NODE, type ModelOffer } from "../protocol/frames.ts";
+import { modelPricesSchema, type PriceList, type Prices, pricesSchema } from "../protocol/prices.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import type { Served } from "./poll-session.ts";
 import type { NodeRow } from "./schema.ts";
@@ -8,6 +9,8 @@ import type { NodeRow } from "./schema.ts";
 /** What is stored of a polling node's words. `models` is read by other rooms, for every kind of node. */
 export type StoredSpecs = {
   models: string[];
+  /** What it asks for, in the words of a link's `ready`; absent where it does not say. */
+  asks?: Partial<PriceList>;
   /** The fields beside `specs`: what it says about where it is and what it costs. */
   said: Said;
   /** `specs` as it came; empty where it is larger than is kept. */
@@ -17,6 +20,7 @@ export type Said = {
   address?: string | undefined;
   port?: number | undefined;
   gpu_model?: string | undefined;
+  /** Of an hour, a job or whatever: it has no unit, so nothing is reckoned with it. */
   price?: number | undefined;
 };
 
@@ -36,8 +40,10 @@ const whole = (value: unknown, max: number): number | null =>
 /** What is kept of a registration or a heartbeat. */
 export function storedSpecs(specs: Fields | undefined, said: Said, before?: StoredSpecs): StoredSpecs {
   const kept = specs ?? before?.specs ?? {};
+  const asks = specs === undefined ? before?.asks : askedPrices(specs);
   return {
     models: specs === undefined ? (before?.models ?? []) : servedModels(specs),
+    ...(asks === undefined ? {} : { asks }),
     said: { ...before?.said, ...given(said) },
     specs: isSmall(kept) ? kept : {},
   };
@@ -48,12 +54,13 @@ const given = (said: Said): Said => Object.fromEntries(Object.entries(said).filt
 /** What was stored, by whatever version. */
 export function readSpecs({ specs }: Pick<NodeRow, "specs">): StoredSpecs {
   const models = Array.isArray(specs.models) ? specs.models.filter((name) => typeof name === "string") : [];
-  return { models, said: fields(specs.said), specs: fields(specs.specs) };
+  const asks = askedPrices(fields(specs.asks));
+  return { models, ...(asks === undefined ? {} : { asks }), said: fields(specs.said), specs: fields(specs.specs) };
 }
 
 /** `load` and measured speed change all the time, and are not worth a write. */
 export function isWorthKeeping(now: StoredSpecs, before: StoredSpecs): boolean {
-  const steady = ({ models, said, specs: { load: _, bench: __, ...specs } }: StoredSpecs) => [models, said, specs];
+  const steady = ({ specs: { load: _, bench: __, ...specs }, ...rest }: StoredSpecs) => [rest, specs];
   return JSON.stringify(steady(now)) !== JSON.stringify(steady(before));
 }
 
@@ -65,6 +72,14 @@ function servedModels({ served_models: served }: Fields): string[] {
   return [...new Set(good)].slice(0, MAX_MODELS_PER_NODE);
 }
 
+/** `specs.prices` and `specs.model_prices`, where they have the shape that a link's `ready` gives them. */
+function askedPrices({ prices, model_prices: named }: Fields): Partial<PriceList> | undefined {
+  const all = pricesSchema.safeParse(prices);
+  const some = modelPricesSchema.safeParse(named);
+  if (!all.success && !some.success) return undefined;
+  return { ...(all.success ? { prices: all.data } : {}), ...(some.success ? { model_prices: some.data } : {}) };
+}
+
 function isSmall(value: Fields): boolean {
   return isShallow(value, MAX_DEPTH) && JSON.stringify(value).length <= MAX_SPECS_CHARS;
 }
@@ -74,19 +89,15 @@ function isShallow(value: unknown, depth: number): boolean {
 }
 
 /** What a node of the existing protocol serves: chats, with models of which it gives the names. */
-export function servedBy(
-  pubkey: Pubkey,
-  name: string,
-  { models, specs }: StoredSpecs,
-  prices: Served["prices"],
-): Served {
+export function servedBy(pubkey: Pubkey, name: string, { models, specs, asks }: StoredSpecs, prices: Prices): Served {
   return {
     holder: pubkey,
     name,
     device: deviceOf(specs),
     backends: [{ kind: "openai", continues: false, healthy: true }],
     models: models.map(chatModel),
-    prices,
+    prices: asks?.prices ?? prices,
+    ...(asks?.model_prices === undefined ? {} : { model_prices: asks.model_prices }),
   };
 }
 

@@ -12,7 +12,7 @@ import { isPlausible, regionName } from "./region.ts";
 import { standing } from "./standing.ts";
 
 export type { Node, NodeChannel, Placement } from "./node.ts";
-export type { Offer, PeerRule, Serves } from "./offers.ts";
+export { type Offer, type PeerRule, type PriceRange, priceAt, priceRange, type Serves } from "./offers.ts";
 
 export type Registry = ReturnType<typeof createRegistry>;
 
@@ -28,7 +28,7 @@ const RTT_CHANGED = 0.1;
 
 export type RegistryDeps = {
   clock: Clock;
-  /** What nodes may ask for; a node outside is linked, and told so, but none of its models is on offer. */
+  /** What nodes may ask for a model; one outside is not on offer, and its node's operator is told so. */
   prices?: PriceBounds;
   peers?: PeerRule;
   /** Where this coordinator stands; "" where it does not say. */
@@ -81,8 +81,8 @@ export function createRegistry({
     away.delete(node);
     node.backends = serves.backends;
     node.slots = serves.slots;
-    node.refused = priceRefusal(prices, serves.prices);
-    node.offers = node.refused === null ? offersOf(node, serves, before, peers, clock.nowMs()) : [];
+    node.refused = priceRefusal(prices, serves);
+    node.offers = offersOf(node, serves, before, { peers, prices }, clock.nowMs());
     for (const offer of node.offers) {
       const others = byModel.get(offer.model);
       if (others) others.push(offer);

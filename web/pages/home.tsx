@@ -8,7 +8,8 @@ export type HomeView = {
   version: string;
   mode: string;
   url: string;
-  models: { id: string; nodes: number; context_length: number | null; demo: boolean }[];
+  /** `price`: for a million tokens, input and output, in USD. */
+  models: { id: string; nodes: number; context_length: number | null; price: string; demo: boolean }[];
   nodes: { name: string; slots: number; running: number; models: number }[];
 };
 
@@ -72,6 +73,9 @@ function ModelTable({ models }: Pick<HomeView, "models">): VNode {
             <th scope="col" class="n">
               Context
             </th>
+            <th scope="col" class="n">
+              USD/M tokens, in · out
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -83,6 +87,7 @@ function ModelTable({ models }: Pick<HomeView, "models">): VNode {
               </td>
               <td class="n">{model.nodes}</td>
               <td class="n">{model.context_length ?? "–"}</td>
+              <td class="n">{model.price}</td>
             </tr>
           ))}
         </tbody>

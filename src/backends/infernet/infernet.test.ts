@@ -26,7 +26,7 @@ function lent(routes: Record<string, Route>, over: Partial<PeerNode> = {}, joinT
     pubkey: NODE,
     name: null,
     coordinators: [OURS],
-    prices: { input: 10, output: 20 },
+    priceOf: () => ({ input: 10, output: 20 }),
     notice: (message) => notices.push(message),
     signedFor:
       (coordinator): Fetch =>
@@ -201,7 +201,7 @@ describe("a request", () => {
     [502, { code: "node_lost", message: "lost" }, "backend_failed", "lost"],
     [508, { code: "loop_detected", message: "came through" }, "backend_failed", "loop_detected"],
     [508, { code: "hop_limit", message: "too far" }, "backend_failed", "hop_limit"],
-    [402, { code: "credit_short", message: "0 left" }, "backend_failed", "short of credit: 0 left"],
+    [402, { code: "insufficient_credit", message: "0 left" }, "backend_failed", "short of credit: 0 left"],
     [401, { code: "key_unknown", message: "who" }, "backend_failed", `infernet nodes allow ${NODE} --role client`],
     [403, { code: "role_not_allowed", message: "no" }, "backend_failed", `infernet nodes allow ${NODE} --role client`],
     [403, { code: "key_pending", message: "wait" }, "backend_failed", `infernet nodes approve ${NODE}`],
@@ -296,7 +296,7 @@ describe("making one", () => {
     pubkey: NODE,
     name: null,
     coordinators: [OURS],
-    prices: { input: 0, output: 0 },
+    priceOf: () => ({ input: 0, output: 0 }),
     notice: () => undefined,
     signedFor: () => fetch as Fetch,
   };

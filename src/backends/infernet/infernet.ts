@@ -2,6 +2,7 @@
 // cancelling and holding back are the openai-compatible adapter's; this file signs, and minds where requests came from.
 import { readText } from "../../lib/read-text.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import type { Prices } from "../../protocol/prices.ts";
 import type { Pubkey } from "../../protocol/primitives.ts";
 import { markOf, NO_TRAIL, onwards, type Trail, trailHeaders } from "../../protocol/trail.ts";
 import type { Backend, BackendError, BackendModel, Emit, GenerateEnd, GenerateRequest } from "../backend.ts";
@@ -9,7 +10,7 @@ import { endpoint, type Fetch, MAX_ERROR_BYTES, requestJson } from "../http.ts";
 import { UNKNOWN_SERVER } from "../openai-compatible/dialect.ts";
 import { generate } from "../openai-compatible/generate.ts";
 import { introduce } from "./introduce.ts";
-import { dearer, type Prices, parseLentModels } from "./lent-models.ts";
+import { dearer, parseLentModels } from "./lent-models.ts";
 import { codeIn, refusal } from "./refusal.ts";
 
 /** The node that the backend belongs to, as the upstream coordinator gets to know it. */
@@ -21,8 +22,8 @@ export type PeerNode = {
   signedFor(coordinator: Pubkey): Fetch;
   /** The coordinators that this node serves: what leads back to one of them is no offer. */
   coordinators: readonly Pubkey[];
-  /** What the node asks of them, µ$ per million tokens. */
-  prices: Prices;
+  /** What the node asks of them for a model, µ$ per million tokens. */
+  priceOf(model: string): Prices;
   /** Told of what its operator should know; the same thing once. */
   notice(message: string): void;
 };
@@ -70,7 +71,7 @@ export function infernet({ url, coordinator, joinToken = null, node }: InfernetO
       if (!answer.ok) return refused(way, answer.error, base, say);
       const lent = parseLentModels(answer.value, coordinator, node.coordinators.map(markOf));
       if (!lent.ok) return lent;
-      const tooDear = dearer(lent.value, node.prices);
+      const tooDear = dearer(lent.value, node.priceOf);
       if (tooDear !== null) say("price", `the coordinator at ${base} ${tooDear}`);
       return ok(lent.value.map(({ model }): BackendModel => model));
     },

@@ -1,6 +1,7 @@
 // Lent models: reads another coordinator's `GET /v1/models`, and leaves out what it has only from those who ask.
 import { err, ok, type Result } from "../../lib/result.ts";
 import { FEATURES, TASKS } from "../../protocol/generation.ts";
+import type { Prices } from "../../protocol/prices.ts";
 import type { Pubkey } from "../../protocol/primitives.ts";
 import { MOST_HOPS, markOf, viaSchema } from "../../protocol/trail.ts";
 import type { BackendError, BackendModel } from "../backend.ts";
@@ -11,8 +12,6 @@ const MAX_NAME_CHARS = 256;
 /** Named in a message. */
 const SHOWN = 5;
 
-/** µ$ per million tokens. */
-export type Prices = { input: number; output: number };
 /** `price`: what the upstream asks; null where it does not say. */
 export type LentModel = { model: BackendModel; price: Prices | null };
 
@@ -74,12 +73,16 @@ const priceOf = ({ price_input: input, price_output: output }: Record<string, un
   isPrice(input) && isPrice(output) ? { input, output } : null;
 
 /** Which models cost more upstream than the node is paid for them, as a clause for its operator; null for none. */
-export function dearer(lent: readonly LentModel[], own: Prices): string | null {
-  const dear = lent.filter(({ price }) => price && (price.input > own.input || price.output > own.output));
+export function dearer(lent: readonly LentModel[], priceOf: (model: string) => Prices): string | null {
+  const dear = lent.filter(({ model, price }) => {
+    const own = priceOf(model.name);
+    return price && (price.input > own.input || price.output > own.output);
+  });
   const [first] = dear;
   if (!first?.price) return null;
   const { input, output } = first.price;
+  const own = priceOf(first.model.name);
   const names = dear.slice(0, SHOWN).map(({ model }) => model.name);
   const more = dear.length > SHOWN ? ` and ${dear.length - SHOWN} more` : "";
-  return `asks more than this node does for ${names.join(", ")}${more} (${first.model.name}: ${input} and ${output} µ$ a million tokens; node.price_input is ${own.input}, node.price_output ${own.output})`;
+  return `asks more than this node does for ${names.join(", ")}${more} (${first.model.name}: ${input} and ${output} µ$ a million tokens; this node ${own.input} and ${own.output})`;
 }

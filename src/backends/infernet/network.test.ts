@@ -12,7 +12,7 @@ import { parseLentModels } from "./lent-models.ts";
 
 const DEVICE = { os: "", arch: "", cpu: "", cores: 1, memory_mib: 1, gpus: [] };
 const CHANNEL = { send() {}, acknowledge() {}, close() {} };
-const PRICES = { input: 0, output: 0 };
+const FREE = { input: 0, output: 0 };
 const NOTHING = { context_length: null, digest: null, loaded: null, quantization: null, demo: false, backend: 0 };
 
 type Serves = NonNullable<HeartbeatFrame["serves"]>;
@@ -20,7 +20,7 @@ const served = (kind: "openai" | "infernet", models: { name: string; path?: stri
   backends: [{ kind, continues: false, healthy: true }],
   models: models.map((model) => ({ ...NOTHING, ...model })),
   slots: 1,
-  prices: PRICES,
+  prices: FREE,
 });
 
 type Coordinator = { key: Pubkey; mark: string; maxHops: number; registry: Registry; nodes: number };

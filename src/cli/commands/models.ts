@@ -1,5 +1,6 @@
 // infernet models list
 import type { ModelRow } from "../../admin/operations.ts";
+import { usdRange } from "../../lib/money.ts";
 import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, type GlobalOptions, printJson, requireConfig } from "../context.ts";
 import { answerOrThrow, runningOwner, withAdmin } from "../instance.ts";
@@ -25,12 +26,14 @@ export async function list(context: Context, options: GlobalOptions, flags: { js
 
 export const modelTable = (models: readonly ModelRow[], colors: boolean): string =>
   table(
-    ["MODEL", "NODES", "JOBS", "CONTEXT", ""],
-    models.map(({ name, nodes, running, slots, context_length, demo }) => [
+    ["MODEL", "NODES", "JOBS", "CONTEXT", "USD/M IN", "USD/M OUT", ""],
+    models.map(({ name, nodes, running, slots, context_length, demo, ...prices }) => [
       name,
       nodes,
       `${running}/${slots}`,
       context_length,
+      usdRange(prices.price_input, prices.price_input_max),
+      usdRange(prices.price_output, prices.price_output_max),
       demo ? "demo model" : "",
     ]),
     colors,

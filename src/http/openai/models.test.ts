@@ -39,6 +39,7 @@ test("a model has what its nodes say between them, and the range of their prices
       price_input_max: 30,
       price_output: 20,
       price_output_max: 60,
+      pricing: { prompt: "0.00000000001", completion: "0.00000000002", request: "0", image: "0" },
     },
   ]);
 });

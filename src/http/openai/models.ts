@@ -1,6 +1,7 @@
 // `GET /v1/models` and `/v1/models/:id`: what can be asked for now.
+import { usdPerToken } from "../../lib/money.ts";
 import type { Feature, Task } from "../../protocol/generation.ts";
-import type { Offer, Registry } from "../../registry/registry.ts";
+import { type Offer, type PriceRange, priceRange, type Registry } from "../../registry/registry.ts";
 import { mayUse } from "../../scheduler/wishes.ts";
 import type { Caller } from "../client-auth.ts";
 import { errorResponse } from "../errors.ts";
@@ -18,11 +19,8 @@ export type ModelObject = {
   /** What it can be asked for, and what it can do beyond text; null where no node says. */
   tasks: Task[] | null;
   features: Feature[] | null;
-  /** The lowest and the highest prices on offer, µ$ per million tokens. */
-  price_input: number;
-  price_output: number;
-  price_input_max: number;
-  price_output_max: number;
+  /** The lowest prices on offer as OpenRouter tells them: USD per token, decimals. */
+  pricing: { prompt: string; completion: string; request: "0"; image: "0" };
   /** Of an alias: the models it stands for, of which the first that can serve does. The rest is said of the first here. */
   alias_for?: readonly string[];
   /** Coordinators between this one and the nearest node that serves it. */
@@ -31,7 +29,7 @@ export type ModelObject = {
   via?: readonly string[];
   /** The embedded demonstration model: good for trying out, not for answers. */
   demo: boolean;
-};
+} & PriceRange;
 
 type Asking = Pick<Caller, "trail" | "pools">;
 
@@ -55,6 +53,7 @@ function modelObject(registry: Registry, id: string, { trail, pools = [] }: Aski
   const offers = registry.offersFor(id, trail).filter(({ node }) => mayUse({ pools }, node.pool));
   const [first] = offers;
   if (!first) return undefined;
+  const prices = priceRange(offers);
   const lengths = offers.flatMap((offer) => offer.contextLength ?? []);
   const { path } = offers.reduce((near, offer) => (offer.path.length < near.path.length ? offer : near), first);
   return {
@@ -66,10 +65,13 @@ function modelObject(registry: Registry, id: string, { trail, pools = [] }: Aski
     context_length: lengths.length > 0 ? Math.max(...lengths) : null,
     tasks: said(offers, ({ tasks }) => tasks),
     features: said(offers, ({ features }) => features),
-    price_input: Math.min(...offers.map((offer) => offer.priceInput)),
-    price_output: Math.min(...offers.map((offer) => offer.priceOutput)),
-    price_input_max: Math.max(...offers.map((offer) => offer.priceInput)),
-    price_output_max: Math.max(...offers.map((offer) => offer.priceOutput)),
+    pricing: {
+      prompt: usdPerToken(prices.price_input),
+      completion: usdPerToken(prices.price_output),
+      request: "0",
+      image: "0",
+    },
+    ...prices,
     hops: path.length,
     ...(trail === undefined ? {} : { via: path }),
     demo: offers.every((offer) => offer.info.demo),

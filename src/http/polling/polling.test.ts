@@ -278,6 +278,30 @@ describe("registration", () => {
     expect((await daemon.call("me")).data.specs).toEqual({ served_models: ["b"] });
   });
 
+  test("prices in specs are asked for, by model too, also where the rest of specs is too large to keep", async () => {
+    const daemon = await joined({ price: 4.25 });
+    const priced = () =>
+      [...on.registry.models.values()]
+        .flat()
+        .map(({ model, priceInput, priceOutput }) => [model, priceInput, priceOutput]);
+    expect(priced()).toEqual([["polled", 0, 0]]);
+    const specs = { served_models: ["a", "b"], prices: { input: 5, output: 6 }, long: "x".repeat(20_000) };
+    await daemon.heartbeat({ specs: { ...specs, model_prices: { b: { input: 7, output: 8 } } } });
+    expect(priced()).toEqual([
+      ["a", 5, 6],
+      ["b", 7, 8],
+    ]);
+    on.pollers.reset(daemon.pubkey, "the coordinator starts again");
+    await daemon.poll();
+    expect(priced().length).toBe(2);
+    expect(priced()[1]).toEqual(["b", 7, 8]);
+    await daemon.heartbeat({ specs: { ...specs, prices: { input: -1, output: "6" }, model_prices: [1] } });
+    expect(priced()).toEqual([
+      ["a", 0, 0],
+      ["b", 0, 0],
+    ]);
+  });
+
   test("a client or a peer waits for approval even where nodes need none, and gets no jobs", async () => {
     const daemon = new Daemon();
     expect((await daemon.register({ role: "client" })).data).toMatchObject({ status: "pending" });

@@ -58,6 +58,7 @@ function servedBy(keyId: string, said: RegisterBody, prices: Served["prices"]): 
       backend: 0,
     })),
     prices: said.prices ?? prices,
+    ...(said.model_prices === undefined ? {} : { model_prices: said.model_prices }),
   };
 }
 

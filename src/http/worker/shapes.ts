@@ -1,6 +1,6 @@
 // Shapes of what external workers send. README.md tells how they are used.
 import { z } from "zod";
-import { modelOfferSchema, pricesSchema } from "../../protocol/frames.ts";
+import { modelOfferSchema } from "../../protocol/frames.ts";
 import {
   deltaSchema,
   featureSchema,
@@ -9,6 +9,7 @@ import {
   taskSchema,
   usageSchema,
 } from "../../protocol/generation.ts";
+import { modelPricesSchema, pricesSchema } from "../../protocol/prices.ts";
 import { pubkeySchema } from "../../protocol/primitives.ts";
 
 const worker = pubkeySchema;
@@ -41,6 +42,8 @@ export const registerSchema = z.object({
   continues: z.boolean().default(false),
   /** µ$ per million tokens. */
   prices: pricesSchema.optional(),
+  /** Of models that cost something else. */
+  model_prices: modelPricesSchema.optional(),
 });
 export type RegisterBody = z.output<typeof registerSchema>;
 

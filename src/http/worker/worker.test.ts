@@ -203,6 +203,10 @@ test("tasks and details of a model are on offer as they were given", async () =>
   ]);
   await call("leave", { worker: await registered() });
   expect(on.registry.models.size).toBe(0);
+  const prices = { prices: { input: 1, output: 2 }, model_prices: { dear: { input: 3, output: 4 } } };
+  await registered({ models: ["dear", "usual"], ...prices });
+  expect(on.registry.offersOf("dear")).toMatchObject([{ priceInput: 3, priceOutput: 4 }]);
+  expect(on.registry.offersOf("usual")).toMatchObject([{ priceInput: 1, priceOutput: 2 }]);
 });
 
 test("a worker belongs to the key that registered it, and is found again after its lease", async () => {
