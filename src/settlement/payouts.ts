@@ -1,0 +1,85 @@
+// Payouts: what is known of them.
+import { and, asc, desc, eq, inArray, lt, type SQL } from "drizzle-orm";
+import type { Db } from "../db/open.ts";
+import { PAYABLE_COLUMNS, type PayableReceipt, payableReceipt } from "./legs.ts";
+import {
+  type PayoutAttemptRow,
+  type PayoutLegRow,
+  type PayoutRow,
+  type PayoutState,
+  payoutAttempts,
+  payoutLegs,
+  payouts,
+} from "./schema.ts";
+
+type Reader = { db: Pick<Db, "read" | "query"> };
+
+export async function getPayout({ db }: Reader, id: string): Promise<PayoutRow | undefined> {
+  const [row] = await db.read.select().from(payouts).where(eq(payouts.id, id));
+  return row;
+}
+
+/** Sources in the order of their names, the same in every process. */
+export const legsOf = ({ db }: Reader, id: string): Promise<PayoutLegRow[]> =>
+  db.read.select().from(payoutLegs).where(eq(payoutLegs.payoutId, id)).orderBy(asc(payoutLegs.source));
+
+/** The oldest first. */
+export const attemptsOf = ({ db }: Reader, id: string): Promise<PayoutAttemptRow[]> =>
+  db.read
+    .select()
+    .from(payoutAttempts)
+    .where(eq(payoutAttempts.payoutId, id))
+    .orderBy(asc(payoutAttempts.createdMs), asc(payoutAttempts.lastValidHeight));
+
+/** Those in these states, the oldest first. */
+export const payoutsIn = ({ db }: Reader, states: readonly PayoutState[], limit = 1_000): Promise<PayoutRow[]> =>
+  db.read
+    .select()
+    .from(payouts)
+    .where(inArray(payouts.state, [...states]))
+    .orderBy(asc(payouts.createdMs), asc(payouts.id))
+    .limit(limit);
+
+export type PayoutFilter = { node?: string; state?: PayoutState; beforeMs?: number };
+
+/** The newest first. */
+export async function listPayouts({ db }: Reader, limit: number, filter: PayoutFilter = {}): Promise<PayoutRow[]> {
+  const wanted: (SQL | undefined)[] = [
+    filter.node === undefined ? undefined : eq(payouts.node, filter.node),
+    filter.state === undefined ? undefined : eq(payouts.state, filter.state),
+    filter.beforeMs === undefined ? undefined : lt(payouts.createdMs, filter.beforeMs),
+  ];
+  return await db.read
+    .select()
+    .from(payouts)
+    .where(and(...wanted))
+    .orderBy(desc(payouts.createdMs), desc(payouts.firstSeq))
+    .limit(limit);
+}
+
+/** Receipts of a payout, by number. */
+export async function receiptsOf({ db }: Reader, id: string): Promise<PayableReceipt[]> {
+  const rows = await db.query(`select ${PAYABLE_COLUMNS} from receipts where payout_id = ? order by seq`, [id]);
+  return rows.map(payableReceipt);
+}
+
+/** A receipt as it was signed. */
+export type SignedReceipt = { seq: number; bytes: Uint8Array; signature: Uint8Array };
+
+/** Receipts of a payout after number `after`, as they were signed, so many at most. */
+export async function signedReceiptsOf(
+  { db }: Reader,
+  id: string,
+  after: number,
+  limit: number,
+): Promise<SignedReceipt[]> {
+  const rows = await db.query(
+    "select seq, bytes, signature from receipts where payout_id = ? and seq > ? order by seq limit ?",
+    [id, after, limit],
+  );
+  return rows.map(([seq, bytes, signature]) => ({
+    seq: Number(seq),
+    bytes: new Uint8Array(bytes as Uint8Array),
+    signature: new Uint8Array(signature as Uint8Array),
+  }));
+}
