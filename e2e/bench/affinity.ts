@@ -131,7 +131,7 @@ async function run(on: Stage, agenda: { atMs: number; act: () => void }[], look:
 const specOf = (messages: Message[], withAffinity: boolean) => {
   const body = { model: MODEL, messages, stream: true, max_tokens: 64 };
   const caller = { accountId: "local", keyId: null, fairKey: "bench" };
-  const defaults = { maxTokens: 64, strategy: "balanced" } as const;
+  const defaults = { maxTokens: 64, strategy: "balanced", tokensPerImage: 4096 } as const;
   const spec = jobSpec("chat", chatRequestSchema.parse(body), JSON.stringify(body), caller, defaults);
   return withAffinity ? spec : { ...spec, affinity: null };
 };
@@ -161,7 +161,8 @@ function costUs(): Record<number, { with: number; messages: number }> {
     };
     const request = chatRequestSchema.parse(body);
     const caller = { accountId: "local", keyId: null, fairKey: "bench" };
-    const once = () => jobSpec("chat", request, "{}", caller, { maxTokens: 64, strategy: "balanced" });
+    const once = () =>
+      jobSpec("chat", request, "{}", caller, { maxTokens: 64, strategy: "balanced", tokensPerImage: 4096 });
     const part = () => {
       const startedMs = performance.now();
       let times = 0;

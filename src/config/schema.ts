@@ -2,6 +2,7 @@
 // file, the environment, the flags, `config print` and config.example.toml are all derived from it.
 import { hostname } from "node:os";
 import { z } from "zod";
+import { accounts } from "./accounts.ts";
 import {
   aliasesSchema,
   backendEntrySchema,
@@ -267,7 +268,18 @@ const webhooks = z.strictObject({
 });
 
 const billing = z.strictObject({
-  mode: key(z.enum(["off"]).default("off"), "Nothing is charged; usage is metered all the same."),
+  mode: key(
+    z.enum(["off", "credits", "solana"]).default("off"),
+    "off: nothing is charged; usage is metered all the same. credits: clients spend what admins grant. solana: clients pay nodes on the chain.",
+  ),
+  fee_bps: key(
+    int(0, 10_000).default(1_200),
+    "The platform's share of what a job costs, in hundredths of a percent; the node gets the rest.",
+  ),
+  tokens_per_image: key(
+    int(1, 1_000_000).default(4_096),
+    "Most tokens an image may count for in a prompt: reserved for it, and more is not charged.",
+  ),
 });
 
 const log = z.strictObject({
@@ -307,6 +319,7 @@ export const SECTIONS = {
   scheduler,
   privacy,
   webhooks,
+  accounts,
   billing,
   update,
   log,
@@ -342,16 +355,19 @@ export const configSchema = z
     scheduler: scheduler.prefault({}),
     privacy: privacy.prefault({}),
     webhooks: webhooks.prefault({}),
+    accounts: accounts.prefault({}),
     billing: billing.prefault({}),
     update: update.prefault({}),
     log: log.prefault({}),
   })
-  .superRefine(({ server: s, coordinator: c }, ctx) => {
+  .superRefine(({ server: s, coordinator: c, accounts: a }, ctx) => {
     const refuse = (path: [string, string], message: string) => ctx.addIssue({ code: "custom", path, message });
     if (s.tls_cert !== null && s.tls_key === null)
       refuse(["server", "tls_key"], "is needed where server.tls_cert is set");
     if (s.tls_key !== null && s.tls_cert === null)
       refuse(["server", "tls_cert"], "is needed where server.tls_key is set");
+    if (a.smtp_url !== null && a.mail_from === null)
+      refuse(["accounts", "mail_from"], "is needed where accounts.smtp_url is set");
     if (c.price_input_min > c.price_input_max)
       refuse(["coordinator", "price_input_min"], "must not be above coordinator.price_input_max");
     if (c.price_output_min > c.price_output_max)

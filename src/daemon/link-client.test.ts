@@ -457,7 +457,7 @@ describe("reconnect", () => {
     const found = (await unfinishedJobs(database.db)).find(({ job }) => submitted.ok && job.id === submitted.value.id);
     if (!found) throw new Error("the job is not in the database");
     const output = recorder(true);
-    const job = next.jobs.recover(found.job, spec({ kind: "async" }), output);
+    const job = next.jobs.recover(found.job, spec({ kind: "async" }), output, found.hold);
     on.wire.cut();
     await on.turns();
     await redial();

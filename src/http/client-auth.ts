@@ -2,6 +2,7 @@
 import type { KeyRing } from "../accounts/api-keys.ts";
 import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import type { VerifyDeps } from "../identity/verify-request.ts";
+import type { Budget } from "../ledger/holds.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { AUTH_HEADER } from "../protocol/auth-envelope.ts";
 import { markOf, readTrail, type Trail } from "../protocol/trail.ts";
@@ -12,10 +13,12 @@ import { authenticateMachine } from "./machine-auth.ts";
 export type Caller = {
   accountId: string;
   keyId: string | null;
-  /** Whose share of the queue it uses: with billing off, the key's own. */
+  /** Whose share of the queue it uses: with billing, the account's; else the key's own. */
   fairKey: string;
   /** Private pools whose nodes it may use. */
   pools?: readonly string[];
+  /** Limits on what it may spend, beside its account's balance. */
+  budgets?: readonly Budget[];
   /** The conversation it says it belongs to (`x-session-id`). */
   session?: string;
   /** Of a signed request: the coordinators it came through. Nobody else is believed to have come through any. */
@@ -29,6 +32,8 @@ export type ClientAuthDeps = {
   requireApiKey: boolean;
   /** `[coordinator] max_hops`. */
   maxHops: number;
+  /** Shares of the queue are the accounts', since they pay; else each key's own. */
+  fairByAccount: boolean;
 };
 
 const HOW = "send it as `Authorization: Bearer inf_…`; `infernet keys create NAME` makes one";
@@ -54,7 +59,7 @@ export function authenticateClient(
     }
     if (holder) {
       const { accountId, keyId, pools } = holder;
-      return ok({ accountId, keyId, fairKey: keyId, pools, ...sessionIn(request) });
+      return ok({ accountId, keyId, fairKey: deps.fairByAccount ? accountId : keyId, pools, ...sessionIn(request) });
     }
     if (deps.requireApiKey || token.startsWith("inf_")) {
       return err(errorResponse("api_key_invalid", `this API key is not known, expired or revoked; ${HOW}`));

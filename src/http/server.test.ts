@@ -45,7 +45,7 @@ beforeAll(() => {
     maxBodyBytes: LIMIT,
     idleTimeoutS: 10,
     routes,
-    clientAuth: { ring: { find: () => undefined }, verify, requireApiKey: false, maxHops: 3 },
+    clientAuth: { ring: { find: () => undefined }, verify, requireApiKey: false, maxHops: 3, fairByAccount: false },
     verify,
     links: null,
   });

@@ -1,13 +1,15 @@
 // Attempts: what nodes say about the jobs they were given, and what follows from it.
 
 import { ATTEMPT_CREDIT_BYTES, type DeltaFrame, type EndFrame, type ReadyFrame } from "../protocol/frames.ts";
-import { type Delta, deltaCost, isPlain, type Usage } from "../protocol/generation.ts";
+import { type Delta, deltaCost, isPlain } from "../protocol/generation.ts";
+import { hashDelta } from "../protocol/receipts.ts";
 import type { LinkListener } from "../registry/links.ts";
 import type { Node, Offer } from "../registry/registry.ts";
 import type { Board } from "./board.ts";
 import { noteShown } from "./continuation.ts";
 import { canBeTakenOver, mayBeTakenOver, offersFor, pumpNode, retry, takeOver } from "./dispatch.ts";
 import { type Job, type JobError, type JobErrorCode, NODE_ERRORS, type Run } from "./job.ts";
+import { outputBound } from "./metering.ts";
 import { mayServe } from "./refusals.ts";
 import { endRun, endStopping, finish } from "./settle.ts";
 import { moveTo } from "./states.ts";
@@ -67,12 +69,14 @@ const acknowledge = (node: Node, attempt: string) => node.channel?.acknowledge(a
 type Pieces = Pick<DeltaFrame, "offset" | "deltas" | "pieces">;
 
 function takeDeltas(board: Board, job: Job, run: Run, frame: Pieces): string | undefined {
-  const { offset, deltas: given } = frame;
+  const { offset, deltas: sent } = frame;
   if (run.settling) return undefined;
   if (offset > run.offset) return `deltas ${run.offset} to ${offset - 1} of ${run.id} are missing`;
   const known = run.offset - offset;
-  if (known >= given.length) return undefined;
-  const deltas = known === 0 ? given : given.slice(known);
+  if (known >= sent.length) return undefined;
+  const given = known === 0 ? sent : sent.slice(known);
+  const kept = withinBound(job, run, given, frame.pieces ?? 0);
+  const deltas = kept ?? given;
   if (!areAskedFor(deltas, job.choices)) {
     if (run.offer) board.registry.fault(run.offer);
     // It is at it still.
@@ -82,7 +86,7 @@ function takeDeltas(board: Board, job: Job, run: Run, frame: Pieces): string | u
     return undefined;
   }
   const first = run.offset;
-  run.offset += deltas.length;
+  run.offset += given.length;
   const nowMs = board.clock.nowMs();
   run.accepted = true;
   run.lastProgressMs = nowMs;
@@ -92,8 +96,11 @@ function takeDeltas(board: Board, job: Job, run: Run, frame: Pieces): string | u
     const cost = deltaCost(delta);
     run.owed += cost;
     run.taken += cost;
-    run.record.bytes += textBytes(delta);
+    const bytes = textBytes(delta);
+    run.record.bytes += bytes;
+    if (bytes === 0) run.empty++;
     if (delta.tool_calls) run.called++;
+    if (run.hasher) hashDelta(run.hasher, delta);
   }
   if (run.owed > ATTEMPT_CREDIT_BYTES + CREDIT_SLACK_BYTES) return `${run.id} sends more than it was granted`;
   if (run.taken > MAX_OUTPUT_BYTES) {
@@ -110,10 +117,62 @@ function takeDeltas(board: Board, job: Job, run: Run, frame: Pieces): string | u
     return undefined;
   }
   if (job.shown) noteShown(job.shown, joined);
+  if (kept) return cutOff(board, job, run, first, joined);
   const behind = job.output.deltas(job.attempt, first, joined);
   if (behind !== undefined) waitForReader(board, job, run, behind, nowMs);
   else if (run.blocked === 0 && run.owed >= CREDIT_PORTION_BYTES) grant(run);
   return undefined;
+}
+
+/**
+ * What of these is within the answer's bound, where not all is: a node that does not stop there is stopped. `pieces`: all
+ * of its backend's up to the last of these, by its own count.
+ */
+function withinBound(job: Job, run: Run, deltas: readonly Delta[], pieces: number): readonly Delta[] | undefined {
+  const bound = outputBound(job) - run.carried;
+  if (Math.max(pieces, run.offset + deltas.length) <= bound) return undefined;
+  const before = Math.max(run.record.pieces, run.offset - run.empty);
+  const written = deltas.filter((delta) => textBytes(delta) > 0).length;
+  const bytes = deltas.reduce((sum, delta) => sum + textBytes(delta), 0);
+  const given = Math.max(written, Math.min(pieces, run.record.bytes + bytes) - before);
+  const room = bound - before;
+  if (given <= room) return undefined;
+  return given === written ? firstOf(deltas, room) : shareOf(deltas, room / given);
+}
+
+/** So many deltas that have something in them. */
+function firstOf(deltas: readonly Delta[], count: number): Delta[] {
+  let left = count;
+  return deltas.filter((delta) => textBytes(delta) === 0 || left-- > 0);
+}
+
+/** About this share of the text, from the beginning: deltas that hold several pieces do not say where each ends. */
+function shareOf(deltas: readonly Delta[], share: number): Delta[] {
+  let left = Math.floor(share * deltas.reduce((sum, delta) => sum + textBytes(delta), 0));
+  const kept: Delta[] = [];
+  for (const delta of deltas) {
+    if (left <= 0) break;
+    const bytes = textBytes(delta);
+    if (bytes <= left) kept.push(delta);
+    else if (isPlain(delta)) kept.push({ ...delta, content: firstBytes(delta.content, left) });
+    left -= bytes;
+  }
+  return kept;
+}
+
+/** Whole characters within so many bytes of UTF-8. */
+function firstBytes(text: string, bytes: number): string {
+  const into = new Uint8Array(bytes);
+  return text.slice(0, new TextEncoder().encodeInto(text, into).read);
+}
+
+/** All that was asked for is there. */
+function cutOff(board: Board, job: Job, run: Run, first: number, deltas: readonly Delta[]): undefined {
+  run.record.pieces = Math.min(run.record.pieces, outputBound(job) - run.carried);
+  if (deltas.length > 0) void job.output.deltas(job.attempt, first, deltas);
+  endRun(board, job, "cancelled", null);
+  job.finish = Array.from({ length: job.choices }, (_, index) => ({ index, reason: "length" as const }));
+  finish(board, job, "completed", null);
 }
 
 function areAskedFor(deltas: readonly Delta[], choices: number): boolean {
@@ -171,10 +230,10 @@ function takeEnd(board: Board, job: Job, run: Run, node: Node, frame: EndFrame):
     }
     const nowMs = board.clock.nowMs();
     job.finish = finishOf(job, frame);
-    job.usage = metered(job, run, frame);
+    run.usage = frame.usage;
     const firstMs = run.record.first_delta_ms ?? nowMs;
     if (run.offer)
-      board.registry.praise(run.offer, job.usage.completion_tokens, nowMs - firstMs, firstMs - run.dispatchedMs);
+      board.registry.praise(run.offer, claimedTokens(job, run), nowMs - firstMs, firstMs - run.dispatchedMs);
     run.settling = true;
     finish(board, job, "completed", null, () => acknowledge(node, frame.attempt));
     return;
@@ -193,24 +252,9 @@ function finishOf({ choices }: Job, { finish }: EndFrame): Job["finish"] {
   return finish.filter(({ index }, i) => index < choices && finish.findIndex((other) => other.index === index) === i);
 }
 
-/** What an attempt's prompt may cost beyond the bytes of the request: chat templates, images. */
-const PROMPT_SLACK_TOKENS = 4096;
-
-/** What is recorded as used: never more than can be true of the bytes that passed. */
-function metered(
-  { bodyJson, maxTokens, choices, carried }: Job,
-  { record: { bytes } }: Run,
-  { usage }: EndFrame,
-): Usage {
-  // The prompt of an attempt that continues an answer holds what it continues.
-  const prompt = usage ? Math.max(0, usage.prompt_tokens - carried) : Math.ceil(bodyJson.length / 4);
-  const completion = usage?.completion_tokens ?? Math.ceil(bytes / 4);
-  return {
-    prompt_tokens:
-      prompt <= bodyJson.length ? prompt : Math.min(prompt, Buffer.byteLength(bodyJson) + PROMPT_SLACK_TOKENS),
-    completion_tokens: Math.min(carried + Math.min(completion, bytes), maxTokens * choices),
-  };
-}
+/** For its speed: what it wrote by its own account, within what can be true. */
+const claimedTokens = ({ carried }: Job, { record: { bytes }, usage }: Run): number =>
+  carried + Math.min(usage?.completion_tokens ?? Math.ceil(bytes / 4), bytes);
 
 /** Tries again where that can help and nothing was shown that would have to be taken back. */
 export function attemptFailed(

@@ -8,6 +8,7 @@ import type { AffinityIndex } from "./affinity.ts";
 import { type FairQueue, fairQueue } from "./fair-queue.ts";
 import type { Job } from "./job.ts";
 import type { JobRecords } from "./records.ts";
+import type { Till } from "./till.ts";
 
 export type JobLimits = {
   /** Jobs waiting for one model. */
@@ -33,6 +34,8 @@ export type Board = {
   readonly registry: Registry;
   readonly records: JobRecords;
   readonly affinity: AffinityIndex;
+  /** Null where nothing is charged. */
+  readonly till: Till | null;
   /** Every job that has not ended. */
   readonly live: Map<JobId, Job>;
   /** By attempt id: those a node is working on. */
@@ -42,6 +45,8 @@ export type Board = {
   /** When the time-outs were last looked at. */
   tickedMs: number;
   readonly queues: Map<string, FairQueue<Job>>;
+  /** Chats whose hold is on its way to the database. */
+  readonly holding: Set<Promise<unknown>>;
   /** Asynchronous jobs are not given out before: a lease could not be stored a moment ago. */
   leaseFromMs: number;
   /** No new jobs are taken. */

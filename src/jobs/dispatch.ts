@@ -1,9 +1,11 @@
 // Dispatch: from the queue to a node.
+import type { Price } from "../ledger/holds.ts";
+import { priceAt } from "../registry/offers.ts";
 import type { Node, Offer } from "../registry/registry.ts";
 import { type Affinity, type Choice, choose } from "../scheduler/choose.ts";
 import { type Board, queueOf } from "./board.ts";
 import { cut, isNothing, nothingShown, seam, type TakeOver, waysToTakeOver } from "./continuation.ts";
-import { type Job, type JobError, newRun } from "./job.ts";
+import { type Held, type Job, type JobError, newRun, type Run } from "./job.ts";
 import { mayServe, refusal } from "./refusals.ts";
 import { endRun, finish } from "./settle.ts";
 import { moveTo } from "./states.ts";
@@ -83,10 +85,21 @@ const hasFailedAt = ({ attempts, before }: Job, { pubkey }: Node): boolean =>
  * Who may serve the job. What came from another coordinator is passed on once at most: were each on the way to try
  * several, one request that fails at its far end would become very many.
  */
-export function offersFor({ registry }: Board, { model, trail, attempts }: Job): readonly Offer[] {
-  const offers = registry.offersFor(model, trail);
+export function offersFor({ registry }: Board, { model, trail, attempts, held }: Job): readonly Offer[] {
+  const near = registry.offersFor(model, trail);
+  const offers = held === null ? near : near.filter((offer) => isWithin(held, offer));
   if (trail === undefined || attempts.every(({ through }) => through === undefined)) return offers;
   return offers.filter(({ path }) => path.length === 0);
+}
+
+/** A node is held to what it asked for when the job was taken on; one that came later asks for what it asks. */
+const priceFor = ({ atMs }: Held, offer: Offer): Price =>
+  priceAt(offer, atMs) ?? { input: offer.priceInput, output: offer.priceOutput };
+
+/** Not dearer than what the job holds for. */
+function isWithin(held: Held, offer: Offer): boolean {
+  const { input, output } = priceFor(held, offer);
+  return input <= held.price.input && output <= held.price.output;
 }
 
 function pickAmong(board: Board, job: Job, offers: readonly Offer[]): Choice<Offer> | undefined {
@@ -119,12 +132,13 @@ export function dispatch(board: Board, job: Job, { candidate: offer, why }: Choi
   if (job.state !== "running") moveTo(job, "dispatched");
   job.dispatchedMs ??= nowMs;
   job.carried = 0;
+  if (job.held) bill(board, job, run, offer);
   if (job.ways && job.shown) {
     const how: TakeOver = job.ways.includes("continue") && continuesAt(job, offer) ? "continue" : "replay";
     run.record.took_over = how;
     run.seam = seam(how, job.shown);
     if (how === "continue") {
-      job.carried = job.shown.pieces;
+      job.carried = run.carried = job.shown.pieces;
       run.record.resumable = false;
     }
   }
@@ -138,6 +152,14 @@ export function dispatch(board: Board, job: Job, { candidate: offer, why }: Choi
     return;
   }
   void lease(board, job, offer);
+}
+
+/** What its tokens are charged at, and what its receipt is made of. */
+function bill({ till }: Board, { id, held }: Job, run: Run, offer: Offer): void {
+  if (!till || !held) return;
+  run.price = priceFor(held, offer);
+  run.record.price = run.price;
+  run.hasher = till.hasherOf(id);
 }
 
 /** An asynchronous job is claimed in the database before a node hears of it, so that only one coordinator gives it out. */
@@ -213,6 +235,7 @@ export function retry(
   const isLast = isOver || isOutOfAttempts(board, job) || isOutOfWays(board, job);
   if (isLast && !fallBack(board, job)) return finish(board, job, "failed", error);
   if (job.state === "running") job.output.restart();
+  job.deliveries = [];
   if (job.shown) job.shown = nothingShown();
   job.ways = null;
   moveTo(job, "queued");
@@ -331,6 +354,5 @@ export function takeOver(
 function endAtBound(board: Board, job: Job): void {
   job.carried = job.shown?.pieces ?? 0;
   job.finish = [{ index: 0, reason: "length" }];
-  job.usage = { prompt_tokens: Math.ceil(job.bodyJson.length / 4), completion_tokens: job.maxTokens };
   finish(board, job, "completed", null);
 }

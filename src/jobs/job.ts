@@ -1,4 +1,5 @@
 // Job: one request for inference while it lives in this process, and what every part of jobs/ knows of it.
+import type { Budget, Price } from "../ledger/holds.ts";
 import type { Delta, FinishReason, Task, Usage } from "../protocol/generation.ts";
 import { attemptId, type JobId, type Pubkey } from "../protocol/primitives.ts";
 import type { Trail } from "../protocol/trail.ts";
@@ -30,7 +31,9 @@ export type JobErrorCode =
   | "client_gone"
   | "coordinator_restarted"
   | "draining"
-  | "storage_failed";
+  | "storage_failed"
+  | "insufficient_credit"
+  | "spend_limit";
 
 /** Errors whose message is a node's or a backend's own, and may quote the request. */
 export const NODE_ERRORS: readonly JobErrorCode[] = [
@@ -71,8 +74,35 @@ export type AttemptRecord = {
   /** What it gave of the answer: pieces, about one a token, and UTF-8 bytes. */
   pieces: number;
   bytes: number;
+  /** Its claim of tokens was more than can be true. */
+  clamped?: true;
+  /** What its tokens are charged at, where anything is. */
+  price?: Price;
   outcome: "completed" | "failed" | "refused" | "lost" | "timed_out" | "cancelled" | null;
   error: JobError | null;
+};
+
+/** What an attempt gave of the answer. */
+export type Delivery = {
+  readonly record: AttemptRecord;
+  /** Tokens of the answer that it was given to continue. */
+  readonly carried: number;
+  /** What its node says it used. */
+  readonly usage: Usage | null;
+  /** µ$ per million tokens; null where nothing is charged. */
+  readonly price: Price | null;
+  readonly offer: Offer | null;
+  /** Salted hash of what it gave; null where there are no receipts. */
+  readonly outputHash: Uint8Array | null;
+};
+
+/** What a job may cost, and is held for it. */
+export type Held = {
+  /** µ$. */
+  amount: bigint;
+  /** The dearest it was reckoned with: nothing dearer is charged. */
+  price: Price;
+  atMs: number;
 };
 
 /** The try under way. */
@@ -97,6 +127,15 @@ export type Run = {
   taken: number;
   /** Deltas that held a tool call. */
   called: number;
+  /** Deltas with nothing in them. */
+  empty: number;
+  /** Tokens of the answer that it was given to continue. */
+  carried: number;
+  /** What its node says it used; null before its end. */
+  usage: Usage | null;
+  price: Price | null;
+  /** Of its output; null where there are no receipts. */
+  hasher: Bun.CryptoHasher | null;
   /** Pieces the reader has not taken yet, and since when it is behind. */
   blocked: number;
   blockedSinceMs: number;
@@ -138,6 +177,10 @@ export type JobSpec = {
   maxTokens: number;
   /** The client named no bound of its own: the node is told ours where the model's context surely holds it. */
   defaultMaxTokens: boolean;
+  /** Tokens that its prompt may have beyond the bytes of the request: chat templates, images. */
+  promptExtra: number;
+  /** Limits of whoever asks, beside the account's balance. */
+  budgets: readonly Budget[];
   choices: number;
   wishes: Wishes;
   /** Lower bound on the prompt's tokens. */
@@ -185,6 +228,12 @@ export type Job = JobSpec &
     error: JobError | null;
     finish: { index: number; reason: FinishReason }[];
     usage: Usage | null;
+    /** Those of the attempts that count, in order. */
+    deliveries: Delivery[];
+    /** Null where nothing is charged. */
+    held: Held | null;
+    /** µ$, once it has ended; null where nothing is charged. */
+    charged: bigint | null;
     /** What readers have, or may have, of the answer; null for a whole chat, which nobody sees before its end. */
     shown: Shown | null;
     /** Pieces of former attempts that the present one continues: they are spent of the answer's bound. */
@@ -234,6 +283,11 @@ export function resumableRun(job: Job, record: AttemptRecord, nowMs: number): Ru
     owed: 0,
     taken: 0,
     called: 0,
+    empty: 0,
+    carried: 0,
+    usage: null,
+    price: record.price ?? null,
+    hasher: null,
     blocked: 0,
     blockedSinceMs: 0,
     returnByMs: null,
@@ -264,6 +318,9 @@ export function newJob(id: JobId, spec: JobSpec, output: Output, nowMs: number):
     error: null,
     finish: [],
     usage: null,
+    deliveries: [],
+    held: null,
+    charged: null,
     shown: spec.kind === "async" || spec.stream ? nothingShown() : null,
     carried: 0,
     ways: null,

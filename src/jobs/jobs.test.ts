@@ -184,7 +184,7 @@ describe("what a node may claim", () => {
     const call = { index: 0, function: { name: "f", arguments: "{}" } };
     expect(claim({}, [{ tool_calls: [call] }], 900)?.completion_tokens).toBe(3);
     const { bodyJson } = spec();
-    expect(claim({}, [{ content: "x" }], 1)?.prompt_tokens).toBe(bodyJson.length + 4096);
+    expect(claim({}, [{ content: "x" }], 1)?.prompt_tokens).toBe(bodyJson.length + 64);
   });
 
   test("a gap closes the link; what was sent already is dropped by offset", () => {

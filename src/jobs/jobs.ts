@@ -1,4 +1,6 @@
 // Jobs: what the rest of the program can do with jobs. Made once; the rules are in the files beside this one.
+
+import type { HoldRow } from "../ledger/schema.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -9,12 +11,14 @@ import type { AffinityIndex } from "./affinity.ts";
 import { linkListener } from "./attempts.ts";
 import { type Board, type JobLimits, queueOf } from "./board.ts";
 import { dispatch, pick, pump, pumpNode } from "./dispatch.ts";
+import { heldBefore, heldFor, notCreated, takeHeld } from "./holding.ts";
 import { type AttemptRecord, type Job, type JobError, type JobSpec, newJob, type Output, resumableRun } from "./job.ts";
-import type { JobRecords, NewAsyncJob } from "./records.ts";
+import type { JobRecords, NewAsyncJob, NotCreated } from "./records.ts";
 import { chooseModel, modelsOf, type SubmitError } from "./refusals.ts";
 import type { JobRow } from "./schema.ts";
 import { endRun, finish } from "./settle.ts";
 import { isEnd, moveTo } from "./states.ts";
+import type { Till } from "./till.ts";
 import { TICK_MS, tick } from "./timeouts.ts";
 
 export type JobsDeps = {
@@ -26,6 +30,8 @@ export type JobsDeps = {
   registry: Registry;
   records: JobRecords;
   affinity: AffinityIndex;
+  /** Null where nothing is charged. */
+  till: Till | null;
   /** Told of every job that ended, for metrics. */
   onEnd?: (job: Job) => void;
 };
@@ -42,6 +48,7 @@ export function createJobs(deps: JobsDeps) {
     stopping: new Map(),
     tickedMs: deps.clock.nowMs(),
     queues: new Map(),
+    holding: new Set(),
     leaseFromMs: 0,
     draining: false,
     freed: (node) => pumpNode(board, node),
@@ -71,6 +78,16 @@ export function createJobs(deps: JobsDeps) {
       return full ? err(full) : ok(job);
     },
 
+    /** The same, once what it may cost is held; at once where nothing is charged. */
+    take(
+      spec: JobSpec,
+      output: Output,
+      id: JobId = board.newId(),
+    ): Result<Job, SubmitError> | Promise<Result<Job, SubmitError>> {
+      if (!board.till) return this.submit(spec, output, id);
+      return takeHeld(board, board.till, newJob(id, spec, output, board.clock.nowMs()), enter);
+    },
+
     /** Stores an asynchronous job, then queues it. With an idempotency key in use: the job that has it. */
     async submitAsync(
       spec: JobSpec,
@@ -87,10 +104,11 @@ export function createJobs(deps: JobsDeps) {
         const row = key === null ? undefined : await board.records.withKey(spec.accountId, key);
         return err(row ? { code: "idempotency_key_used", row } : refused);
       }
+      if (board.till) job.held = heldFor(board, board.till, job);
       const created = await store(board, job, extra);
       if (created === "storage_failed")
         return err({ code: created, message: "the job cannot be stored now; try again" });
-      if (!created.ok) return err({ code: "idempotency_key_used", row: created.error });
+      if (!created.ok) return err(notCreated(created.error, job));
       stored(job.id);
       const displaced = enter(board, job);
       // Stored already: it ends as failed, and whoever asks is told.
@@ -103,7 +121,7 @@ export function createJobs(deps: JobsDeps) {
     },
 
     /** Takes up a job that a former process left unfinished. */
-    recover(row: JobRow, spec: JobSpec, output: Output): Job {
+    recover(row: JobRow, spec: JobSpec, output: Output, hold: HoldRow | null): Job {
       const job = newJob(row.id as JobId, { ...spec, model: row.model }, output, row.createdMs);
       const models = modelsOf(board, spec);
       job.rest = models.slice(models.indexOf(row.model) + 1);
@@ -111,6 +129,7 @@ export function createJobs(deps: JobsDeps) {
       job.attempts = row.attempts as AttemptRecord[];
       job.queuedMs = board.clock.nowMs();
       job.dispatchedMs = row.dispatchedMs;
+      if (board.till) job.held = heldBefore(row, hold);
       board.live.set(job.id, job);
       const record = job.attempts.at(-1);
       if (record?.ended_ms === null && record.resumable === false) {
@@ -142,6 +161,7 @@ export function createJobs(deps: JobsDeps) {
     /** Takes no more jobs; resolves when those there are have ended, or after `limitMs`, when the rest is cancelled. */
     async drain(limitMs: number): Promise<void> {
       board.draining = true;
+      if (board.holding.size > 0) await Promise.all(board.holding);
       // Asynchronous jobs that have not begun are stored as they are: the next process takes them up.
       for (const job of [...board.live.values()]) {
         if (job.kind !== "async" || job.state !== "queued") continue;
@@ -175,7 +195,7 @@ function hasRoomFor(board: Board, job: Job): boolean {
   return room || pick(board, job) !== undefined;
 }
 
-async function store(board: Board, job: Job, extra: NewAsyncJob): Promise<Result<void, JobRow> | "storage_failed"> {
+async function store(board: Board, job: Job, extra: NewAsyncJob): Promise<Result<void, NotCreated> | "storage_failed"> {
   try {
     return await board.records.create(job, extra);
   } catch (error) {

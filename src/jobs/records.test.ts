@@ -29,7 +29,7 @@ function made({ broken = () => false }: { broken?: () => boolean } = {}) {
       },
     },
   };
-  const records = jobRecords({ db, clock, log: NO_LOG, answerOf: () => "{}", retainContentMs: 0 });
+  const records = jobRecords({ db, clock, log: NO_LOG, answerOf: () => "{}", retainContentMs: 0, till: null });
   return { clock, records, writes };
 }
 const job = (over: Partial<Job> = {}): Job => ({
@@ -105,8 +105,8 @@ test("a lease is won once for each attempt, and never after the end", async () =
   leased.attempt = 2;
   const [won, lost] = await Promise.all([records.lease(leased), records.lease({ ...leased })]);
   expect([won, lost]).toEqual([true, false]);
-  expect(await records.end({ ...leased, endedMs: 9 }, "completed")).toBe(true);
-  expect(await records.end({ ...leased, endedMs: 10 }, "failed")).toBe(false);
+  expect(await records.end({ ...leased, endedMs: 9 }, { state: "completed", shares: [] })).toBe(true);
+  expect(await records.end({ ...leased, endedMs: 10 }, { state: "failed", shares: [] })).toBe(false);
   leased.attempt = 3;
   expect(await records.lease(leased)).toBe(false);
   expect(await rowOf(leased)).toMatchObject({ state: "completed", attempt: 2, endedMs: 9 });

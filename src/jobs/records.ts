@@ -1,15 +1,19 @@
 // Records: what is kept of jobs in the database. Chats are written behind, in groups and once where they are short;
 // asynchronous jobs are created and ended durably, and leased by a conditional write.
 import { and, desc, eq, inArray, lt, notInArray, or } from "drizzle-orm";
-import type { Drizzle, SqlValue } from "../db/executor.ts";
+import type { Drizzle, Execute, SqlValue } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
+import { type HoldRefusal, hold, release, releaseOwned } from "../ledger/holds.ts";
+import { type HoldRow, holds } from "../ledger/schema.ts";
+import { closeBook } from "../ledger/settlement.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type AttemptRecord, type Job, type JobError, NODE_ERRORS } from "./job.ts";
 import { type JobContentRow, type JobRow, jobContent, jobs, whereLive } from "./schema.ts";
-import type { EndState } from "./settle.ts";
-import { isEnd, LIVE_STATES } from "./states.ts";
+import type { EndState, JobEnd } from "./settle.ts";
+import { isEnd, type JobState, LIVE_STATES } from "./states.ts";
+import { chargeFor, type Till } from "./till.ts";
 import { addWebhook, endedWebhooksDue, webhookDue } from "./webhooks.ts";
 
 export type NewAsyncJob = {
@@ -23,18 +27,24 @@ export type NewAsyncJob = {
 export type JobRecords = {
   /** Notes that a chat changed; written within `WRITE_BEHIND_MS`, together with whatever else changed. */
   touch(job: Job): void;
-  /** Stores an asynchronous job and its request, durably. With a used idempotency key: the job that has it. */
-  create(job: Job, extra: NewAsyncJob): Promise<Result<void, JobRow>>;
+  /** Stores an asynchronous job and its request, durably, and holds what it may cost. */
+  create(job: Job, extra: NewAsyncJob): Promise<Result<void, NotCreated>>;
   /** The job of the last 24 h that has this idempotency key. */
   withKey(accountId: string, idempotencyKey: string): Promise<JobRow | undefined>;
   /** Claims a queued job for this attempt. False: somebody else has it, or it has ended. */
   lease(job: Job): Promise<boolean>;
-  /** Stores the end of an asynchronous job with its answer, durably. False: it had ended already. */
-  end(job: Job, state: EndState): Promise<boolean>;
+  /**
+   * Stores the end of an asynchronous job with its answer, or of a chat that is charged for, durably and with what it
+   * cost. False: it had ended already.
+   */
+  end(job: Job, end: JobEnd): Promise<boolean>;
   /** Writes what is noted now. */
   flush(): Promise<void>;
   close(): Promise<void>;
 };
+
+/** With a used idempotency key: the job that has it. */
+export type NotCreated = { code: "idempotency_key_used"; row: JobRow } | HoldRefusal;
 
 export type RecordsDeps = {
   db: Db;
@@ -43,6 +53,8 @@ export type RecordsDeps = {
   /** The answer of a job as it is kept: JSON. */
   answerOf: (job: Job) => string | null;
   retainContentMs: number;
+  /** Null where nothing is charged. */
+  till: Till | null;
 };
 
 const WRITE_BEHIND_MS = 10;
@@ -75,6 +87,7 @@ const COLUMNS = [
   "finish_reason",
   "prompt_tokens",
   "completion_tokens",
+  "charged_micro_usd",
   "created_ms",
   "dispatched_ms",
   "first_delta_ms",
@@ -86,16 +99,18 @@ const UPSERT = `insert into jobs (${COLUMNS.join(", ")}) values (${COLUMNS.map((
   on conflict (id) do update set ${CHANGING.map((column) => `${column} = excluded.${column}`).join(", ")}
   where jobs.state in (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
 
-function rowOf(job: Job): SqlValue[] {
-  // An asynchronous job knows how it ended a moment before the database does; until then it has not.
-  const ended = isEnd(job.state);
+/** Of a job as it stands, or as it ends: one whose end has to be stored first knows it a moment before the database. */
+const UPSERT_ONCE = `${UPSERT} returning id`;
+
+function rowOf(job: Job, state: JobState = job.state, charged: bigint | null = job.charged): SqlValue[] {
+  const ended = isEnd(state);
   return [
     job.id,
     job.accountId,
     job.keyId,
     job.kind,
     job.task,
-    job.state,
+    state,
     job.model,
     job.stream ? 1 : 0,
     job.maxTokens,
@@ -107,12 +122,24 @@ function rowOf(job: Job): SqlValue[] {
     job.finish[0]?.reason ?? null,
     job.usage?.prompt_tokens ?? null,
     job.usage?.completion_tokens ?? null,
+    ended ? charged : null,
     job.createdMs,
     job.dispatchedMs,
     job.firstDeltaMs,
     ended ? job.endedMs : null,
   ];
 }
+/** Writes the end of a chat, and all else that is known of it. False: it had ended already. */
+export async function writeChatEnd(
+  execute: Execute,
+  job: Job,
+  state: EndState,
+  charged: bigint | null,
+): Promise<boolean> {
+  const rows = await execute(UPSERT_ONCE, rowOf(job, state, charged));
+  return rows.length === 1;
+}
+
 /** A backend may quote the prompt in its complaints, and a chat's content is not kept. */
 const keptMessage = (error: JobError | null): string | null =>
   error === null || NODE_ERRORS.includes(error.code) ? null : error.message;
@@ -143,7 +170,11 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
     try {
       for (; written < group.length; written += ROWS_AT_ONCE) {
         if (written > 0) await new Promise<void>((resolve) => void setImmediate(resolve));
-        await db.writer.batch(UPSERT, group.slice(written, written + ROWS_AT_ONCE).map(rowOf), { durable: false });
+        await db.writer.batch(
+          UPSERT,
+          group.slice(written, written + ROWS_AT_ONCE).map((job) => rowOf(job)),
+          { durable: false },
+        );
       }
     } catch (error) {
       const left = new Set([...group.slice(written), ...noted]);
@@ -200,9 +231,10 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
       );
       return leased.length === 1;
     },
-    end(job, state) {
+    end(job, end) {
       noted.delete(job);
-      return db.writer.transact((tx) => storeEnd(deps, tx, job, state));
+      if (job.kind === "chat" && deps.till) return deps.till.end(job, end);
+      return db.writer.transact((tx, execute) => storeEnd(deps, tx, execute, job, end));
     },
     flush() {
       writing = writing.then(write);
@@ -220,13 +252,20 @@ const hasKey = (accountId: string, idempotencyKey: string) =>
   and(eq(jobs.accountId, accountId), eq(jobs.idempotencyKey, idempotencyKey));
 const isRemembered = (row: JobRow, clock: Clock): boolean => row.createdMs > clock.nowMs() - IDEMPOTENCY_MS;
 
-async function create({ db, clock }: RecordsDeps, job: Job, extra: NewAsyncJob): Promise<Result<void, JobRow>> {
-  return db.writer.transact(async (tx) => {
+async function create(
+  { db, clock, till }: RecordsDeps,
+  job: Job,
+  extra: NewAsyncJob,
+): Promise<Result<void, NotCreated>> {
+  return db.writer.transact(async (tx, execute) => {
     if (extra.idempotencyKey !== null) {
       const [same] = await tx.select().from(jobs).where(hasKey(job.accountId, extra.idempotencyKey));
-      if (same && isRemembered(same, clock)) return err(same);
+      if (same && isRemembered(same, clock)) return err({ code: "idempotency_key_used", row: same });
       if (same) await tx.update(jobs).set({ idempotencyKey: null }).where(eq(jobs.id, same.id));
     }
+    const wanted = till && job.held ? till.holdOf(job, job.held) : null;
+    const held = wanted ? await hold(execute, wanted) : ok(undefined);
+    if (!held.ok) return held;
     await tx.insert(jobs).values({
       id: job.id,
       accountId: job.accountId,
@@ -246,7 +285,13 @@ async function create({ db, clock }: RecordsDeps, job: Job, extra: NewAsyncJob):
   });
 }
 
-async function storeEnd(deps: RecordsDeps, tx: Drizzle, job: Job, state: EndState): Promise<boolean> {
+async function storeEnd(
+  deps: RecordsDeps,
+  tx: Drizzle,
+  execute: Execute,
+  job: Job,
+  { state, shares }: JobEnd,
+): Promise<boolean> {
   const ended = await tx
     .update(jobs)
     .set({
@@ -260,6 +305,7 @@ async function storeEnd(deps: RecordsDeps, tx: Drizzle, job: Job, state: EndStat
       finishReason: job.finish[0]?.reason ?? null,
       promptTokens: job.usage?.prompt_tokens ?? null,
       completionTokens: job.usage?.completion_tokens ?? null,
+      chargedMicroUsd: deps.till ? Number(chargeFor(job, shares)) : null,
       dispatchedMs: job.dispatchedMs,
       firstDeltaMs: job.firstDeltaMs,
       endedMs: job.endedMs,
@@ -273,17 +319,22 @@ async function storeEnd(deps: RecordsDeps, tx: Drizzle, job: Job, state: EndStat
     .update(jobContent)
     .set({ output: deps.answerOf(job), expiresMs })
     .where(eq(jobContent.jobId, job.id));
+  if (deps.till) {
+    const book = deps.till.book(execute);
+    await deps.till.settleIn(book, job, shares);
+    await closeBook(book);
+  }
   if (row.webhook !== null) await webhookDue(tx, job.id, job.endedMs ?? 0);
   return true;
 }
 
 /**
  * Chats that were under way when the last coordinator died can not be answered any more, nor asynchronous jobs whose
- * request is gone (backups leave content out). How many there were.
+ * request is gone (backups leave content out); what `owner`, this instance, held for them is let go. How many there were.
  */
-export async function failInterruptedChats(db: Db, nowMs: number): Promise<number> {
+export async function failInterruptedChats(db: Db, nowMs: number, owner: string): Promise<number> {
   const error: JobError = { code: "coordinator_restarted", message: "the coordinator was restarted while it ran" };
-  const failed = await db.writer.transact(async (tx) => {
+  const failed = await db.writer.transact(async (tx, execute) => {
     const rows = await tx
       .update(jobs)
       .set({ state: "failed", errorCode: error.code, errorMessage: error.message, endedMs: nowMs })
@@ -295,6 +346,9 @@ export async function failInterruptedChats(db: Db, nowMs: number): Promise<numbe
       )
       .returning({ id: jobs.id });
     await endedWebhooksDue(tx, nowMs);
+    for (const { id } of rows) await release(execute, id);
+    // Those that no record tells of yet.
+    await releaseOwned(execute, owner);
     return rows;
   });
   return failed.length;
@@ -303,24 +357,26 @@ export async function failInterruptedChats(db: Db, nowMs: number): Promise<numbe
 /** An unfinished job whose stored request this version cannot read: it fails, and the rest goes on. */
 export async function failUnreadable(db: Db, id: string, nowMs: number): Promise<void> {
   const message = "the stored request cannot be read by this version of infernet; send it again";
-  await db.writer.transact(async (tx) => {
+  await db.writer.transact(async (tx, execute) => {
     await tx
       .update(jobs)
       .set({ state: "failed", errorCode: "invalid_request", errorMessage: message, endedMs: nowMs })
       .where(and(eq(jobs.id, id), whereLive));
+    await release(execute, id);
     await endedWebhooksDue(tx, nowMs);
   });
 }
 
 /**
- * Asynchronous jobs that still want something, with their requests. Newest first: each is taken up at the head of its
+ * Asynchronous jobs that still want something, with their requests and what they hold. Newest first: each is taken up at the head of its
  * account's lane, so that the oldest is in front in the end.
  */
-export function unfinishedJobs(db: Db): Promise<{ job: JobRow; content: JobContentRow }[]> {
+export function unfinishedJobs(db: Db): Promise<{ job: JobRow; content: JobContentRow; hold: HoldRow | null }[]> {
   return db.read
-    .select({ job: jobs, content: jobContent })
+    .select({ job: jobs, content: jobContent, hold: holds })
     .from(jobs)
     .innerJoin(jobContent, eq(jobContent.jobId, jobs.id))
+    .leftJoin(holds, eq(holds.jobId, jobs.id))
     .where(and(eq(jobs.kind, "async"), whereLive))
     .orderBy(desc(jobs.id));
 }

@@ -34,13 +34,13 @@ async function restart(written = true): Promise<Restarted> {
   await before.settle();
   // The dead do not hear the clock any more.
   clock = manualClock(clock.nowMs());
-  const failed = await failInterruptedChats(database.db, clock.nowMs());
+  const failed = await failInterruptedChats(database.db, clock.nowMs(), "me");
   const outputs = new Map<string, OutputLog>();
   const after = stage(database, { clock, answerOf: (job) => outputs.get(job.id)?.stored(job) ?? null });
-  const jobs = (await unfinishedJobs(database.db)).map(({ job: row, content }) => {
+  const jobs = (await unfinishedJobs(database.db)).map(({ job: row, content, hold }) => {
     const output = outputLog();
     outputs.set(row.id, output);
-    return after.jobs.recover(row, spec({ kind: "async", bodyJson: content.request }), output);
+    return after.jobs.recover(row, spec({ kind: "async", bodyJson: content.request }), output, hold);
   });
   return { after, jobs, outputs: [...outputs.values()], failed };
 }

@@ -13,7 +13,9 @@ export type SubmitError = JobError & {
     | "draining"
     | "queue_full"
     | "storage_failed"
-    | "context_length_exceeded";
+    | "context_length_exceeded"
+    | "insufficient_credit"
+    | "spend_limit";
 };
 
 /** What of a job decides who may serve it. */

@@ -1,9 +1,13 @@
-// Settle: how a job reaches its end state, once. Asynchronous jobs end in the database first and are told after.
+// Settle: how a job reaches its end state, once. Asynchronous jobs, and all that is charged for, end in the database
+// first and are told after.
 
 import type { Board } from "./board.ts";
 import type { AttemptRecord, Job, JobError } from "./job.ts";
+import { noteDelivery, type Share, sharesOf, usageOf } from "./metering.ts";
 import { isEnd, type JobState, moveTo } from "./states.ts";
 
+/** How a job ends, and what of its answer is whose. */
+export type JobEnd = { state: EndState; shares: readonly Share[] };
 export type EndState = Extract<JobState, "completed" | "failed" | "cancelled" | "expired">;
 
 /** Lets go of the attempt under way, if any, and of its slot. The node is told to stop where it may still be at it. */
@@ -21,6 +25,7 @@ export function endRun(
   run.record.error = error;
   board.runs.delete(run.id);
   job.run = null;
+  noteDelivery(job, run);
   const node = run.offer?.node;
   if (!node) return;
   if (node.channel && (outcome === "cancelled" || outcome === "timed_out")) {
@@ -50,6 +55,9 @@ export function finish(board: Board, job: Job, state: EndState, error: JobError 
   board.live.delete(job.id);
   job.error = error;
   job.endedMs = board.clock.nowMs();
+  // What nobody was shown is nobody's to pay for, unless they left before it was there.
+  const shares = state === "completed" || state === "cancelled" || !job.output.canRestart() ? sharesOf(job) : [];
+  if (shares.length > 0) job.usage = usageOf(shares);
   const tell = () => {
     moveTo(job, state);
     job.onStarted?.();
@@ -58,20 +66,20 @@ export function finish(board: Board, job: Job, state: EndState, error: JobError 
     board.ended(job);
     then?.();
   };
-  if (job.kind === "chat") {
+  if (job.kind === "chat" && job.held === null) {
     tell();
     board.records.touch(job);
     return;
   }
-  storeEnd(board, job, state, tell);
+  storeEnd(board, job, { state, shares }, tell);
 }
 
 /** Waits between tries to store an end: full disks are mended by people. */
 const STORE_RETRY_MS = 1_000;
 
-function storeEnd(board: Board, job: Job, state: EndState, tell: () => void): void {
-  board.records.end(job, state).then(tell, (error: unknown) => {
+function storeEnd(board: Board, job: Job, end: JobEnd, tell: () => void): void {
+  board.records.end(job, end).then(tell, (error: unknown) => {
     board.log.error("a job's end could not be stored; trying again", { job: job.id, err: error });
-    board.clock.after(STORE_RETRY_MS, () => storeEnd(board, job, state, tell));
+    board.clock.after(STORE_RETRY_MS, () => storeEnd(board, job, end, tell));
   });
 }

@@ -127,7 +127,7 @@ describe("the bound on the answer", () => {
     node.crash();
     expect(other.attempts.size).toBe(1);
     say(other, [{ content: "0;" }], 1_000_000_000);
-    expect(job.attempts.map(({ pieces }) => pieces)).toEqual([0, 2]);
+    expect(job.attempts.map(({ pieces }) => pieces)).toEqual([0, 1]);
   });
 
   test("is not spent by a tool call, which is made again", () => {

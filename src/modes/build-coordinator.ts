@@ -30,6 +30,7 @@ import { createRegistry, type Registry } from "../registry/registry.ts";
 import { versionText } from "../version.ts";
 import { joinUrl } from "./addresses.ts";
 import { admitNode } from "./admission.ts";
+import { openBilling } from "./billing.ts";
 import { type CoordinatorData, localApiKey, openCoordinatorData } from "./coordinator-data.ts";
 import { followChanges } from "./follow-changes.ts";
 import { keepHouse } from "./housekeeping.ts";
@@ -90,6 +91,8 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   });
   for (const row of rows) for (const model of modelsOf(row.specs)) registry.expect(model, row.pool);
 
+  const billing = openBilling(config, data, { clock, log, onChain: null });
+  const till = billing?.till ?? null;
   const outputs = new Map<JobId, OutputLog>();
   const measured: Metrics = metrics(() => ({
     registry,
@@ -104,6 +107,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     log,
     answerOf: (job) => outputs.get(job.id)?.stored(job) ?? null,
     retainContentMs: config.privacy.retain_content_hours * 3_600_000,
+    till,
   });
   const webhooks = startWebhooks(data, { config, clock, log });
   const jobs: Jobs = createJobs({
@@ -115,10 +119,12 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     registry,
     records,
     affinity: affinityIndex({ ttlMs: config.scheduler.affinity_ttl_s * 1000 }),
+    till,
     onEnd(job: Job) {
       measured.jobEnded(job);
       outputs.delete(job.id);
       if (job.kind === "async") webhooks.nudge();
+      for (const { record } of job.deliveries) billing?.receipts.settled(record.node);
     },
   });
   const delivery = commandDelivery({ db, clock, log });
@@ -128,6 +134,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     registry,
     listener: jobs.listener,
     commands: delivery,
+    ...(billing ? { receipts: { key: billing.receiptKey, listener: billing.receipts } } : {}),
     coordinator: identity,
     version: versionText,
     admit: (request) =>
@@ -143,7 +150,11 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       pollers.reset(pubkey, reason);
     },
   };
-  const defaults = { maxTokens: config.coordinator.default_max_tokens, strategy: config.scheduler.strategy };
+  const defaults = {
+    maxTokens: config.coordinator.default_max_tokens,
+    strategy: config.scheduler.strategy,
+    tokensPerImage: config.billing.tokens_per_image,
+  };
   await recover({ data, jobs, outputs, clock, log, defaults });
   const apiKey = config.coordinator.require_api_key
     ? await localApiKey(data, { dir, clock, random: randomBytes })
@@ -152,7 +163,16 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   const streams = new Set<ChatStream>();
   const keepAliveMs = config.server.keep_alive_s * 1000;
   const stopFollowing = db.path === null ? followChanges({ db, clock, log, ring, keys, links: nodes }) : () => {};
-  const stopHousekeeping = keepHouse({ clock, log, db, registry, streams, keepAliveMs, delivery });
+  const stopHousekeeping = keepHouse({
+    clock,
+    log,
+    db,
+    registry,
+    streams,
+    keepAliveMs,
+    delivery,
+    receipts: billing?.receipts ?? null,
+  });
   let draining = false;
   const verify: VerifyDeps = {
     clock,
@@ -230,6 +250,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       verify,
       requireApiKey: config.coordinator.require_api_key,
       maxHops: config.coordinator.max_hops,
+      fairByAccount: till !== null,
     },
     verify,
     links,
@@ -260,6 +281,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       links.close();
       pollers.close();
       await delivery.settled();
+      await billing?.receipts.idle();
       await server.stop();
       await records.close();
       await data.close();
@@ -300,9 +322,9 @@ type Recovery = {
 
 /** Chats of an earlier process failed with it; its asynchronous jobs go on. */
 async function recover({ data, jobs, outputs, clock, log, defaults }: Recovery): Promise<void> {
-  const failed = await failInterruptedChats(data.db, clock.nowMs());
+  const failed = await failInterruptedChats(data.db, clock.nowMs(), data.replica);
   const unfinished = await unfinishedJobs(data.db);
-  for (const { job: row, content } of unfinished) {
+  for (const { job: row, content, hold } of unfinished) {
     const json = parseJson(content.request);
     const request = json.ok ? check(chatRequestSchema, json.value) : json;
     if (!request.ok) {
@@ -314,7 +336,7 @@ async function recover({ data, jobs, outputs, clock, log, defaults }: Recovery):
     const caller = { accountId: row.accountId, keyId: row.keyId, fairKey: row.keyId ?? row.accountId, pools };
     const output = outputLog();
     outputs.set(row.id as JobId, output);
-    jobs.recover(row, jobSpec("async", request.value, content.request, caller, defaults), output);
+    jobs.recover(row, jobSpec("async", request.value, content.request, caller, defaults), output, hold);
   }
   if (failed > 0 || unfinished.length > 0) {
     log.info("taken up after a restart", { chats_failed: failed, jobs_going_on: unfinished.length });

@@ -6,9 +6,10 @@ import { type Migrated, migrateDatabase } from "../db/migrate.ts";
 import { type DatabaseAddress, type Db, openDatabase } from "../db/open.ts";
 import type { DataDirectory } from "../identity/data-dir.ts";
 import { deriveKey, type Identity, loadIdentity, loadMasterKey } from "../identity/keys.ts";
-import { readSecretFile, writeSecretFile } from "../identity/secret-file.ts";
+import { readOrCreateSecretFile, readSecretFile, writeSecretFile } from "../identity/secret-file.ts";
 import type { Clock } from "../lib/clock.ts";
-import { DATABASE_FILE, LOCAL_API_KEY_FILE } from "./data-files.ts";
+import { randomHex } from "../lib/hex.ts";
+import { DATABASE_FILE, LOCAL_API_KEY_FILE, REPLICA_FILE } from "./data-files.ts";
 import { startValue } from "./start-error.ts";
 
 export type CoordinatorData = {
@@ -17,6 +18,16 @@ export type CoordinatorData = {
   ring: KeyRing;
   /** What an account's webhooks are signed with: 32 bytes, always the same. */
   webhookKey(accountId: string): Uint8Array;
+  /** Of the ed25519 key that signs receipts: 32 bytes. */
+  receiptSeed: Uint8Array;
+  /** What the salts of jobs' hashes are made with. */
+  saltKey: Uint8Array;
+  /** This data directory among those of coordinators that share a database. */
+  replica: string;
+  /** Attempts to sign in are counted under it. */
+  attemptsKey: Uint8Array;
+  /** Seals what browsers keep for us between two requests. */
+  sealKey: Uint8Array;
   /** What opening it had to change. */
   migrated: Migrated;
   /** Writes down what is still in memory and lets go. */
@@ -42,6 +53,7 @@ export function databaseAddress({ database }: Pick<Config, "database">, dir: Dat
 export async function openCoordinatorData({ config, dir, clock, onFault }: DataDeps): Promise<CoordinatorData> {
   const identity = startValue(loadIdentity(dir, "coordinator"));
   const master = startValue(loadMasterKey(dir));
+  const replica = startValue(readOrCreateSecretFile(dir.file(REPLICA_FILE), () => `${randomHex(16)}\n`)).text.trim();
   const db = await openDatabase(databaseAddress(config, dir));
   try {
     const migrated = await migrateDatabase({ db, clock });
@@ -54,6 +66,11 @@ export async function openCoordinatorData({ config, dir, clock, onFault }: DataD
       db,
       ring,
       webhookKey: (accountId) => deriveKey(master, `infernet/webhooks/${accountId}`),
+      receiptSeed: deriveKey(master, "infernet/receipts"),
+      saltKey: deriveKey(master, "infernet/job-salts"),
+      replica,
+      attemptsKey: deriveKey(master, "infernet/attempts"),
+      sealKey: deriveKey(master, "infernet/sealed"),
       migrated,
       async close() {
         await ring.close();

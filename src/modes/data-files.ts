@@ -4,3 +4,5 @@
 export const DATABASE_FILE = "infernet.db";
 /** Holds the API key of the banner's call: it works now and at every later run. */
 export const LOCAL_API_KEY_FILE = "local-api-key";
+/** Tells this data directory from those of other coordinators on the same database. */
+export const REPLICA_FILE = "replica.id";

@@ -6,6 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { CommandDelivery } from "../registry/command-delivery.ts";
 import { expirePendingNodes, noteSeen } from "../registry/nodes.ts";
+import type { ReceiptDelivery } from "../registry/receipt-delivery.ts";
 import type { Registry } from "../registry/registry.ts";
 
 export type HouseDeps = {
@@ -16,6 +17,8 @@ export type HouseDeps = {
   streams: Set<ChatStream>;
   keepAliveMs: number;
   delivery: Pick<CommandDelivery, "look" | "expire">;
+  /** Where receipts are issued. */
+  receipts: Pick<ReceiptDelivery, "look"> | null;
 };
 
 const SEEN_EVERY_MS = 60_000;
@@ -26,13 +29,24 @@ const FORGET_AFTER_MS = 24 * 3_600_000;
 const PENDING_EVERY_MS = 3_600_000;
 /** Commands that another coordinator on the same database took. */
 const COMMANDS_EVERY_MS = 2_000;
+/** Receipts that another coordinator on the same database issued, or that could not be read when they were due. */
+const RECEIPTS_EVERY_MS = 10_000;
 const EXPIRY_EVERY_MS = 600_000;
 const KEEP_ALIVE_EVERY_MS = 1_000;
 /** How often a storage that refused a write is tried again. */
 const PROBE_EVERY_MS = 2_000;
 
 /** Starts it all; the result stops it. */
-export function keepHouse({ clock, log, db, registry, streams, keepAliveMs, delivery }: HouseDeps): () => void {
+export function keepHouse({
+  clock,
+  log,
+  db,
+  registry,
+  streams,
+  keepAliveMs,
+  delivery,
+  receipts,
+}: HouseDeps): () => void {
   const quietly = (what: string, act: () => Promise<unknown>) => () => {
     act().catch((error: unknown) => log.warn("housekeeping failed; it is tried again", { what, err: error }));
   };
@@ -71,6 +85,14 @@ export function keepHouse({ clock, log, db, registry, streams, keepAliveMs, deli
           clock.every(
             COMMANDS_EVERY_MS,
             quietly("commands", () => delivery.look()),
+          ),
+        ]
+      : []),
+    ...(receipts
+      ? [
+          clock.every(
+            RECEIPTS_EVERY_MS,
+            quietly("receipts", () => receipts.look()),
           ),
         ]
       : []),

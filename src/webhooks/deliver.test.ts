@@ -113,7 +113,7 @@ test("a job that has not ended is not told", async () => {
 
 test("a job that an earlier process left behind is told when it is found failed", async () => {
   const id = await job({}, false);
-  await failInterruptedChats(database.db, clock.nowMs());
+  await failInterruptedChats(database.db, clock.nowMs(), "me");
   await coordinator().look();
   expect(posted.map(({ body }) => JSON.parse(body))).toEqual([{ id, status: "failed" }]);
 });

@@ -55,7 +55,8 @@ export async function answerTo(deps: ChatDeps, call: ClientCall, asked: Asked): 
 async function whole(deps: ChatDeps, call: ClientCall, { spec, idPrefix, shape }: Asked): Promise<Response> {
   const head = { id: "", created: nowS(deps) };
   const output = wholeChat(head, shape());
-  const submitted = deps.jobs.submit(spec, output);
+  const taken = deps.jobs.take(spec, output);
+  const submitted = taken instanceof Promise ? await taken : taken;
   if (!submitted.ok) return refused(submitted.error);
   const job = submitted.value;
   head.id = `${idPrefix}${job.id}`;
@@ -77,7 +78,8 @@ async function streamed(
   let job: Job | undefined;
   const head = { id: `${idPrefix}${id}`, created: nowS(deps), model: () => job?.model ?? spec.model };
   const output = chatStream(head, shape(), includeUsage, clock.nowMs, silenceOver);
-  const submitted = jobs.submit(spec, output, id);
+  const taken = jobs.take(spec, output, id);
+  const submitted = taken instanceof Promise ? await taken : taken;
   if (!submitted.ok) {
     silenceOver();
     return refused(submitted.error);

@@ -15,6 +15,8 @@ const SPEC: JobSpec = {
   bodyJson: "{}",
   maxTokens: 8,
   defaultMaxTokens: true,
+  promptExtra: 64,
+  budgets: [],
   choices: 1,
   fallbacks: [],
   wishes: NO_WISHES,

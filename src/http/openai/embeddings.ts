@@ -67,7 +67,7 @@ export async function embeddings(deps: ChatDeps, call: ClientCall): Promise<Resp
 
 async function embed(deps: ChatDeps, call: ClientCall, spec: JobSpec, encoding: "float" | "base64"): Promise<Response> {
   const output = vectors(spec.choices);
-  const submitted = deps.jobs.submit(spec, output);
+  const submitted = await deps.jobs.take(spec, output);
   if (!submitted.ok) return refused(submitted.error);
   const job = submitted.value;
   cancelWithClient(deps, call, job);

@@ -7,7 +7,12 @@ import type { Caller } from "../client-auth.ts";
 import { type ChatRequest, textLength } from "./chat-request.ts";
 import { isImage, needsOf, sessionOf, wishesOf } from "./wishes.ts";
 
-export type SpecDefaults = { maxTokens: number; strategy: Strategy };
+export type SpecDefaults = {
+  maxTokens: number;
+  strategy: Strategy;
+  /** Most tokens of an image. */
+  tokensPerImage: number;
+};
 
 /** No tokenizer packs more text into one token than this, so that nothing is refused that could fit. */
 const MOST_CHARS_PER_TOKEN = 32;
@@ -15,6 +20,8 @@ const MOST_CHARS_PER_TOKEN = 32;
 const CHARS_PER_TOKEN = 4;
 /** What a chat template adds to a message, and what an image takes, by estimate. */
 const TOKENS_PER_MESSAGE = 8;
+/** And at the most. */
+const MAX_TOKENS_PER_MESSAGE = 64;
 const TOKENS_PER_IMAGE = 1_000;
 const MAX_COST = 1_000_000;
 
@@ -47,6 +54,8 @@ export function jobSpec(
     bodyJson,
     maxTokens,
     defaultMaxTokens: asked === null,
+    promptExtra: MAX_TOKENS_PER_MESSAGE * request.messages.length + defaults.tokensPerImage * images,
+    budgets: caller.budgets ?? NO_BUDGETS,
     choices,
     wishes: wishesOf(request, needs, caller, defaults.strategy),
     minContext: Math.floor(chars / MOST_CHARS_PER_TOKEN) + 1,
@@ -58,6 +67,8 @@ export function jobSpec(
     cost: Math.min(MAX_COST, Math.ceil(chars / CHARS_PER_TOKEN) + maxTokens * choices),
   };
 }
+
+const NO_BUDGETS: JobSpec["budgets"] = [];
 
 function countImages(messages: ChatRequest["messages"]): number {
   let count = 0;

@@ -13,7 +13,13 @@ function request(more: object): ChatRequest {
   return value.value;
 }
 const specOf = (more: object, caller: object = {}) =>
-  jobSpec("chat", request(more), "{}", { ...CALLER, ...caller }, { maxTokens: 100, strategy: "balanced" });
+  jobSpec(
+    "chat",
+    request(more),
+    "{}",
+    { ...CALLER, ...caller },
+    { maxTokens: 100, strategy: "balanced", tokensPerImage: 4096 },
+  );
 const wishes = (more: object, caller: object = {}): Wishes => specOf(more, caller).wishes;
 const refused = (more: object): string | null | undefined => {
   const value = parsed(more);

@@ -104,7 +104,7 @@ export async function coordinatorStage(
     version: "test",
     nowMs: clock.nowMs,
   }));
-  const defaults = { maxTokens: 4096, strategy: "balanced" } as const;
+  const defaults = { maxTokens: 4096, strategy: "balanced", tokensPerImage: 4096 } as const;
   const webhookKey = (accountId: string) => new Uint8Array(32).fill(accountId.length);
   const admin = directAdmin({
     db,
@@ -167,7 +167,7 @@ export async function coordinatorStage(
     maxBodyBytes: 2 * 1024 * 1024,
     idleTimeoutS: 30,
     routes,
-    clientAuth: { ring, verify, requireApiKey, maxHops: 3 },
+    clientAuth: { ring, verify, requireApiKey, maxHops: 3, fairByAccount: false },
     verify,
     links,
     ...serverOver,

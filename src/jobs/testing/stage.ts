@@ -13,6 +13,7 @@ import type { JobLimits } from "../board.ts";
 import type { Job, JobSpec, Output } from "../job.ts";
 import { createJobs, type Jobs } from "../jobs.ts";
 import { type JobRecords, jobRecords } from "../records.ts";
+import type { Till } from "../till.ts";
 
 export const MODEL = "m";
 export const LIMITS: JobLimits = {
@@ -47,6 +48,7 @@ export type StageOptions = {
   clock?: ManualClock;
   answerOf?: (job: Job) => string | null;
   onEnd?: (job: Job) => void;
+  till?: Till;
 };
 
 export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
@@ -58,6 +60,7 @@ export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
     log: NO_LOG,
     answerOf: options.answerOf ?? (() => null),
     retainContentMs: 86_400_000,
+    till: options.till ?? null,
   });
   const storage = { broken: false };
   const orBroken = <T>(act: () => Promise<T>): Promise<T> =>
@@ -83,6 +86,7 @@ export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
     registry,
     records,
     affinity: affinityIndex({ ttlMs: 600_000 }),
+    till: options.till ?? null,
     onEnd(job) {
       ended.push(job);
       options.onEnd?.(job);
@@ -115,6 +119,8 @@ export const spec = (over: Partial<JobSpec> = {}): JobSpec => ({
   bodyJson: '{"messages":[{"role":"user","content":"hello"}]}',
   maxTokens: 1_000_000,
   defaultMaxTokens: false,
+  promptExtra: 64,
+  budgets: [],
   choices: 1,
   fallbacks: [],
   wishes: NO_WISHES,
