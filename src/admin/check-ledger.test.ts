@@ -3,8 +3,14 @@ import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import { LOCAL_CALLER } from "../accounts/caller.ts";
 import { openDatabase } from "../db/open.ts";
 import { testDatabase } from "../db/test-database.ts";
+import { manualClock } from "../lib/clock.ts";
+import { endPaid, persistAttempt } from "../settlement/moves.ts";
+import { settleOutside } from "../settlement/outside.ts";
+import { getPayout } from "../settlement/payouts.ts";
+import { planPayouts } from "../settlement/plan.ts";
 import { checkLedger } from "./check-ledger.ts";
 import { booksOf, NOON_MS, testNode } from "./testing/books.ts";
 
@@ -42,6 +48,26 @@ beforeAll(async () => {
   await begun("anna", 700n, { keyId: "key_a", budgets });
   await begun("bert", 70n, { owner: "coordinator" });
   await books.vouch(first);
+  const deps = {
+    db,
+    clock: manualClock(),
+    random: (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes)),
+    addressText: () => "",
+  };
+  await settleOutside({ ...deps, by: LOCAL_CALLER }, { id: "cash", node: first.pubkey, most: 400n, reason: "cash" });
+  const plan = async () => {
+    const rules = { minimum: 1n, maxTransfers: 9, maxReceipts: 99, treasury: true };
+    const planned = await planPayouts(deps, rules, { node: second.pubkey, wallet: "w", state: "due" });
+    const payout = planned.ok ? await getPayout(deps, planned.value[0]?.id ?? "") : undefined;
+    if (payout === undefined) throw new Error("nothing planned");
+    return payout;
+  };
+  const paid = await plan();
+  const signed = { outcome: "signed", signature: "sig", wire: "", lastValidHeight: 9 } as const;
+  await persistAttempt(deps, paid, signed);
+  await endPaid(deps, paid, "sig");
+  await books.end(await begun("anna", 300n), [{ node: second.pubkey, gross: 300n }]);
+  await plan();
   await db.writer.exclusive((connection) => connection.script(`VACUUM INTO '${template}'`));
   await database[Symbol.asyncDispose]();
 });
@@ -133,6 +159,26 @@ test.each([
   ["word for its receipts", "receipt 2", `UPDATE node_chains SET countersigned_seq = 2 WHERE node = '${N1}'`],
   ["was charged", "512 µ$ were charged", "UPDATE jobs SET charged_micro_usd = 512 WHERE charged_micro_usd = 511"],
   ["was charged", "0 µ$ were charged", "UPDATE jobs SET charged_micro_usd = NULL WHERE charged_micro_usd = 900"],
+  ["payout pays", "fee of 14", "UPDATE payouts SET fee = fee + 1 WHERE state = 'paid'"],
+  [
+    "payout pays",
+    "pays 264",
+    "UPDATE payout_legs SET node_amount = 1 WHERE payout_id IN (SELECT id FROM payouts WHERE state = 'due')",
+  ],
+  [
+    "payout pays",
+    "its 0 receipts",
+    "UPDATE receipts SET payout_id = NULL WHERE payout_id IN (SELECT id FROM payouts WHERE state = 'paid')",
+  ],
+  ["payout pays", "another node's", "UPDATE payouts SET node = 'other' WHERE state = 'paid'"],
+  ["one that is there", "ever pay it", `UPDATE receipts SET payout_id = 'ghost' WHERE node = '${N1}' AND seq = 2`],
+  ["open payouts pay is held", "nothing is held", "DELETE FROM holds WHERE job_id LIKE 'payout/%'"],
+  ["open payouts pay is held", "265 is held", "UPDATE holds SET amount = 265 WHERE job_id LIKE 'payout/%'"],
+  ["open payouts pay is held", "is not open", "UPDATE payouts SET state = 'written_off' WHERE state = 'due'"],
+  ["moved its money once", "took 0 from", "UPDATE ledger_transactions SET cause = 'x' WHERE cause LIKE 'payout/%'"],
+  ["moved its money once", "(due)", "UPDATE payouts SET state = 'due' WHERE state = 'paid'"],
+  ["settled outside", "the books moved 0", "UPDATE ledger_transactions SET cause = 'x' WHERE cause LIKE 'outside/%'"],
+  ["settled outside", "say 0 µ$", "UPDATE receipts SET payout_id = NULL WHERE payout_id LIKE 'outside/%'"],
   ["budget counts", "1212 µ$ are counted", "UPDATE budgets SET used = used + 1 WHERE id = 'key/key_a'"],
   ["budget counts", "699 µ$ are counted", `UPDATE budgets SET used = 699 WHERE id = '${DAY}'`],
   ["budget counts", "not there", "DELETE FROM budgets WHERE id = 'key/key_a'"],

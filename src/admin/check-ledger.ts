@@ -5,6 +5,7 @@ import type { Db } from "../db/open.ts";
 import type { LedgerCheck } from "../ledger/check.ts";
 import { checkBooks } from "../ledger/check-books.ts";
 import { checkReceipts } from "../ledger/check-receipts.ts";
+import { checkPayouts } from "../settlement/check-payouts.ts";
 import { checkJobs } from "./check-jobs.ts";
 
 export type CheckedLedger = {
@@ -18,6 +19,7 @@ export async function checkLedger(db: Pick<Db, "snapshot">, nowMs: number = Date
   const checks = await db.snapshot(async (execute) => [
     ...(await checkBooks(execute)),
     ...(await checkReceipts(execute)),
+    ...(await checkPayouts(execute)),
     ...(await checkJobs(execute, nowMs)),
     await checkAudit({ read: drizzleOver(execute) }),
   ]);
