@@ -44,6 +44,8 @@ export type PayoutChain = {
   look(payoutId: string): Promise<{ height: number; marker: boolean }>;
   /** The final, successful transaction of ours that made the marker, even where the marker is gone since. */
   paymentOf(payoutId: string): Promise<{ signature: string; memo: string } | null>;
+  /** Final height. */
+  height(): Promise<number>;
   /** Why a transaction failed on the chain; null where it did not, or where nothing is known of it. */
   failureOf(signature: string): Promise<string | null>;
   /** Base units that the source could pay now, by what is final. */
@@ -54,3 +56,6 @@ export type PayoutChain = {
 
 /** Base58 of 32 bytes, as the chain writes an account. */
 export type AddressText = (bytes: Uint8Array) => string;
+
+/** Most markers of one `reclaim`. */
+export const MAX_MARKERS = 12;

@@ -21,8 +21,6 @@ export type Tables = {
 };
 type LookupTable = NonNullable<Parameters<Chain["prepare"]>[0]["lookupTables"]>[number];
 
-/** Markers whose rent goes back in one transaction. */
-const MAX_RECLAIMED = 12;
 /** Transactions of a marker's account: one that made it, one that took its rent back, and strangers' that name it. */
 const MARKER_HISTORY = 1_000;
 
@@ -40,6 +38,7 @@ export function solanaPayouts(deps: SolanaPayoutsDeps): PayoutChain {
       const { blockHeight, get } = await chain.finalized([marker]);
       return { height: Number(blockHeight), marker: get(marker) !== null };
     },
+    height: async () => Number((await chain.finalized([])).blockHeight),
     paymentOf: (id) => paymentOf(deps, id),
     async failureOf(signature) {
       const [status] = await chain.statuses([signature as Signature]);
@@ -57,7 +56,7 @@ export function solanaPayouts(deps: SolanaPayoutsDeps): PayoutChain {
         const lamports = get(address)?.lamports;
         return lamports === undefined ? [] : [{ id, lamports }];
       });
-      if (there.length > 0) await takeBack(deps, there.slice(0, MAX_RECLAIMED));
+      if (there.length > 0) await takeBack(deps, there);
       return markers.filter(({ address }) => get(address) === null).map(({ id }) => id);
     },
   };
@@ -71,7 +70,8 @@ function spendableOf(token: TokenAccount | null, key: Address): bigint {
   if (token === null || token.frozen) return 0n;
   if (token.owner === key) return token.amount;
   if (token.delegate !== key) return 0n;
-  return token.amount < token.delegatedAmount ? token.amount : token.delegatedAmount;
+  const { amount, delegatedAmount } = token;
+  return amount > delegatedAmount ? delegatedAmount : amount;
 }
 
 /** Why the key cannot spend so much of the account, by its state; null where it can. */
