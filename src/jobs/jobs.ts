@@ -238,6 +238,7 @@ function awaitNode(board: Board, job: Job, record: AttemptRecord): void {
   run.returnByMs = nowMs + board.limits.resumeGraceMs;
   // It is sent again from its first delta on, and counted then.
   record.pieces = record.bytes = 0;
+  run.hasher = board.till?.hasherOf(job.id) ?? null;
   job.run = run;
   board.runs.set(run.id, job);
 }

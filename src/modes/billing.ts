@@ -56,6 +56,6 @@ export function openBilling(
   return {
     till,
     receiptKey: { key, sig: signReceiptKey(data.identity, key) },
-    receipts: receiptDelivery({ db: data.db, clock, log, saltOf: (jobId) => toHex(till.saltOf(jobId)) }),
+    receipts: receiptDelivery({ db: data.db, clock, log, saltOf: till.saltOf }),
   };
 }

@@ -180,6 +180,8 @@ export function recorder(restartable = false): Recorder {
   };
 }
 
+const FREE = { input: 0, output: 0 };
+
 /** What one node has of one attempt. */
 export type SimAttempt = {
   id: string /** Pieces it was told of. */;
@@ -195,6 +197,8 @@ export type SimOptions = {
   contextLength?: number | null;
   models?: string[];
   continues?: boolean;
+  /** µ$ per million tokens. */
+  prices?: { input: number; output: number };
   /** It passes requests on to these coordinators. */
   path?: string[];
 };
@@ -225,18 +229,12 @@ export class SimNode {
 
   /** Joins, or comes back over a new link, with the attempts it has; those it was not asked to go on with are dropped. */
   join(): this {
-    const { slots = 2, contextLength = null, models = [MODEL], continues = false, path } = this.options;
     const ready: ReadyFrame = {
       type: "ready",
       sig: "",
       name: `node ${this.pubkey.slice(-2)}`,
       device: { os: "", arch: "", cpu: "", cores: 1, memory_mib: 1, gpus: [] },
-      backends: [{ kind: path ? "infernet" : "openai", continues, healthy: true }],
-      models: models.map(
-        (name): ModelOffer => ({ name, context_length: contextLength, ...NO_DETAILS, ...(path ? { path } : {}) }),
-      ),
-      slots,
-      prices: { input: 0, output: 0 },
+      ...this.serves(),
       attempts: [...this.attempts.values()].map(({ id, made }) => ({ attempt: id, offset: made })),
     };
     this.own = this.channel();
@@ -252,6 +250,18 @@ export class SimNode {
     this.stage.registry.hold(node, false);
     this.listener.capacity(node);
     return this;
+  }
+
+  private serves(): Pick<ReadyFrame, "backends" | "models" | "slots" | "prices"> {
+    const { slots = 2, contextLength = null, models = [MODEL], continues = false, prices = FREE, path } = this.options;
+    return {
+      backends: [{ kind: path ? "infernet" : "openai", continues, healthy: true }],
+      models: models.map(
+        (name): ModelOffer => ({ name, context_length: contextLength, ...NO_DETAILS, ...(path ? { path } : {}) }),
+      ),
+      slots,
+      prices,
+    };
   }
 
   private channel(): NodeChannel {
@@ -326,6 +336,13 @@ export class SimNode {
     if (!this.node) return;
     this.stage.registry.heartbeat(this.node, { type: "heartbeat", status, running: 0 });
     this.listener.capacity(this.node);
+  }
+
+  /** Asks for something else from now on. */
+  reprice(prices: { input: number; output: number }): void {
+    if (!this.node) return;
+    const serves = { ...this.serves(), prices };
+    this.stage.registry.heartbeat(this.node, { type: "heartbeat", status: "available", running: 0, serves });
   }
 
   /** The attempt it was given last. */
