@@ -39,6 +39,7 @@ import {
   sendKept,
   wakeIfRoom,
 } from "./kept-attempts.ts";
+import type { ReceiptLink } from "./receipts/receipt-book.ts";
 import type { Serving } from "./serving.ts";
 import type { Slots } from "./slots.ts";
 
@@ -61,6 +62,8 @@ export type LinkClientDeps = {
   standing?: () => Standing;
   /** Does what the coordinator asks beside inference; left out: nothing of it. */
   commands?: CommandLink;
+  /** Takes the receipts of what was done and vouches for them; left out: for none. */
+  receipts?: ReceiptLink;
   /** Sent with `ready` until the node is known there. */
   joinToken?: string;
   /** Called when the link's state changes; the detail says why it is not `approved`, or what is wrong all the same. */
@@ -147,6 +150,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
   const endAttempt = (attempt: KeptAttempt, end: AttemptEnd) => {
     if (attempt.end) return;
     attempt.end = end;
+    deps.receipts?.ended(attempt);
     deps.onEnd?.(end);
     changed(attempt);
   };
@@ -161,9 +165,11 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
       if (attempt.sent === 0) link.out.push(`{"type":"accepted","attempt":"${attempt.id}"}`);
     }
   });
-  const obey = (frame: CoordinatorFrame): string | undefined => {
-    if (frame.type === "dispatch") take(frame);
-    else if (frame.type === "ack") for (const id of frame.attempts) withAttempt(id, forget);
+  const obey = (frame: CoordinatorFrame, message: string): string | undefined => {
+    if (frame.type === "dispatch") {
+      if (!attempts.has(frame.attempt)) deps.receipts?.dispatched(frame, message);
+      take(frame);
+    } else if (frame.type === "ack") for (const id of frame.attempts) withAttempt(id, forget);
     else if (frame.type === "cancel") withAttempt(frame.attempt, cancel);
     else if (frame.type === "credit") {
       withAttempt(frame.attempt, (attempt) => {
@@ -174,6 +180,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     else if (frame.type === "alive") notice(frame.notice ?? null);
     else if (frame.type === "command" || frame.type === "command_cancel" || frame.type === "command_ack")
       deps.commands?.obey(frame);
+    else if (frame.type === "receipts") deps.receipts?.receipts(frame);
     else return `${frame.type} is not expected here`;
     return undefined;
   };
@@ -212,7 +219,11 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
       }
     }
     wasAdmitted = frame.status === "approved";
-    if (wasAdmitted) deps.commands?.opened((said) => link?.out.push(JSON.stringify(said)));
+    if (wasAdmitted) {
+      const say = (said: NodeFrame) => link?.out.push(JSON.stringify(said));
+      deps.commands?.opened(say);
+      deps.receipts?.opened(say, frame.receipts);
+    }
     // `ready` does not say it.
     if (standing().status !== "available") link?.heartbeat();
   };
@@ -238,6 +249,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
       closed(code, reason, wasRefused) {
         if (link === opened) link = null;
         deps.commands?.closed();
+        deps.receipts?.closed();
         deps.onStatus?.(wasRefused ? "refused" : "offline", reason);
         if (stopping) return;
         if (admittedMs !== null && clock.nowMs() - admittedMs > STABLE_MS) retryMs = FIRST_RETRY_MS;
@@ -302,7 +314,8 @@ type LinkEvents = {
   standing: () => Standing;
   kept: () => { attempt: string; offset: number }[];
   admitted(frame: AdmittedFrame): void;
-  obey(frame: CoordinatorFrame): string | undefined;
+  /** `message`: the text that it came in. */
+  obey(frame: CoordinatorFrame, message: string): string | undefined;
   closed(code: number, reason: string, refused: boolean): void;
 };
 
@@ -322,7 +335,7 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
       const frames = parseCoordinatorMessage(text);
       if (!frames.ok) return hangUp(frames.error);
       for (const frame of frames.value) {
-        const wrong = take(frame);
+        const wrong = take(frame, text);
         if (wrong) return hangUp(wrong);
       }
     },
@@ -342,13 +355,13 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
     // A peer that is out of reach would never answer the close: this end does not wait for it.
     events.closed(CLOSE_PROTOCOL, reason);
   };
-  const take = (frame: CoordinatorFrame): string | undefined => {
+  const take = (frame: CoordinatorFrame, message: string): string | undefined => {
     if (frame.type === "error") {
       turnedAway = true;
       because = `${frame.code}: ${frame.message}`;
       return undefined;
     }
-    if (step === "open") return on.obey(frame);
+    if (step === "open") return on.obey(frame, message);
     if (step === "welcome" && frame.type === "welcome") return welcome(frame);
     if (step === "admitted" && frame.type === "admitted") {
       step = "open";
@@ -371,6 +384,7 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
     step = "admitted";
     const serves = deps.serving.now();
     told = JSON.stringify(serves);
+    deps.receipts?.announced(serves);
     const device = deps.device();
     toldDevice = JSON.stringify(device);
     say({
@@ -397,6 +411,7 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
     const loads = deps.serving.loads();
     const load = loads.some((one) => one !== null) ? { loads: [...loads] } : {};
     say({ type: "heartbeat", status, ...because, running: deps.slots.taken, ...load, ...news });
+    if (json !== told) deps.receipts?.announced(serves);
     told = json;
     toldDevice = deviceJson;
   };

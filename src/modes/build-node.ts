@@ -11,6 +11,8 @@ import { ownCommands } from "../daemon/commands/own-commands.ts";
 import { deviceOf, freeDiskMib, knownAtOnce, lookAtMachine } from "../daemon/device/machine.ts";
 import type { AttemptEnd } from "../daemon/kept-attempts.ts";
 import { type LinkClient, type LinkStatus, linkClient } from "../daemon/link-client.ts";
+import { type ReceiptBook, receiptBook } from "../daemon/receipts/receipt-book.ts";
+import { openReceiptFile } from "../daemon/receipts/receipt-file.ts";
 import { type Serves, serving } from "../daemon/serving.ts";
 import { slots } from "../daemon/slots.ts";
 import type { Identity } from "../identity/keys.ts";
@@ -92,6 +94,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   let device = deviceOf(knownAtOnce(), null);
   const care = careFor({ config, log, clock, backends, links, running: () => taken.taken });
   const commands = await buildNodeCommands({ ...deps, backends, serving: serve, care, links });
+  const books = await openBooks(deps);
   const totals = counting();
   const states = new Map<Target, TargetState>();
   const settling = deps.targets.map((target) => {
@@ -113,6 +116,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
         slots: taken,
         standing: care.standing,
         commands: commands.link(target.pubkey),
+        ...receiptsOf(books, target),
         onEnd: totals.count,
         ...(target.joinToken === undefined ? {} : { joinToken: target.joinToken }),
         onStatus(status, detail) {
@@ -159,9 +163,25 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
       care.stop();
       await commands.stop();
       await Promise.all(links.map((link) => link.stop(limitMs)));
+      await Promise.all([...books.values()].map((book) => book.idle()));
       await Promise.all(backends.map((backend) => backend.close()));
     },
   };
+}
+
+/** What is kept of the receipts of each coordinator. */
+async function openBooks({ config, log, clock, identity, targets }: NodeSideDeps): Promise<Map<Target, ReceiptBook>> {
+  const books = new Map<Target, ReceiptBook>();
+  for (const target of targets) {
+    const file = await openReceiptFile(config.data_dir, target.pubkey, log);
+    books.set(target, receiptBook({ clock, log, node: identity, coordinator: target, file }));
+  }
+  return books;
+}
+
+function receiptsOf(books: ReadonlyMap<Target, ReceiptBook>, target: Target): { receipts?: ReceiptBook } {
+  const receipts = books.get(target);
+  return receipts ? { receipts } : {};
 }
 
 function counting(): { now: NodeTotals; count(end: AttemptEnd): void } {

@@ -38,8 +38,8 @@ export type ReceiptDeliveryDeps = {
   db: Db;
   clock: Clock;
   log: Log;
-  /** The salt of a job's hashes, 64 hex digits. */
-  saltOf(jobId: string): string;
+  /** What a job's hashes are salted with: 32 bytes. */
+  saltOf(jobId: string): Uint8Array;
 };
 
 /** New receipts wait for company so long. */
@@ -120,7 +120,9 @@ export function receiptDelivery({ db, clock, log, saltOf }: ReceiptDeliveryDeps)
     link.asked = true;
     const frame: ReceiptsFrame = {
       type: "receipts",
-      receipts: rows.map(({ bytes, signature, attempt }) => sealReceipt(bytes, signature, saltOf(jobOf(attempt)))),
+      receipts: rows.map(({ bytes, signature, attempt }) =>
+        sealReceipt(bytes, signature, toHex(saltOf(jobOf(attempt)))),
+      ),
     };
     link.channel.send(JSON.stringify(frame));
   };

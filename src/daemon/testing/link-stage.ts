@@ -16,6 +16,7 @@ import { fromHex } from "../../lib/hex.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { ReadyFrame } from "../../protocol/frames.ts";
 import type { Delta } from "../../protocol/generation.ts";
+import type { Prices } from "../../protocol/prices.ts";
 import {
   CLOSE_GOING_AWAY,
   type Dial,
@@ -108,7 +109,10 @@ export type LinkStage = Stage & {
   submit(over?: Partial<JobSpec>, output?: Recorder): { job: Job; output: Recorder };
 };
 
-export type LinkStageOptions = { coordinator?: Identity } & Pick<NonNullable<Parameters<typeof stage>[1]>, "clock">;
+export type LinkStageOptions = {
+  coordinator?: Identity;
+  receipts?: NonNullable<Parameters<typeof createLinks>[0]["receipts"]>;
+} & Pick<NonNullable<Parameters<typeof stage>[1]>, "clock" | "till" | "onEnd">;
 
 export function linkStage(database: TestDatabase, options: LinkStageOptions = {}): LinkStage {
   const on = stage(database, options);
@@ -120,6 +124,7 @@ export function linkStage(database: TestDatabase, options: LinkStageOptions = {}
     registry: on.registry,
     listener: on.jobs.listener,
     commands: delivery,
+    ...(options.receipts ? { receipts: options.receipts } : {}),
     coordinator,
     version: "test",
     admit: async ({ ready }) => {
@@ -212,13 +217,12 @@ export type TestNode = ReturnType<typeof scriptedBackend> & {
 /** A node that dials the stage's coordinator. */
 export async function testNode(
   on: LinkStage,
-  over: Partial<LinkClientDeps> & { slots?: never; limit?: number } = {},
+  over: Partial<LinkClientDeps> & { slots?: never; limit?: number; prices?: Prices } = {},
 ): Promise<TestNode> {
   const scripted = scriptedBackend();
-  const { limit = 2, ...deps } = over;
-  const serve = serving(
-    { clock: on.clock, log: NO_LOG, backends: [scripted.backend], slots: limit, prices: { input: 0, output: 0 } },
-    () => client.announce(),
+  const { limit = 2, prices = { input: 0, output: 0 }, ...deps } = over;
+  const serve = serving({ clock: on.clock, log: NO_LOG, backends: [scripted.backend], slots: limit, prices }, () =>
+    client.announce(),
   );
   await serve.refresh();
   const states: string[] = [];
