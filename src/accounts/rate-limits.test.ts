@@ -1,67 +1,78 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { MAX_RATE, type RateMeter, rateMeter, type TokenReservation } from "./rate-limits.ts";
+import { manualClock } from "../lib/clock.ts";
+import { MAX_RATE, type RateLimits, type RateMeter, rateMeter, type TokenReservation } from "./rate-limits.ts";
 
-const T0 = 1_760_000_000_000;
-const taken = (meter: RateMeter, tokens: number, nowMs: number): TokenReservation => {
-  const took = meter.take(tokens, nowMs);
+const metered = (limits: RateLimits) => {
+  const clock = manualClock();
+  return { clock, meter: rateMeter(clock, limits) };
+};
+const taken = (meter: RateMeter, tokens: number): TokenReservation => {
+  const took = meter.take(tokens);
   if (!took.ok) throw new Error(`refused: ${JSON.stringify(took.error)}`);
   return took.value;
 };
 
 test("a minute's requests at once, and then one whenever its share of the minute is over", () => {
-  const meter = rateMeter({ requests: 3, tokens: null });
-  for (let i = 0; i < 3; i++) taken(meter, 1e9, T0);
+  const { clock, meter } = metered({ requests: 3, tokens: null });
+  for (let i = 0; i < 3; i++) taken(meter, 1e9);
   const refused = { ok: false, error: { what: "requests", limit: 3, asked: 1, waitMs: 20_000 } } as const;
-  expect(meter.take(0, T0)).toEqual(refused);
-  expect(meter.take(0, T0 + 19_999)).toEqual({ ...refused, error: { ...refused.error, waitMs: 1 } });
-  taken(meter, 0, T0 + 20_000);
-  expect(meter.take(0, T0 + 20_000)).toEqual(refused);
+  expect(meter.take(0)).toEqual(refused);
+  clock.advance(19_999);
+  expect(meter.take(0)).toEqual({ ...refused, error: { ...refused.error, waitMs: 1 } });
+  clock.advance(1);
+  taken(meter, 0);
+  expect(meter.take(0)).toEqual(refused);
 });
 
 test("tokens are taken as they might be used, and corrected by what was", () => {
-  const meter = rateMeter({ requests: null, tokens: 1_000 });
-  const first = taken(meter, 600, T0);
-  expect(meter.take(600, T0)).toMatchObject({ error: { what: "tokens", limit: 1_000, asked: 600, waitMs: 12_000 } });
-  first.settle(100, T0);
-  expect(meter.standing(T0).tokens).toEqual({ limit: 1_000, remaining: 900, resetMs: 6_000 });
-  const second = taken(meter, 600, T0);
+  const { meter } = metered({ requests: null, tokens: 1_000 });
+  const first = taken(meter, 600);
+  expect(meter.take(600)).toMatchObject({ error: { what: "tokens", limit: 1_000, asked: 600, waitMs: 12_000 } });
+  first.settle(100);
+  expect(meter.standing().tokens).toEqual({ limit: 1_000, remaining: 900, resetMs: 6_000 });
+  const second = taken(meter, 600);
   // More than was thought: the next one waits for it.
-  second.settle(1_400, T0);
-  expect(meter.standing(T0).tokens).toEqual({ limit: 1_000, remaining: 0, resetMs: 90_000 });
-  expect(meter.take(1, T0)).toMatchObject({ error: { waitMs: 30_060 } });
+  second.settle(1_400);
+  expect(meter.standing().tokens).toEqual({ limit: 1_000, remaining: 0, resetMs: 90_000 });
+  expect(meter.take(1)).toMatchObject({ error: { waitMs: 30_060 } });
 });
 
 test("a second correction changes nothing", () => {
-  const meter = rateMeter({ requests: null, tokens: 1_000 });
-  const only = taken(meter, 600, T0);
-  taken(meter, 400, T0);
-  only.settle(0, T0);
-  only.settle(0, T0);
-  expect(meter.standing(T0).tokens?.remaining).toBe(600);
+  const { meter } = metered({ requests: null, tokens: 1_000 });
+  const only = taken(meter, 600);
+  taken(meter, 400);
+  only.settle(0);
+  only.settle(0);
+  expect(meter.standing().tokens?.remaining).toBe(600);
 });
 
 test("a request refused for its tokens is not counted as one", () => {
-  const meter = rateMeter({ requests: 2, tokens: 10 });
-  taken(meter, 10, T0);
-  for (let i = 0; i < 5; i++) expect(meter.take(10, T0).ok).toBe(false);
-  expect(meter.standing(T0).requests?.remaining).toBe(1);
+  const { meter } = metered({ requests: 2, tokens: 10 });
+  taken(meter, 10);
+  for (let i = 0; i < 5; i++) expect(meter.take(10).ok).toBe(false);
+  expect(meter.standing().requests?.remaining).toBe(1);
 });
 
 test("what is larger than a minute's tokens passes when none are used, and is paid off before the next", () => {
-  const meter = rateMeter({ requests: null, tokens: 100 });
-  taken(meter, 1, T0);
-  expect(meter.take(250, T0)).toMatchObject({ error: { waitMs: 600 } });
-  taken(meter, 250, T0 + 600);
-  expect(meter.take(1, T0 + 600)).toMatchObject({ error: { waitMs: 90_600 } });
-  taken(meter, 1, T0 + 600 + 90_600);
+  const { clock, meter } = metered({ requests: null, tokens: 100 });
+  taken(meter, 1);
+  expect(meter.take(250)).toMatchObject({ error: { waitMs: 600 } });
+  clock.advance(600);
+  taken(meter, 250);
+  expect(meter.take(1)).toMatchObject({ error: { waitMs: 90_600 } });
+  clock.advance(90_600);
+  taken(meter, 1);
 });
 
 test("a clock that is put back keeps nobody waiting for longer", () => {
-  const meter = rateMeter({ requests: 60, tokens: null });
-  for (let i = 0; i < 60; i++) taken(meter, 0, T0);
-  expect(meter.take(0, T0 - 3_600_000)).toMatchObject({ error: { waitMs: 1_000 } });
-  taken(meter, 0, T0 - 3_600_000 + 1_000);
+  let nowMs = 1_760_000_000_000;
+  const meter = rateMeter({ nowMs: () => nowMs }, { requests: 60, tokens: null });
+  for (let i = 0; i < 60; i++) taken(meter, 0);
+  nowMs -= 3_600_000;
+  expect(meter.take(0)).toMatchObject({ error: { waitMs: 1_000 } });
+  nowMs += 1_000;
+  taken(meter, 0);
 });
 
 const step = fc.oneof(
@@ -100,28 +111,27 @@ function worst(charges: readonly Charge[], of: "requests" | "tokens", limit: num
 test("in no stretch of time more passes than the limit for it and one minute's worth", () => {
   fc.assert(
     fc.property(limits, fc.array(step, { maxLength: 80 }), (given, script) => {
-      const meter = rateMeter(given);
-      let nowMs = T0;
+      const { clock, meter } = metered(given);
       let largest = 0;
       const charges: Charge[] = [];
       const open: { held: TokenReservation; tokens: number }[] = [];
       for (const act of script) {
-        if (act.do === "wait") nowMs += act.ms;
+        if (act.do === "wait") clock.advance(act.ms);
         else if (act.do === "take") {
-          const took = meter.take(act.tokens, nowMs);
+          const took = meter.take(act.tokens);
           if (!took.ok) {
             expect(took.error.waitMs).toBeGreaterThanOrEqual(1);
             continue;
           }
           largest = Math.max(largest, act.tokens);
-          charges.push({ atMs: nowMs, requests: 1, tokens: act.tokens });
+          charges.push({ atMs: clock.nowMs(), requests: 1, tokens: act.tokens });
           open.push({ held: took.value, tokens: act.tokens });
         } else {
           const [one] = open.length > 0 ? open.splice(act.which % open.length, 1) : [];
           if (!one) continue;
           const used = Math.floor((one.tokens * act.share) / 100);
-          one.held.settle(used, nowMs);
-          charges.push({ atMs: nowMs, requests: 0, tokens: used - one.tokens });
+          one.held.settle(used);
+          charges.push({ atMs: clock.nowMs(), requests: 0, tokens: used - one.tokens });
         }
       }
       if (given.requests !== null)
@@ -140,13 +150,15 @@ test("whoever waits as long as was said passes, and no earlier", () => {
       fc.array(fc.nat({ max: 3_000_000 }), { maxLength: 40 }),
       fc.nat({ max: 5_000_000 }),
       (given, before, tokens) => {
-        const meter = rateMeter(given);
-        for (const count of before) meter.take(count, T0);
-        const took = meter.take(tokens, T0);
+        const { clock, meter } = metered(given);
+        for (const count of before) meter.take(count);
+        const took = meter.take(tokens);
         if (took.ok) return;
         const { waitMs } = took.error;
-        expect(meter.take(tokens, T0 + waitMs - 1).ok).toBe(false);
-        expect(meter.take(tokens, T0 + waitMs).ok).toBe(true);
+        clock.advance(waitMs - 1);
+        expect(meter.take(tokens).ok).toBe(false);
+        clock.advance(1);
+        expect(meter.take(tokens).ok).toBe(true);
       },
     ),
   );

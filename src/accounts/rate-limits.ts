@@ -1,5 +1,6 @@
 // Rate limits: how many requests and tokens a key may ask for in a minute, metered in this process's memory by token
 // buckets: a minute's worth at once, and then as much as flows in. design.md tells what that means for replicas.
+import type { Clock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
 /** Each per minute; null where it is not limited. */
@@ -24,8 +25,9 @@ export type RateStanding = {
 
 /** Tokens that were taken beforehand, until it is known how many it were. */
 export type TokenReservation = {
+  readonly meter: RateMeter;
   /** Takes or gives back the difference to what was used. Once: further calls do nothing. */
-  settle(usedTokens: number, nowMs: number): void;
+  settle(usedTokens: number): void;
 };
 
 export type RateMeter = {
@@ -34,8 +36,8 @@ export type RateMeter = {
    * Takes a request and the most tokens that it can use, both or neither. One that asks for more tokens than a minute has
    * waits until none are used, and is paid off before the next: nothing waits forever, and no bound is exceeded twice.
    */
-  take(tokens: number, nowMs: number): Result<TokenReservation, RateExceeded>;
-  standing(nowMs: number): { [what in keyof RateLimits]: RateStanding | null };
+  take(tokens: number): Result<TokenReservation, RateExceeded>;
+  standing(): { [what in keyof RateLimits]: RateStanding | null };
 };
 
 /**
@@ -77,17 +79,18 @@ function standingOf(bucket: Bucket | null): RateStanding | null {
 }
 
 /** A meter on which nothing was taken yet. */
-export function rateMeter(limits: RateLimits): RateMeter {
+export function rateMeter({ nowMs }: Pick<Clock, "nowMs">, limits: RateLimits): RateMeter {
   const requests = bucketOf(limits.requests);
   const tokens = bucketOf(limits.tokens);
-  const fillBoth = (nowMs: number) => {
-    fill(requests, nowMs);
-    fill(tokens, nowMs);
+  const fillBoth = () => {
+    const atMs = nowMs();
+    fill(requests, atMs);
+    fill(tokens, atMs);
   };
-  return {
+  const meter: RateMeter = {
     limits,
-    take(count, nowMs) {
-      fillBoth(nowMs);
+    take(count) {
+      fillBoth();
       const forRequest = waitMs(requests, 1);
       const forTokens = waitMs(tokens, count);
       if (tokens && forTokens > forRequest)
@@ -96,25 +99,21 @@ export function rateMeter(limits: RateLimits): RateMeter {
         return err({ what: "requests", limit: requests.limit, asked: 1, waitMs: forRequest });
       if (requests) requests.parts -= PARTS;
       if (tokens) tokens.parts -= count * PARTS;
-      return ok(tokens ? reservation(tokens, count) : NOTHING_TO_SETTLE);
+      let open = true;
+      return ok({
+        meter,
+        settle(used) {
+          if (!open || !tokens) return;
+          open = false;
+          fill(tokens, nowMs());
+          tokens.parts = Math.min(tokens.limit * PARTS, tokens.parts + (count - used) * PARTS);
+        },
+      });
     },
-    standing(nowMs) {
-      fillBoth(nowMs);
+    standing() {
+      fillBoth();
       return { requests: standingOf(requests), tokens: standingOf(tokens) };
     },
   };
-}
-
-const NOTHING_TO_SETTLE: TokenReservation = { settle() {} };
-
-function reservation(bucket: Bucket, taken: number): TokenReservation {
-  let open = true;
-  return {
-    settle(used, nowMs) {
-      if (!open) return;
-      open = false;
-      fill(bucket, nowMs);
-      bucket.parts = Math.min(bucket.limit * PARTS, bucket.parts + (taken - used) * PARTS);
-    },
-  };
+  return meter;
 }

@@ -1,9 +1,9 @@
 // What each operation leaves in the audit log, and whose name it bears.
 import { expect, test } from "bun:test";
-import { openKeyRing } from "../accounts/api-keys.ts";
 import { listAudit } from "../accounts/audit.ts";
 import { verifyAudit } from "../accounts/audit-check.ts";
 import type { Caller } from "../accounts/caller.ts";
+import { openKeyRing } from "../accounts/key-ring.ts";
 import { testDatabase } from "../db/test-database.ts";
 import { identityOf } from "../identity/keys.ts";
 import { manualClock } from "../lib/clock.ts";

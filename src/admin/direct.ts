@@ -2,9 +2,9 @@
 // command uses the same functions on the data directory while no instance runs.
 import { statSync } from "node:fs";
 import path from "node:path";
-import { createApiKey, type KeyRing, listApiKeys, revokeApiKey } from "../accounts/api-keys.ts";
 import { audit } from "../accounts/audit.ts";
 import type { Caller } from "../accounts/caller.ts";
+import type { KeyRing } from "../accounts/key-ring.ts";
 import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import { backupDatabase } from "../db/backup.ts";
 import { StorageError } from "../db/errors.ts";
@@ -19,6 +19,7 @@ import { allowNode, approveNode, ejectNode, listNodes, placeNode } from "../regi
 import { type Node, priceRange, type Registry } from "../registry/registry.ts";
 import type { NodeRow as StoredNode } from "../registry/schema.ts";
 import { secretText } from "../webhooks/sign.ts";
+import { keyAdmin } from "./keys.ts";
 import { coordinatorCommands } from "./node-commands.ts";
 import { type Answer, operation } from "./operation.ts";
 import {
@@ -74,14 +75,7 @@ export function directAdmin(deps: DirectDeps): Admin {
   return {
     status: operation(OPERATIONS.status, () => statusOf(deps)),
     listModels: operation(OPERATIONS.listModels, async () => ok({ models: live ? modelRows(live.registry) : [] })),
-    createKey: operation(OPERATIONS.createKey, async ({ name, role, expires_in_s, pools = [] }, by) => {
-      const expiry = expires_in_s === undefined ? {} : { expiresMs: deps.clock.nowMs() + expires_in_s * 1000 };
-      const asked = { ...deps, by };
-      const { token, key } = await createApiKey(asked, { name, pools, ...scopesOf(role), ...expiry });
-      return ok({ id: key.id, key: token });
-    }),
-    listKeys: operation(OPERATIONS.listKeys, () => keys(deps)),
-    revokeKey: operation(OPERATIONS.revokeKey, ({ id }, by) => revokeKey({ ...deps, by }, id)),
+    ...keyAdmin(deps),
     createJoinToken: operation(OPERATIONS.createJoinToken, ({ role, url = deps.joinUrl, expires_in_s }, by) =>
       newJoinToken({ ...deps, by }, { role, url, ttlMs: expires_in_s * 1000 }),
     ),
@@ -149,35 +143,6 @@ function modelRows({ models }: Live["registry"]): ModelRow[] {
     };
   });
   return rows.toSorted((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-const scopesOf = (role: "client" | "operator"): { scopes?: string[] } => (role === "client" ? {} : { scopes: [role] });
-
-async function keys({ db }: DirectDeps): ReturnType<Admin["listKeys"]> {
-  const stored = await listApiKeys({ db });
-  return ok({
-    keys: stored.map(({ id, name, scopes, prefix, pools, createdMs, expiresMs, lastUsedMs, revokedMs }) => ({
-      id,
-      name,
-      role: scopes.includes("operator") ? "operator" : "client",
-      prefix,
-      pools,
-      created_ms: createdMs,
-      expires_ms: expiresMs,
-      last_used_ms: lastUsedMs,
-      revoked_ms: revokedMs,
-    })),
-  });
-}
-
-async function revokeKey(deps: AskedDeps, which: string): Answer<{ id: string }> {
-  const revoked = await revokeApiKey(deps, which);
-  if (revoked.ok) return ok({ id: revoked.value.id });
-  const hint = "`infernet keys list` shows ids and first characters";
-  // `which` may be a whole key, pasted by mistake: it is not repeated.
-  if (revoked.error === "key_ambiguous")
-    return err({ code: "conflict", message: "several keys begin like that", hint });
-  return err({ code: "not_found", message: "no key in force has that id or begins like that", hint });
 }
 
 async function newJoinToken(

@@ -19,6 +19,7 @@ export const nodeOnlyAdmin = ({ status, node, commands, name }: NodeOnlyDeps): A
   listModels: async (_) => ok({ models: status().models }),
   createKey: refused,
   listKeys: refused,
+  rotateKey: refused,
   revokeKey: refused,
   createJoinToken: refused,
   listJoinTokens: refused,

@@ -2,6 +2,8 @@
 // the commands that call them and the direct implementation are all typed by this one table.
 import { z } from "zod";
 import type { Caller } from "../accounts/caller.ts";
+import { CLIENT_SCOPES } from "../accounts/key-rights.ts";
+import { MAX_RATE } from "../accounts/rate-limits.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { COMMANDS, commandProgressSchema, modelNameSchema } from "../protocol/commands.ts";
 import { pubkeySchema, uuidSchema } from "../protocol/primitives.ts";
@@ -31,8 +33,38 @@ const privatePool = poolName.refine((pool) => pool !== PUBLIC && pool !== "backs
   error: "public and backstop serve everybody: a key needs no right to them",
 });
 
+/** A model's name, or how names begin with a `*` behind. */
+const modelPattern = z
+  .string()
+  .trim()
+  .min(1)
+  .max(256)
+  .regex(/^[^*]*\*?$/, "is a model's name, or how names begin with a * behind");
+const microUsdAmount = z.int().min(0);
+
 /** Who a key is for: clients, or workers that serve models. */
 export const KEY_ROLES = ["client", "operator"] as const;
+
+/** What a client's key may do and use. */
+const keyRights = {
+  /** None: all that a client may. */
+  scopes: z.array(z.enum(CLIENT_SCOPES)).max(CLIENT_SCOPES.length),
+  /** Private pools whose nodes its requests may use. */
+  pools: z.array(privatePool).max(16),
+  /** None: all. */
+  models: z.array(modelPattern).max(64),
+  /** Null: not limited. */
+  requests_per_minute: z.int().min(1).max(MAX_RATE).nullable(),
+  tokens_per_minute: z.int().min(1).max(MAX_RATE).nullable(),
+  /** µ$, in a day (UTC) and in all. */
+  spend_day: microUsdAmount.nullable(),
+  spend_total: microUsdAmount.nullable(),
+};
+
+/** Of a key of role operator nothing else makes sense. */
+const isUnlimited = (key: { [right in keyof typeof keyRights]: readonly unknown[] | number | null }): boolean =>
+  [key.scopes, key.models].every((list) => Array.isArray(list) && list.length === 0) &&
+  [key.requests_per_minute, key.tokens_per_minute, key.spend_day, key.spend_total].every((limit) => limit === null);
 
 const keyRow = z.object({
   id: z.string(),
@@ -44,9 +76,13 @@ const keyRow = z.object({
   expires_ms: timeMs.nullable(),
   last_used_ms: timeMs.nullable(),
   revoked_ms: timeMs.nullable(),
-  /** Private pools whose nodes its requests may use. */
+  ...keyRights,
   pools: z.array(z.string()),
+  models: z.array(z.string()),
+  /** Id of the first of the keys that took over from one another: they share their limits. */
+  lineage: z.string(),
 });
+export type KeyRow = z.output<typeof keyRow>;
 
 const joinTokenRow = z.object({
   id: z.string(),
@@ -195,14 +231,39 @@ export const OPERATIONS = {
   createKey: operation(
     "POST",
     "/keys",
-    z.strictObject({
-      name: nameSchema,
-      role: z.enum(KEY_ROLES).default("client"),
-      expires_in_s: lifetimeS.optional(),
-      /** Private pools whose nodes its requests may use. */
-      pools: z.array(privatePool).max(16).default([]),
-    }),
+    z
+      .strictObject({
+        name: nameSchema,
+        role: z.enum(KEY_ROLES).default("client"),
+        expires_in_s: lifetimeS.optional(),
+        scopes: keyRights.scopes.default([]),
+        pools: keyRights.pools.default([]),
+        models: keyRights.models.default([]),
+        requests_per_minute: keyRights.requests_per_minute.default(null),
+        tokens_per_minute: keyRights.tokens_per_minute.default(null),
+        spend_day: keyRights.spend_day.default(null),
+        spend_total: keyRights.spend_total.default(null),
+      })
+      .refine((key) => key.role === "client" || isUnlimited(key), {
+        error: "a key of role operator is for workers: scopes, models and limits are for clients'",
+      }),
     z.object({ id: z.string(), key: z.string() }),
+  ),
+  /** The new key is in this answer only. The old one stays good for the overlap. */
+  rotateKey: operation(
+    "POST",
+    "/keys/:id/rotate",
+    z.strictObject({
+      id: idSchema,
+      overlap_s: z
+        .int()
+        .min(0)
+        .max(90 * 86_400)
+        .default(86_400),
+      /** Of the new key; left out: as long as the old one was good for. */
+      expires_in_s: lifetimeS.optional(),
+    }),
+    z.object({ id: z.string(), key: z.string(), old_id: z.string(), old_expires_ms: timeMs }),
   ),
   listKeys: operation("GET", "/keys", nothing, z.object({ keys: z.array(keyRow) })),
   revokeKey: operation("DELETE", "/keys/:id", z.strictObject({ id: idSchema }), z.object({ id: z.string() })),

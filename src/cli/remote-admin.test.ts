@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type KeyRing, openKeyRing } from "../accounts/api-keys.ts";
+import { type KeyRing, openKeyRing } from "../accounts/key-ring.ts";
 import { type DirectDeps, directAdmin } from "../admin/direct.ts";
 import { nodeOnlyAdmin } from "../admin/node-only.ts";
 import type { Admin, Status } from "../admin/operations.ts";

@@ -26,6 +26,7 @@ export function remoteAdmin(deps: RemoteDeps): Admin {
     listModels: call(OPERATIONS.listModels),
     createKey: call(OPERATIONS.createKey),
     listKeys: call(OPERATIONS.listKeys),
+    rotateKey: call(OPERATIONS.rotateKey),
     revokeKey: call(OPERATIONS.revokeKey),
     createJoinToken: call(OPERATIONS.createJoinToken),
     listJoinTokens: call(OPERATIONS.listJoinTokens),

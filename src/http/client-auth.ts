@@ -1,5 +1,6 @@
 // Client authentication: an API key, or a request signed by a key that is registered as a client.
-import type { KeyRing } from "../accounts/api-keys.ts";
+import { budgetsOf, type KeyScope, type ModelRule, scopeRefusal } from "../accounts/key-rights.ts";
+import type { KeyHolder, KeyRing } from "../accounts/key-ring.ts";
 import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import type { VerifyDeps } from "../identity/verify-request.ts";
 import type { Budget } from "../ledger/holds.ts";
@@ -15,10 +16,14 @@ export type Caller = {
   keyId: string | null;
   /** Whose share of the queue it uses: with billing, the account's; else the key's own. */
   fairKey: string;
+  /** Whose limits its requests count against: an API key's. */
+  key?: KeyHolder;
   /** Private pools whose nodes it may use. */
   pools?: readonly string[];
   /** Limits on what it may spend, beside its account's balance. */
   budgets?: readonly Budget[];
+  /** The models it may ask for; null, or nothing said: all. */
+  models?: ModelRule | null;
   /** The conversation it says it belongs to (`x-session-id`). */
   session?: string;
   /** Of a signed request: the coordinators it came through. Nobody else is believed to have come through any. */
@@ -44,33 +49,50 @@ export function authenticateClient(
   request: Request,
   peer: { readonly address: string },
   maxBodyBytes: number,
-  /** Where only API keys of this role are taken; every other route takes only those without it. */
-  scope?: "operator",
+  /** What an API key has to allow. `operator`: nobody is let in without such a key. */
+  scope?: KeyScope,
 ): Result<Caller, Response> | Promise<Result<Caller & { body?: string }, Response>> {
   const header = request.headers.get("authorization");
   if (header !== null) {
     const token = /^bearer /i.test(header) ? header.slice(7).trim() : "";
     const holder = deps.ring.find(token);
-    if (holder && holder.scopes.includes("operator") !== (scope === "operator")) {
-      const message = scope
-        ? "this needs a key of role operator: `infernet keys create NAME --role operator`"
-        : "a key of role operator is for workers; clients use one that `infernet keys create NAME` makes";
-      return err(errorResponse("api_key_role", message));
-    }
     if (holder) {
-      const { accountId, keyId, pools } = holder;
-      return ok({ accountId, keyId, fairKey: deps.fairByAccount ? accountId : keyId, pools, ...sessionIn(request) });
+      const refusal = scopeRefusal(holder.scopes, scope);
+      if (refusal !== null) return err(errorResponse(refusal, refusalText(refusal, scope)));
+      return ok(callerOf(deps, holder, request));
     }
     if (deps.requireApiKey || token.startsWith("inf_")) {
       return err(errorResponse("api_key_invalid", `this API key is not known, expired or revoked; ${HOW}`));
     }
   }
-  if (scope) return err(errorResponse("api_key_missing", `an API key of role operator is needed; ${HOW}`));
+  if (scope === "operator")
+    return err(errorResponse("api_key_missing", `an API key of role operator is needed; ${HOW}`));
   if (request.headers.has(AUTH_HEADER)) return signedClient(deps, request, maxBodyBytes);
   if (!deps.requireApiKey)
     return ok({ accountId: LOCAL_ACCOUNT_ID, keyId: null, fairKey: peer.address, ...sessionIn(request) });
   return err(errorResponse("api_key_missing", `an API key is needed; ${HOW}`));
 }
+
+function refusalText(refusal: "api_key_role" | "api_key_scope", scope: KeyScope | undefined): string {
+  if (refusal === "api_key_scope") return `this API key is not for that: it lacks the scope ${scope}`;
+  if (scope === "operator") return "this needs a key of role operator: `infernet keys create NAME --role operator`";
+  return "a key of role operator is for workers; clients use one that `infernet keys create NAME` makes";
+}
+
+function callerOf({ fairByAccount, verify: { clock } }: ClientAuthDeps, key: KeyHolder, request: Request): Caller {
+  const { accountId, keyId, lineage, pools, models } = key;
+  return {
+    accountId,
+    keyId,
+    fairKey: fairByAccount ? accountId : lineage,
+    key,
+    pools,
+    models,
+    budgets: key.spend === null ? NO_BUDGETS : budgetsOf(key, clock.nowMs()),
+    ...sessionIn(request),
+  };
+}
+const NO_BUDGETS: readonly Budget[] = [];
 
 const MAX_SESSION_CHARS = 256;
 function sessionIn({ headers }: Request): { session?: string } {

@@ -12,6 +12,7 @@ import { embeddingRequestSchema, embeddings } from "./openai/embeddings.ts";
 import { modelList, oneModel } from "./openai/models.ts";
 import { openApi } from "./openapi.ts";
 import { type OpsDeps, opsRoutes } from "./ops-routes.ts";
+import { ownKey } from "./own-key.ts";
 import type { PollingDeps } from "./polling/registration.ts";
 import { pollingRoutes } from "./polling/routes.ts";
 import { reference } from "./reference.ts";
@@ -33,6 +34,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "POST",
       path: `${base}/chat/completions`,
       tier: "client",
+      scope: "chat",
       summary: "A chat's next message (OpenAI).",
       body: chatRequestSchema,
       streams: true,
@@ -43,6 +45,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "POST",
       path: `${base}/completions`,
       tier: "client",
+      scope: "completions",
       summary: "A text, gone on with (OpenAI).",
       body: completionRequestSchema,
       streams: true,
@@ -53,6 +56,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "POST",
       path: `${base}/embeddings`,
       tier: "client",
+      scope: "embeddings",
       summary: "Vectors of texts (OpenAI).",
       body: embeddingRequestSchema,
       example: { model: "MODEL", input: ["one text", "another"] },
@@ -62,6 +66,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "GET",
       path: `${base}/models`,
       tier: "client",
+      scope: "models:read",
       summary: "Models on offer now (OpenAI).",
       handle: ({ caller }) => Response.json(modelList(deps.registry, caller)),
     },
@@ -69,6 +74,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "GET",
       path: `${base}/models/*`,
       tier: "client",
+      scope: "models:read",
       summary: "One model (OpenAI). Its name may hold slashes.",
       handle: ({ params, caller }) => oneModel(deps.registry, params["*"] ?? "", caller),
     },
@@ -78,6 +84,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "POST",
       path: "/api/v1/jobs",
       tier: "client",
+      scope: "jobs",
       summary:
         "Submits an asynchronous job: a chat, or a prompt as its only message. Idempotency-Key makes it safe to repeat.",
       body: describedJobSchema,
@@ -88,6 +95,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "GET",
       path: "/api/v1/jobs",
       tier: "client",
+      scope: "jobs",
       summary: "The account's jobs, newest first; pages by cursor.",
       handle: (call) => listJobsOf(deps.jobs, call),
     },
@@ -95,6 +103,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "GET",
       path: "/api/v1/jobs/:id",
       tier: "client",
+      scope: "jobs",
       summary: "One job, with its answer while that is kept.",
       handle: (call) => showJob(deps.jobs, call),
     },
@@ -102,6 +111,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "GET",
       path: "/api/v1/jobs/:id/stream",
       tier: "client",
+      scope: "jobs",
       summary: "The answer of a job as server-sent events; resumes after Last-Event-ID.",
       answers: "text/event-stream",
       handle: (call) => streamJob(deps.jobs, call),
@@ -110,13 +120,22 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
       method: "POST",
       path: "/api/v1/jobs/:id/cancel",
       tier: "client",
+      scope: "jobs",
       summary: "Cancels a job.",
       handle: (call) => cancelJob(deps.jobs, call),
     },
     {
       method: "GET",
+      path: "/api/v1/key",
+      tier: "client",
+      summary: "What the key that asks is good for, its limits, and what is left of them (µ$).",
+      handle: (call) => ownKey({ db: deps.jobs.db, clock: deps.chat.clock }, call),
+    },
+    {
+      method: "GET",
       path: "/api/v1/webhooks/secret",
       tier: "client",
+      scope: "jobs",
       summary: "What the account's webhooks are signed with (Standard Webhooks): whsec_…",
       handle: ({ caller }) => Response.json({ secret: secretText(deps.webhookKey(caller.accountId)) }),
     },

@@ -34,6 +34,9 @@ const KINDS = {
   /** A web page that nobody configured, without a key. */
   origin_not_allowed: { status: 403, type: "permission_error" },
   api_key_role: { status: 403, type: "permission_error" },
+  api_key_scope: { status: 403, type: "permission_error" },
+  /** The key's list of models does not have it, whether it is here or not. */
+  model_not_allowed: { status: 403, type: "permission_error" },
   // Money. OpenAI's word for the type, which its clients know not to try again.
   insufficient_credit: { status: 402, type: "insufficient_quota" },
   spend_limit: { status: 402, type: "insufficient_quota" },
@@ -45,6 +48,8 @@ const KINDS = {
   offset_gap: invalid(409),
   slots_in_use: invalid(409),
   // Too much.
+  /** Of a key's requests or tokens in a minute. */
+  rate_limit_exceeded: { status: 429, type: "rate_limit_error", retryAfterS: 1 },
   too_many_requests: { status: 429, type: "rate_limit_error", retryAfterS: 1 },
   queue_full: { status: 429, type: "rate_limit_error", retryAfterS: 2 },
   // The network behind us.
@@ -86,5 +91,5 @@ export function errorResponse(
 ): Response {
   const kind: Kind = KINDS[code];
   const retry: Record<string, string> = kind.retryAfterS === undefined ? {} : { "retry-after": `${kind.retryAfterS}` };
-  return Response.json(openAiError(code, message, param), { status: kind.status, headers: { ...headers, ...retry } });
+  return Response.json(openAiError(code, message, param), { status: kind.status, headers: { ...retry, ...headers } });
 }

@@ -14,7 +14,8 @@ import type { JobId } from "../protocol/primitives.ts";
 import { HOPS_HEADER } from "../protocol/trail.ts";
 import { checkWebhookUrl, type TargetRule } from "../webhooks/target.ts";
 import { type ErrorCode, errorResponse, openAiError } from "./errors.ts";
-import { paramOf } from "./openai/chat-completions.ts";
+import { limitHeaders, takeLimits } from "./key-limits.ts";
+import { refused } from "./openai/chat-completions.ts";
 import { chatRequestSchema, check, parseJson } from "./openai/chat-request.ts";
 import { jobSpec, type SpecDefaults } from "./openai/job-spec.ts";
 import type { ClientCall } from "./routes.ts";
@@ -73,23 +74,26 @@ export async function submitJob(deps: JobsHttpDeps, call: ClientCall): Promise<R
   const bodyJson = prompt === undefined && webhook === null ? text : JSON.stringify(chat);
   if (bodyJson.length > MAX_REQUEST_CHARS) return errorResponse("body_too_large", "the request is too large");
   const spec = jobSpec("async", request.value, bodyJson, call.caller, deps.defaults);
+  const limited = takeLimits(call.caller, spec);
+  if (limited) return limited;
   const extra = {
     webhook: target?.value.href ?? null,
     idempotencyKey: key,
     requestHash: key === null ? null : requestHash,
   };
   const submitted = await deps.jobs.submitAsync(spec, output, extra, (id) => deps.outputs.set(id, output));
-  if (submitted.ok) return accepted(submitted.value.id, submitted.value.state);
-  if (submitted.error.code !== "idempotency_key_used")
-    return errorResponse(submitted.error.code, submitted.error.message, { param: paramOf(submitted.error) });
+  const headers = spec.reserved === null ? {} : limitHeaders(spec.reserved.meter);
+  if (submitted.ok) return accepted(submitted.value.id, submitted.value.state, headers);
+  if (submitted.error.code !== "idempotency_key_used") return refused(submitted.error, spec);
+  spec.reserved?.settle(0);
   const { row } = submitted.error;
-  if (row.requestHash === requestHash) return accepted(row.id, row.state);
+  if (row.requestHash === requestHash) return accepted(row.id, row.state, headers);
   const message = "this Idempotency-Key was used with another request in the last 24 hours";
   return errorResponse("idempotency_key_reused", message, { param: "Idempotency-Key" });
 }
 
-const accepted = (id: string, status: JobState): Response =>
-  Response.json({ id, status, stream_url: `/api/v1/jobs/${id}/stream` }, { status: 202 });
+const accepted = (id: string, status: JobState, headers: Record<string, string>): Response =>
+  Response.json({ id, status, stream_url: `/api/v1/jobs/${id}/stream` }, { status: 202, headers });
 
 type Found = { job: JobRow; content: JobContentRow | null };
 

@@ -70,7 +70,7 @@ function operation(route: HttpRoute): object {
   const answers = route.answers ?? "application/json";
   return {
     summary: route.summary,
-    security: route.tier === "client" && route.scope ? [{ apiKey: [] }] : SECURITY[route.tier],
+    security: route.tier === "client" && route.scope === "operator" ? [{ apiKey: [] }] : SECURITY[route.tier],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(route.body
       ? { requestBody: { required: true, content: { "application/json": { schema: schemaOf(route.body) } } } }

@@ -64,6 +64,7 @@ test("the list is what it is meant to be: a route that is added is put into its 
     "client GET /api/v1/jobs/:id",
     "client GET /api/v1/jobs/:id/stream",
     "client POST /api/v1/jobs/:id/cancel",
+    "client GET /api/v1/key",
     "client GET /api/v1/webhooks/secret",
     "machine POST /api/v1/node/register",
     "machine POST /api/v1/node/heartbeat",
@@ -87,6 +88,11 @@ test("the list is what it is meant to be: a route that is added is put into its 
   ]);
   const keys = on.routes.map(({ method, path }) => `${method} ${path}`);
   expect(new Set(keys).size).toBe(keys.length);
+});
+
+test("every client route says what an API key has to allow for it, but for what a key is itself", () => {
+  const unsaid = inTier("client").filter((route) => route.tier === "client" && route.scope === undefined);
+  expect(unsaid.map(({ path }) => path)).toEqual(["/api/v1/key"]);
 });
 
 test("local routes, and only they, are below /api/v1/local/", () => {

@@ -1,6 +1,7 @@
 // Routes: the shape of every route, so that each belongs to exactly one tier and the server, the API description and the
 // test that enumerates them all read the same list.
 import type { z } from "zod";
+import type { KeyScope } from "../accounts/key-rights.ts";
 import type { MachineRoute as MachineRule, VerifiedRequest } from "../identity/verify-request.ts";
 import type { Caller } from "./client-auth.ts";
 
@@ -52,8 +53,8 @@ type Answer = Response | Promise<Response>;
 export type PublicRoute = RouteBase & { tier: "public"; handle: (call: Call) => Answer };
 export type ClientRoute = RouteBase & {
   tier: "client";
-  /** Present where only API keys of this role are taken. */
-  scope?: "operator";
+  /** What an API key has to allow; `operator` takes no other caller. Left out: nothing in particular. */
+  scope?: KeyScope;
   handle: (call: ClientCall) => Answer;
 };
 export type MachineRoute = RouteBase & {

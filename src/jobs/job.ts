@@ -1,4 +1,6 @@
 // Job: one request for inference while it lives in this process, and what every part of jobs/ knows of it.
+import type { ModelRule } from "../accounts/key-rights.ts";
+import type { TokenReservation } from "../accounts/rate-limits.ts";
 import type { Budget, Price } from "../ledger/holds.ts";
 import type { Delta, FinishReason, Task, Usage } from "../protocol/generation.ts";
 import { attemptId, type JobId, type Pubkey } from "../protocol/primitives.ts";
@@ -33,7 +35,8 @@ export type JobErrorCode =
   | "draining"
   | "storage_failed"
   | "insufficient_credit"
-  | "spend_limit";
+  | "spend_limit"
+  | "model_not_allowed";
 
 /** Errors whose message is a node's or a backend's own, and may quote the request. */
 export const NODE_ERRORS: readonly JobErrorCode[] = [
@@ -170,6 +173,8 @@ export type JobSpec = {
   model: string;
   /** Asked for in its place, in order, where it cannot serve. */
   fallbacks: readonly string[];
+  /** The models that its key may use; null: all. */
+  allowed: ModelRule | null;
   stream: boolean;
   /** The client's request as it came, JSON; the backend gets all of it but what is addressed to us. */
   bodyJson: string;
@@ -190,6 +195,8 @@ export type JobSpec = {
   /** Null where its beginning is not worth finding. */
   affinity: AffinityKeys | null;
   cost: number;
+  /** What it has taken of its key's tokens a minute; null where those are not limited. */
+  reserved: TokenReservation | null;
   /** The answer has a fixed format (OpenAI: `response_format`). */
   structured: boolean;
   /** The same request gives the same answer: temperature 0, or a seed. */

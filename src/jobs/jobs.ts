@@ -53,6 +53,7 @@ export function createJobs(deps: JobsDeps) {
     draining: false,
     freed: (node) => pumpNode(board, node),
     ended(job) {
+      job.reserved?.settle(tokensOf(job));
       deps.onEnd?.(job);
       if (board.live.size === 0) for (const resolve of drained.splice(0)) resolve();
     },
@@ -188,6 +189,12 @@ export function createJobs(deps: JobsDeps) {
     },
   };
 }
+
+/** What an ended job used; of one whose usage nobody knows, what it gave. */
+const tokensOf = ({ usage, attempts }: Job): number =>
+  usage
+    ? usage.prompt_tokens + usage.completion_tokens
+    : attempts.reduce((pieces, attempt) => pieces + attempt.pieces, 0);
 
 function hasRoomFor(board: Board, job: Job): boolean {
   const queue = board.queues.get(job.model);

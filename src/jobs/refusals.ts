@@ -1,5 +1,6 @@
 // Refusals: whether a job can be served at all, by which of its models, and if not, why not: in words that say what to
 // change.
+import { modelsAllowed } from "../accounts/key-rights.ts";
 import type { Node, Offer, Registry } from "../registry/registry.ts";
 import { type Demand, mayUse, refersTo, taskBits } from "../scheduler/wishes.ts";
 import type { Board } from "./board.ts";
@@ -8,6 +9,7 @@ import type { Job, JobError, JobSpec } from "./job.ts";
 export type SubmitError = JobError & {
   code:
     | "model_not_found"
+    | "model_not_allowed"
     | "no_matching_node"
     | "no_nodes_online"
     | "draining"
@@ -19,23 +21,26 @@ export type SubmitError = JobError & {
 };
 
 /** What of a job decides who may serve it. */
-export type Asking = Pick<JobSpec, "kind" | "task" | "wishes" | "minContext" | "trail"> & {
+export type Asking = Pick<JobSpec, "kind" | "task" | "wishes" | "minContext" | "trail" | "allowed"> & {
   demands: readonly Demand[];
 };
 
 /** Every model the job may be served by, as they are named here, in order. */
 export const modelsOf = (
   { registry }: Board,
-  { model, fallbacks }: Pick<JobSpec, "model" | "fallbacks">,
+  { model, fallbacks, allowed }: Pick<JobSpec, "model" | "fallbacks" | "allowed">,
 ): readonly string[] =>
   fallbacks.length === 0
-    ? registry.modelsNamed(model)
-    : [...new Set([model, ...fallbacks].flatMap((name) => registry.modelsNamed(name)))];
+    ? modelsAllowed(allowed, model, registry.modelsNamed(model))
+    : [...new Set([model, ...fallbacks].flatMap((name) => modelsAllowed(allowed, name, registry.modelsNamed(name))))];
 
 /** Gives the job the model to begin with and those left to fall back to; or says why none can serve. */
 export function chooseModel(board: Board, job: Job): SubmitError | undefined {
   if (board.draining) return { code: "draining", message: "the coordinator is shutting down; try again" };
   const models = modelsOf(board, job);
+  // The same answer whether it is here or not.
+  if (models.length === 0 && job.allowed !== null)
+    return { code: "model_not_allowed", message: `this API key may not use the model '${job.model}'` };
   const begin = (at: number) => {
     job.model = models[at] as string;
     job.rest = models.slice(at + 1);
@@ -134,10 +139,11 @@ function inMaintenance({ kind }: Asking, model: string, able: readonly Offer[]):
 const outOfReach = (model: string): string =>
   `The model '${model}' is here only through coordinators that this request came through, or further away than it may go.`;
 
-function notServed(registry: Registry, { wishes }: Asking, model: string): string {
+function notServed(registry: Registry, { wishes, allowed }: Asking, model: string): string {
   const names = [...registry.models]
     .filter(([, offers]) => offers.some(({ node }) => mayUse(wishes, node.pool)))
     .map(([name]) => name)
+    .filter((name) => allowed === null || allowed(name))
     .sort()
     .slice(0, 20);
   const there = names.length > 0 ? `there are: ${names.join(", ")}` : "no node is connected yet";

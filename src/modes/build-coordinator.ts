@@ -1,8 +1,10 @@
 // Build the coordinator: makes every dependency once, takes up what an earlier process left, and listens.
-import { poolsOfKey } from "../accounts/api-keys.ts";
+import { findApiKey } from "../accounts/api-keys.ts";
+import { modelRule } from "../accounts/key-rights.ts";
 import { directAdmin } from "../admin/direct.ts";
 import type { OwnNode } from "../admin/own-node.ts";
 import type { Config } from "../config.ts";
+import type { Caller } from "../http/client-auth.ts";
 import { coordinatorRoutes } from "../http/coordinator-routes.ts";
 import { localRoutes } from "../http/local.ts";
 import { type Metrics, metrics } from "../http/metrics.ts";
@@ -17,6 +19,7 @@ import type { Job } from "../jobs/job.ts";
 import { createJobs, type Jobs } from "../jobs/jobs.ts";
 import { type OutputLog, outputLog } from "../jobs/output-log.ts";
 import { failInterruptedChats, failUnreadable, jobRecords, unfinishedJobs } from "../jobs/records.ts";
+import type { JobRow } from "../jobs/schema.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { type JobId, type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
@@ -320,6 +323,13 @@ type Recovery = {
   defaults: Parameters<typeof jobSpec>[4];
 };
 
+/** Who asked for a stored job. Private nodes are not for who holds a key that was revoked since. */
+async function askerOf({ db }: CoordinatorData, { accountId, keyId }: JobRow): Promise<Caller> {
+  const key = keyId === null ? undefined : await findApiKey({ db }, keyId);
+  const pools = key?.revokedMs === null ? key.pools : [];
+  return { accountId, keyId, fairKey: key?.lineage ?? accountId, pools, models: modelRule(key?.models ?? []) };
+}
+
 /** Chats of an earlier process failed with it; its asynchronous jobs go on. */
 async function recover({ data, jobs, outputs, clock, log, defaults }: Recovery): Promise<void> {
   const failed = await failInterruptedChats(data.db, clock.nowMs(), data.replica);
@@ -332,8 +342,7 @@ async function recover({ data, jobs, outputs, clock, log, defaults }: Recovery):
       await failUnreadable(data.db, row.id, clock.nowMs());
       continue;
     }
-    const pools = row.keyId === null ? [] : await poolsOfKey(data, row.keyId);
-    const caller = { accountId: row.accountId, keyId: row.keyId, fairKey: row.keyId ?? row.accountId, pools };
+    const caller = await askerOf(data, row);
     const output = outputLog();
     outputs.set(row.id as JobId, output);
     jobs.recover(row, jobSpec("async", request.value, content.request, caller, defaults), output, hold);

@@ -1,6 +1,7 @@
 // Coordinator data: what a coordinator keeps in its data directory, opened the same way by a running instance and by a
 // command that works on the data while none runs. The caller holds the directory's lock.
-import { createApiKey, type KeyRing, openKeyRing } from "../accounts/api-keys.ts";
+import { createApiKey } from "../accounts/api-keys.ts";
+import { type KeyRing, openKeyRing } from "../accounts/key-ring.ts";
 import type { Config } from "../config.ts";
 import { type Migrated, migrateDatabase } from "../db/migrate.ts";
 import { type DatabaseAddress, type Db, openDatabase } from "../db/open.ts";

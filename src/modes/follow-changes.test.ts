@@ -1,6 +1,8 @@
 // Two coordinators on one database, the real libSQL server: what one decides, the other takes over.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createApiKey, openKeyRing, revokeApiKey } from "../accounts/api-keys.ts";
+import { createApiKey, revokeApiKey, rotateApiKey } from "../accounts/api-keys.ts";
+import { openKeyRing } from "../accounts/key-ring.ts";
+import type { RateMeter } from "../accounts/rate-limits.ts";
 import { migrateDatabase } from "../db/migrate.ts";
 import { type Db, openDatabase } from "../db/open.ts";
 import { sqldPath, type TestServer, testServer } from "../db/test-server.ts";
@@ -82,9 +84,22 @@ describe.skipIf(sqldPath === null)("coordinators that share a database", () => {
     expect(other.ring.find(token)).toBeUndefined();
     await look();
     expect(other.ring.find(token)?.keyId).toBe(key.id);
-    await revokeApiKey({ ...one, clock }, key.id);
+    await revokeApiKey({ ...one, clock }, { which: key.id });
     await look();
     expect(other.ring.find(token)).toBeUndefined();
+  });
+
+  test("a key rotated here ends there, and the new one works there with what the old one had", async () => {
+    const made = await createApiKey({ ...one, clock, random }, { name: "shared", requestsPerMinute: 5, models: ["m"] });
+    await look();
+    const meter = other.ring.find(made.token)?.meter;
+    const rotated = await rotateApiKey({ ...one, clock, random }, { which: made.key.id }, { overlapMs: 0 });
+    if (!rotated.ok) throw new Error(rotated.error);
+    await look();
+    expect(other.ring.find(made.token)).toBeUndefined();
+    const holder = other.ring.find(rotated.value.token);
+    expect([holder?.models?.("m"), holder?.models?.("x"), holder?.lineage]).toEqual([true, false, made.key.id]);
+    expect(holder?.meter).toBe(meter as RateMeter);
   });
 
   test("an ejected node is known as ejected there, and its link is ended", async () => {

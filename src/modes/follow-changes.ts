@@ -1,6 +1,6 @@
 // Follow changes: where coordinators share a database, what one decides about API keys and nodes is taken over by the
 // others within a second. One small query each time; the tables are read only when they changed.
-import type { KeyRing } from "../accounts/api-keys.ts";
+import type { KeyRing } from "../accounts/key-ring.ts";
 import type { Db } from "../db/open.ts";
 import { changes } from "../db/schema.ts";
 import type { Cancel, Clock } from "../lib/clock.ts";

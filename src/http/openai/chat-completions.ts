@@ -3,6 +3,7 @@ import type { Job, JobError, JobSpec } from "../../jobs/job.ts";
 import type { Jobs, SubmitError } from "../../jobs/jobs.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorResponse } from "../errors.ts";
+import { limitHeaders, takeLimits } from "../key-limits.ts";
 import type { ClientCall } from "../routes.ts";
 import { type ChatStream, chatShape, chatStream, type Shape, wholeChat } from "./chat-output.ts";
 import { chatRequestSchema, check, parseJson } from "./chat-request.ts";
@@ -45,6 +46,8 @@ export type Asked = {
 
 /** Submits the job and answers from its output, as a stream or as a whole. */
 export async function answerTo(deps: ChatDeps, call: ClientCall, asked: Asked): Promise<Response> {
+  const limited = takeLimits(call.caller, asked.spec);
+  if (limited) return limited;
   const silenceOver = call.mayBeSilent();
   if (asked.spec.stream) return streamed(deps, call, asked, silenceOver);
   const response = await whole(deps, call, asked);
@@ -57,7 +60,7 @@ async function whole(deps: ChatDeps, call: ClientCall, { spec, idPrefix, shape }
   const output = wholeChat(head, shape());
   const taken = deps.jobs.take(spec, output);
   const submitted = taken instanceof Promise ? await taken : taken;
-  if (!submitted.ok) return refused(submitted.error);
+  if (!submitted.ok) return refused(submitted.error, spec);
   const job = submitted.value;
   head.id = `${idPrefix}${job.id}`;
   cancelWithClient(deps, call, job);
@@ -82,7 +85,7 @@ async function streamed(
   const submitted = taken instanceof Promise ? await taken : taken;
   if (!submitted.ok) {
     silenceOver();
-    return refused(submitted.error);
+    return refused(submitted.error, spec);
   }
   job = submitted.value;
   cancelWithClient(deps, call, job);
@@ -97,9 +100,14 @@ async function streamed(
   });
 }
 
-/** The answer to a request that was not taken on. */
-export const refused = (error: SubmitError): Response =>
-  errorResponse(error.code, error.message, { param: paramOf(error) });
+/** The answer to a request that was not taken on, which is given its tokens back. */
+export function refused(error: SubmitError, { reserved }: JobSpec): Response {
+  reserved?.settle(0);
+  return errorResponse(error.code, error.message, {
+    param: paramOf(error),
+    ...(reserved ? { headers: limitHeaders(reserved.meter) } : {}),
+  });
+}
 
 /** Resolves at the job's first piece, at its end, or when the headers may wait no longer. */
 function startedOrDue(clock: Clock, job: Job): Promise<void> {
@@ -123,7 +131,12 @@ export function cancelWithClient({ jobs }: ChatDeps, { request }: ClientCall, jo
 export const nowS = ({ clock }: ChatDeps): number => Math.floor(clock.nowMs() / 1000);
 /** The field of the request that such an error is about. */
 export const paramOf = ({ code, param }: Pick<JobError, "param"> & { code: string }): string | null =>
-  param ?? (code === "model_not_found" ? "model" : code === "context_length_exceeded" ? "messages" : null);
+  param ?? PARAMS[code] ?? null;
+const PARAMS: Record<string, string> = {
+  model_not_found: "model",
+  model_not_allowed: "model",
+  context_length_exceeded: "messages",
+};
 
 export function failure(job: Job): Response {
   const error: JobError | { code: "cancelled"; message: string } = job.error ?? {
@@ -136,9 +149,10 @@ export function failure(job: Job): Response {
 /** What is known of the job when the headers go out. */
 export function jobHeaders(job: Job): Record<string, string> {
   const node = job.attempts[job.attempts.length - 1]?.node;
-  return {
+  const headers = {
     "x-infernet-job": job.id,
     "x-infernet-attempts": `${job.attempt}`,
     ...(node === undefined ? {} : { "x-infernet-node": node }),
   };
+  return job.reserved === null ? headers : { ...headers, ...limitHeaders(job.reserved.meter) };
 }

@@ -19,6 +19,8 @@ const SPEC: JobSpec = {
   budgets: [],
   choices: 1,
   fallbacks: [],
+  allowed: null,
+  reserved: null,
   wishes: NO_WISHES,
   minContext: 1,
   wantContext: 1,

@@ -4,6 +4,7 @@ import type { Job, JobSpec, Output } from "../../jobs/job.ts";
 import type { Delta } from "../../protocol/generation.ts";
 import { MAX_INDEX } from "../../protocol/generation.ts";
 import { errorResponse } from "../errors.ts";
+import { takeLimits } from "../key-limits.ts";
 import type { ClientCall } from "../routes.ts";
 import { type ChatDeps, cancelWithClient, failure, jobHeaders, refused } from "./chat-completions.ts";
 import { usageOf } from "./chat-output.ts";
@@ -59,6 +60,8 @@ export async function embeddings(deps: ChatDeps, call: ClientCall): Promise<Resp
     defaultMaxTokens: false,
     cost: Math.min(1_000_000, Math.ceil(lengths.reduce((sum, length) => sum + length, 0) / CHARS_PER_TOKEN)),
   };
+  const limited = takeLimits(call.caller, spec);
+  if (limited) return limited;
   const silenceOver = call.mayBeSilent();
   const response = await embed(deps, call, spec, encoding ?? "float");
   silenceOver();
@@ -68,7 +71,7 @@ export async function embeddings(deps: ChatDeps, call: ClientCall): Promise<Resp
 async function embed(deps: ChatDeps, call: ClientCall, spec: JobSpec, encoding: "float" | "base64"): Promise<Response> {
   const output = vectors(spec.choices);
   const submitted = await deps.jobs.take(spec, output);
-  if (!submitted.ok) return refused(submitted.error);
+  if (!submitted.ok) return refused(submitted.error, spec);
   const job = submitted.value;
   cancelWithClient(deps, call, job);
   await output.ended;

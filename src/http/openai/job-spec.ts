@@ -50,6 +50,7 @@ export function jobSpec(
     fairKey: caller.fairKey,
     model: request.model,
     fallbacks: request.models ?? [],
+    allowed: caller.models ?? null,
     stream: request.stream === true,
     bodyJson,
     maxTokens,
@@ -65,6 +66,7 @@ export function jobSpec(
     repeatable: request.temperature === 0 || request.seed != null,
     ...(trail !== undefined && trail.hops > 0 ? { trail } : {}),
     cost: Math.min(MAX_COST, Math.ceil(chars / CHARS_PER_TOKEN) + maxTokens * choices),
+    reserved: null,
   };
 }
 

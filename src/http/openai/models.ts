@@ -1,4 +1,5 @@
 // `GET /v1/models` and `/v1/models/:id`: what can be asked for now.
+import { modelsAllowed } from "../../accounts/key-rights.ts";
 import { usdPerToken } from "../../lib/money.ts";
 import type { Feature, Task } from "../../protocol/generation.ts";
 import { type Offer, type PriceRange, priceRange, type Registry } from "../../registry/registry.ts";
@@ -31,7 +32,7 @@ export type ModelObject = {
   demo: boolean;
 } & PriceRange;
 
-type Asking = Pick<Caller, "trail" | "pools">;
+type Asking = Pick<Caller, "trail" | "pools" | "models">;
 
 /**
  * What this caller can ask for, aliases too; another coordinator is told of models alone, and of nothing that leads back
@@ -42,10 +43,13 @@ export function modelList(registry: Registry, caller: Asking = {}): { object: "l
   return { object: "list", data: [...names].sort().flatMap((id) => named(registry, id, caller) ?? []) };
 }
 
-/** The model, or the first here of those that an alias stands for. */
+/** The model, or the first here of those that an alias stands for; nothing of what the caller's key may not use. */
 function named(registry: Registry, id: string, caller: Asking): ModelObject | undefined {
-  if (!Object.hasOwn(registry.aliases, id) || caller.trail !== undefined) return modelObject(registry, id, caller);
-  const here = registry.modelsNamed(id).flatMap((model) => modelObject(registry, model, caller) ?? []);
+  const { models: rule = null } = caller;
+  if (!Object.hasOwn(registry.aliases, id) || caller.trail !== undefined)
+    return rule === null || rule(id) ? modelObject(registry, id, caller) : undefined;
+  const models = modelsAllowed(rule, id, registry.modelsNamed(id));
+  const here = models.flatMap((model) => modelObject(registry, model, caller) ?? []);
   return here[0] && { ...here[0], id, alias_for: here.map((model) => model.id) };
 }
 
@@ -87,7 +91,7 @@ function said<T>(offers: readonly Offer[], of: (info: Offer["info"]) => readonly
 
 export function oneModel(registry: Registry, id: string, caller: Asking): Response {
   const [other = id] = registry.modelsNamed(id);
-  const model = named(registry, id, caller) ?? modelObject(registry, other, caller);
+  const model = named(registry, id, caller) ?? named(registry, other, caller);
   if (model) return Response.json(model);
   return errorResponse("model_not_found", `The model '${id}' does not exist or nobody serves it now.`, {
     param: "model",

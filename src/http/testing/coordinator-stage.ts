@@ -1,6 +1,7 @@
 // Coordinator stage: the real routes on a real server and database, with the job engine on a manual clock and nodes that
 // do what a test tells them.
-import { createApiKey, openKeyRing } from "../../accounts/api-keys.ts";
+import { createApiKey } from "../../accounts/api-keys.ts";
+import { openKeyRing } from "../../accounts/key-ring.ts";
 import { accounts } from "../../accounts/schema.ts";
 import { directAdmin } from "../../admin/direct.ts";
 import { type TestDatabase, testDatabase } from "../../db/test-database.ts";

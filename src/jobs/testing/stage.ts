@@ -123,6 +123,8 @@ export const spec = (over: Partial<JobSpec> = {}): JobSpec => ({
   budgets: [],
   choices: 1,
   fallbacks: [],
+  allowed: null,
+  reserved: null,
   wishes: NO_WISHES,
   minContext: 1,
   wantContext: 1,
