@@ -1,6 +1,8 @@
 // Print: a configuration as TOML or as rows, with where each value came from and secrets masked; and the example file.
 import { stringify } from "smol-toml";
-import { allowedText, CONFIG_KEYS, type ConfigKey } from "./keys.ts";
+import { z } from "zod";
+import type { KeyMeta } from "./fields.ts";
+import { allowedText, bare, CONFIG_KEYS, type ConfigKey, schemaAt } from "./keys.ts";
 import type { Source } from "./layers.ts";
 import type { LoadedConfig } from "./load.ts";
 import type { Config } from "./schema.ts";
@@ -15,10 +17,29 @@ export function effectiveValue(config: Config, key: ConfigKey, secrets: "masked"
   if (secrets === "shown" || value === null) return value;
   if (key.meta.secret) return MASK;
   if (key.kind !== "tables") return value;
+  const secretNames = secretFields(key);
   return (value as Record<string, unknown>[]).map((entry) =>
-    "api_key" in entry ? { ...entry, api_key: MASK } : entry,
+    Object.fromEntries(
+      Object.entries(entry).map(([name, inner]) => [
+        name,
+        inner !== undefined && secretNames.has(name) ? MASK : inner,
+      ]),
+    ),
   );
 }
+
+/** The secret fields of a key's tables. */
+function secretFields({ name }: ConfigKey): Set<string> {
+  const entry = schemaAt([...name.split("."), 0]);
+  const shape = entry === undefined ? undefined : bare(entry);
+  if (!(shape instanceof z.ZodObject)) return new Set();
+  const fields = Object.entries(shape.shape as Record<string, z.ZodType>);
+  return new Set(fields.filter(([, field]) => isSecret(field)).map(([field]) => field));
+}
+
+/** Optional or not: the note may stand on the inner schema. */
+const isSecret = (field: z.ZodType): boolean =>
+  [field, bare(field)].some((schema) => (schema.meta() as Partial<KeyMeta> | undefined)?.secret === true);
 
 /** True where the key's value is or contains a secret. */
 export const holdsSecret = (config: Config, key: ConfigKey): boolean =>
