@@ -7,6 +7,7 @@ import type { Execute } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import { endFunding, fundFrom, type OtherFunding } from "../ledger/funding.ts";
 import { clientLedger, MAX_AMOUNT, post, SYSTEM_ACCOUNTS } from "../ledger/ledger.ts";
+import { least, most } from "../lib/amounts.ts";
 import type { Clock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Address, Chain, FinalizedState, Signature } from "../solana/chain.ts";
@@ -199,8 +200,8 @@ async function mirror(deps: AllowanceDeps, execute: Execute, { accountId, tokenA
   const paidOut = paidBefore + (await count(execute, tokenAccount, seen));
   const { balance, held } = await booked(execute, accountId);
   const used = mirrored - balance - paidOut;
-  const limit = min(seen.spendable.amount, deps.maxUnsettled, MAX_AMOUNT);
-  const wanted = max(held, limit - used);
+  const limit = least(seen.spendable.amount, deps.maxUnsettled, MAX_AMOUNT);
+  const wanted = most(held, limit - used);
   const atMs = deps.clock.nowMs();
   const moved = await move(
     execute,
@@ -212,7 +213,15 @@ async function mirror(deps: AllowanceDeps, execute: Execute, { accountId, tokenA
   await execute(
     `update allowances set mirrored = ?, paid_out = ?, observed_slot = ?, observed_ms = ?, spendable = ?, unspendable = ?
      where account_id = ?`,
-    [mirrored + moved, paidOut, seen.slot, atMs, min(seen.spendable.amount, MAX_AMOUNT), seen.spendable.why, accountId],
+    [
+      mirrored + moved,
+      paidOut,
+      seen.slot,
+      atMs,
+      least(seen.spendable.amount, MAX_AMOUNT),
+      seen.spendable.why,
+      accountId,
+    ],
   );
 }
 
@@ -253,6 +262,3 @@ async function move(
   if (posted.error === "not_covered") throw new Error("an allowance was lowered below what is held of it");
   return 0n;
 }
-
-const min = (...amounts: bigint[]): bigint => amounts.reduce((least, amount) => (amount < least ? amount : least));
-const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);

@@ -1,4 +1,5 @@
 // Spendable: what a delegate can take out of a token account, and why it is nothing.
+import { least } from "../lib/amounts.ts";
 import type { AccountState, Address } from "../solana/chain.ts";
 import type { Unspendable } from "./funding-schema.ts";
 
@@ -16,5 +17,5 @@ export function spendableIn(state: AccountState | null, { mint, wallet, delegate
   if (token.frozen) return nothing("frozen");
   if (token.delegate === null) return nothing("revoked");
   if (token.delegate !== delegate) return nothing("other_delegate");
-  return { amount: token.amount < token.delegatedAmount ? token.amount : token.delegatedAmount, why: null };
+  return { amount: least(token.amount, token.delegatedAmount), why: null };
 }
