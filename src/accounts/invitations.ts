@@ -6,7 +6,8 @@ import { audit } from "./audit.ts";
 import type { Caller } from "./caller.ts";
 import { insertLink, linkAddress, listLinks, type OneTimeLink, useLink } from "./one-time-links.ts";
 import type { Origin, People } from "./people.ts";
-import { accounts, members, oneTimeLinks, sessions, USER_ROLES, type UserRole, type UserRow, users } from "./schema.ts";
+import { USER_ROLES, type UserRole } from "./roles.ts";
+import { accounts, members, oneTimeLinks, sessions, type UserRow, users } from "./schema.ts";
 import { openSession, type SignedIn } from "./sessions.ts";
 import { findUser } from "./users.ts";
 

@@ -3,7 +3,8 @@ import { and, desc, eq, gt, isNull, lte } from "drizzle-orm";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { People } from "./people.ts";
-import { type OneTimeLinkRow, oneTimeLinks, type UserRole } from "./schema.ts";
+import type { UserRole } from "./roles.ts";
+import { type OneTimeLinkRow, oneTimeLinks } from "./schema.ts";
 import { hashSecret, isSecret, newId, newSecret } from "./secrets.ts";
 
 export type LinkKind = OneTimeLinkRow["kind"];
@@ -25,11 +26,10 @@ const KEPT_MS = 30 * 86_400_000;
 const PAGES: Record<LinkKind, string> = {
   setup: "/setup",
   invitation: "/sign-up",
-  sign_up: "/sign-up",
+  sign_up: "/sign-up/finish",
   password: "/password",
 };
-export const linkAddress = (base: string, kind: LinkKind, secret: string): string =>
-  `${base}${PAGES[kind]}#${kind === "sign_up" ? "address=" : ""}${secret}`;
+export const linkAddress = (base: string, kind: LinkKind, secret: string): string => `${base}${PAGES[kind]}#${secret}`;
 
 /** Makes a link; `secret` is seen only here. */
 export async function insertLink(

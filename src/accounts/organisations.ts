@@ -5,7 +5,8 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { audit } from "./audit.ts";
 import type { Caller } from "./caller.ts";
 import type { People } from "./people.ts";
-import { accounts, type MemberRole, members, sessions, users } from "./schema.ts";
+import type { MemberRole } from "./roles.ts";
+import { accounts, members, sessions, users } from "./schema.ts";
 import { newId } from "./secrets.ts";
 
 /** Accounts that one person may own: their own one, and organisations. */

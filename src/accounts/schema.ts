@@ -1,5 +1,6 @@
 // Accounts: who owns jobs, keys and money. The built-in account `local` comes with the first migration.
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { MEMBER_ROLES, type UserRole } from "./roles.ts";
 
 /** Owns everything until there are users, but for what other instances ask under their own keys. */
 export const LOCAL_ACCOUNT_ID = "local";
@@ -71,13 +72,6 @@ export const auditLog = sqliteTable(
   (table) => [index("audit_log_subject").on(table.subject)],
 );
 export type AuditRow = typeof auditLog.$inferSelect;
-
-export const USER_ROLES = ["admin", "operator", "client"] as const;
-/** What a person may do: `admin` governs the instance, `operator` runs nodes, `client` asks for inference. */
-export type UserRole = (typeof USER_ROLES)[number];
-export const MEMBER_ROLES = ["owner", "member"] as const;
-/** An owner may change an account's name and members. */
-export type MemberRole = (typeof MEMBER_ROLES)[number];
 
 /** People. */
 export const users = sqliteTable("users", {

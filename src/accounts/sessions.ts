@@ -7,7 +7,8 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { audit } from "./audit.ts";
 import type { Caller } from "./caller.ts";
 import type { Origin, People } from "./people.ts";
-import { accounts, type MemberRole, members, type SessionRow, sessions, type UserRow, users } from "./schema.ts";
+import type { MemberRole } from "./roles.ts";
+import { accounts, members, type SessionRow, sessions, type UserRow, users } from "./schema.ts";
 import { hashSecret, isSecret, newId, newSecret } from "./secrets.ts";
 import { type User, withoutHash } from "./users.ts";
 

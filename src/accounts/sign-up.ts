@@ -7,7 +7,7 @@ import { knownAlreadyMail, signUpMail } from "./mail.ts";
 import { findLink, insertLink, linkAddress, revokeLinks, useLink } from "./one-time-links.ts";
 import { type LinkRefusal, mailAllowances } from "./password-links.ts";
 import type { Origin, People, PeopleSettings } from "./people.ts";
-import type { UserRole } from "./schema.ts";
+import type { UserRole } from "./roles.ts";
 import { openSession } from "./sessions.ts";
 import { allow, networkOf, type TooMany } from "./sign-in.ts";
 import { findUser, insertUser } from "./users.ts";

@@ -5,7 +5,8 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { audit } from "./audit.ts";
 import type { Caller } from "./caller.ts";
 import type { People } from "./people.ts";
-import { accounts, members, oneTimeLinks, sessions, USER_ROLES, type UserRole, type UserRow, users } from "./schema.ts";
+import { USER_ROLES, type UserRole } from "./roles.ts";
+import { accounts, members, oneTimeLinks, sessions, type UserRow, users } from "./schema.ts";
 import { newId } from "./secrets.ts";
 
 /** A user as others see them. */

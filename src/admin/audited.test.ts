@@ -4,6 +4,7 @@ import { listAudit } from "../accounts/audit.ts";
 import { verifyAudit } from "../accounts/audit-check.ts";
 import type { Caller } from "../accounts/caller.ts";
 import { openKeyRing } from "../accounts/key-ring.ts";
+import { testPeople } from "../accounts/testing/people.ts";
 import { testDatabase } from "../db/test-database.ts";
 import { identityOf } from "../identity/keys.ts";
 import { manualClock } from "../lib/clock.ts";
@@ -31,7 +32,9 @@ async function instance() {
     pubkey: newPubkey(),
     joinUrl: "https://infer.example",
   } as const;
-  const admin = directAdmin({ db, ring, clock, random, ...about, webhookKey: () => new Uint8Array(32), live: null });
+  const webhookKey = () => new Uint8Array(32);
+  const people = testPeople({ db, clock });
+  const admin = directAdmin({ db, ring, clock, random, ...about, webhookKey, live: null, people });
   const acts = async () =>
     (await listAudit({ db }, 100)).reverse().map(({ actor, action, subject, before, after, from }) => ({
       actor,

@@ -5,6 +5,7 @@ import path from "node:path";
 import { audit } from "../accounts/audit.ts";
 import type { Caller } from "../accounts/caller.ts";
 import type { KeyRing } from "../accounts/key-ring.ts";
+import type { People } from "../accounts/people.ts";
 import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import { backupDatabase } from "../db/backup.ts";
 import { StorageError } from "../db/errors.ts";
@@ -33,6 +34,7 @@ import {
   type Status,
 } from "./operations.ts";
 import { type OwnNode, ownNodeAdmin } from "./own-node.ts";
+import { userAdmin } from "./users.ts";
 
 /** The instance that runs; a command without one has `null` in its place. */
 export type Live = {
@@ -64,6 +66,7 @@ export type DirectDeps = {
   /** What an account's webhooks are signed with. */
   webhookKey(accountId: string): Uint8Array;
   live: Live | null;
+  people: People;
 };
 
 /** What one operation works with. */
@@ -98,6 +101,7 @@ export function directAdmin(deps: DirectDeps): Admin {
     ),
     ejectNode: operation(OPERATIONS.ejectNode, ({ pubkey, reason = "" }, by) => eject({ ...deps, by }, pubkey, reason)),
     ...ownNodeAdmin(() => live?.ownNode() ?? null),
+    ...userAdmin(deps.people),
     webhookSecret: operation(OPERATIONS.webhookSecret, async () =>
       ok({ secret: secretText(deps.webhookKey(LOCAL_ACCOUNT_ID)) }),
     ),

@@ -9,10 +9,13 @@ type Style = {
   /** Keys go to a person's terminal, never into a log: there the call reads this file. */
   keyFile: string;
   showKey: boolean;
+  /** Where the set-up link is read from where it is not shown. */
+  setupFile: string;
 };
 
 /** Lines for stderr, ending in a line feed. */
-export function banner({ mode, url, model, apiKey }: Running, { colors, showKey, keyFile }: Style): string {
+export function banner(running: Running, { colors, showKey, keyFile, setupFile }: Style): string {
+  const { mode, url, model, apiKey, setupLink } = running;
   const bold = (text: string) => (colors ? styleText("bold", text) : text);
   const lines = [`infernet ${versionText} (${mode}) answers at ${bold(url)}`];
   if (mode === "node") return `${lines.join("\n")}\n`;
@@ -21,6 +24,10 @@ export function banner({ mode, url, model, apiKey }: Running, { colors, showKey,
     const name = harmless(model.name);
     lines.push(`The built-in demo model (${name}) answers; for real ones start Ollama or another inference server.`);
   } else lines.push(`Serving ${harmless(model.name)}.`);
+  if (setupLink !== null) {
+    const where = showKey ? setupLink : `the link in ${harmless(setupFile)}`;
+    lines.push(`Nobody governs it yet. Within an hour, become its admin: ${where}`);
+  }
   if (model) {
     const key = apiKey === null ? null : showKey ? apiKey : `$(cat ${shellWord(keyFile)})`;
     lines.push("", ...curlLines(url, model.name, key));

@@ -8,6 +8,7 @@ import type { DataDirectory } from "../identity/data-dir.ts";
 import type { Clock } from "../lib/clock.ts";
 import { joinUrl } from "../modes/addresses.ts";
 import { openCoordinatorData } from "../modes/coordinator-data.ts";
+import { buildPeople } from "../modes/people.ts";
 import { versionText } from "../version.ts";
 
 export type DirectInput = { clock: Clock; config: Config; dir: DataDirectory };
@@ -19,17 +20,21 @@ export async function openDirectAdmin({
   dir,
 }: DirectInput): Promise<{ admin: Admin; migrated: Migrated; close(): Promise<void> }> {
   const data = await openCoordinatorData({ config, dir, clock });
+  const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
+  const url = joinUrl(config, config.server.port);
   const admin = directAdmin({
     db: data.db,
     ring: data.ring,
     clock,
-    random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+    random,
     mode: config.mode === "coordinator" ? "coordinator" : "both",
     version: versionText,
     pubkey: data.identity.pubkey,
-    joinUrl: joinUrl(config, config.server.port),
+    joinUrl: url,
     webhookKey: data.webhookKey,
     live: null,
+    // No operation waits for a mail.
+    people: buildPeople({ config, data, clock, random, url: () => url, onFault: () => undefined }),
   });
   return { admin, migrated: data.migrated, close: () => data.close() };
 }

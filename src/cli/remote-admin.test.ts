@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type KeyRing, openKeyRing } from "../accounts/key-ring.ts";
+import { testPeople } from "../accounts/testing/people.ts";
 import { type DirectDeps, directAdmin } from "../admin/direct.ts";
 import { nodeOnlyAdmin } from "../admin/node-only.ts";
 import type { Admin, Status } from "../admin/operations.ts";
@@ -80,7 +81,8 @@ async function direct(): Promise<Fixture> {
   const joinUrl = "https://infer.example";
   const webhookKey = () => new Uint8Array(32).fill(7);
   const about = { mode: "coordinator", version: "1.2.3", pubkey, joinUrl, webhookKey } as const;
-  const deps: DirectDeps = { db, ring, clock, random, ...about, live };
+  const people = testPeople({ db, clock });
+  const deps: DirectDeps = { db, ring, clock, random, ...about, live, people };
   return { admin: directAdmin(deps), deps, ring, database, resets };
 }
 

@@ -2,6 +2,8 @@
 
 import { secretText } from "../webhooks/sign.ts";
 import { type HomeDeps, home } from "./home.ts";
+import type { HumanDeps } from "./human/deps.ts";
+import { humanRoutes } from "./human/routes.ts";
 import { cancelJob, describedJobSchema, type JobsHttpDeps, listJobsOf, showJob, streamJob, submitJob } from "./jobs.ts";
 import type { Route as LocalRoute } from "./local.ts";
 import { localHttpRoutes } from "./local-http.ts";
@@ -25,6 +27,7 @@ export type CoordinatorRoutesDeps = HomeDeps &
     jobs: JobsHttpDeps;
     webhookKey(accountId: string): Uint8Array;
     polling: PollingDeps;
+    human: HumanDeps;
     local: readonly LocalRoute[];
   };
 
@@ -169,6 +172,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
     ...jobs,
     ...pollingRoutes(deps.polling),
     ...workerRoutes(deps.polling),
+    ...humanRoutes(deps.human),
     ...localHttpRoutes(deps.local),
   ];
   return routes;

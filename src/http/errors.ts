@@ -40,6 +40,22 @@ const KINDS = {
   // Money. OpenAI's word for the type, which its clients know not to try again.
   insufficient_credit: { status: 402, type: "insufficient_quota" },
   spend_limit: { status: 402, type: "insufficient_quota" },
+  // People.
+  session_missing: { status: 401, type: "authentication_error" },
+  wrong_credentials: { status: 401, type: "authentication_error" },
+  csrf_failed: { status: 403, type: "permission_error" },
+  role_missing: { status: 403, type: "permission_error" },
+  not_owner: { status: 403, type: "permission_error" },
+  sign_up_closed: { status: 403, type: "permission_error" },
+  invitation_needed: { status: 403, type: "permission_error" },
+  too_many_attempts: { status: 429, type: "rate_limit_error", retryAfterS: 60 },
+  sign_in_failed: invalid(400),
+  provider_failed: { status: 502, type: "server_error" },
+  not_found: invalid(404),
+  conflict: invalid(409),
+  not_available: invalid(409),
+  /** Of one-time links: used, over, or never made. */
+  link_not_valid: invalid(410),
   // External workers.
   worker_refused: { status: 403, type: "permission_error" },
   worker_not_found: invalid(404),

@@ -6,6 +6,7 @@ const SECURITY: Record<Tier, object[]> = {
   public: [],
   client: [{ apiKey: [] }, { signature: [] }],
   machine: [{ signature: [] }],
+  human: [{ session: [] }],
   local: [{ signature: [] }],
 };
 
@@ -48,6 +49,7 @@ export function openApi(routes: readonly HttpRoute[], version: string): object {
     components: {
       securitySchemes: {
         apiKey: { type: "http", scheme: "bearer", description: "An API key: inf_…" },
+        session: { type: "apiKey", in: "cookie", name: "infernet-session", description: "Of whoever signed in." },
         signature: {
           type: "apiKey",
           in: "header",
@@ -70,7 +72,7 @@ function operation(route: HttpRoute): object {
   const answers = route.answers ?? "application/json";
   return {
     summary: route.summary,
-    security: route.tier === "client" && route.scope === "operator" ? [{ apiKey: [] }] : SECURITY[route.tier],
+    security: securityOf(route),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(route.body
       ? { requestBody: { required: true, content: { "application/json": { schema: schemaOf(route.body) } } } }
@@ -90,6 +92,12 @@ function operation(route: HttpRoute): object {
       },
     },
   };
+}
+
+function securityOf(route: HttpRoute): object[] {
+  if (route.tier === "client" && route.scope === "operator") return [{ apiKey: [] }];
+  if (route.tier === "human" && route.access === "visitor") return [];
+  return SECURITY[route.tier];
 }
 
 const schemaOf = (schema: z.ZodType): object => z.toJSONSchema(schema, { unrepresentable: "any", io: "input" });

@@ -7,7 +7,7 @@ import { errorResponse } from "./errors.ts";
 /** The refusal of a request that brings no key and comes from a page that nobody configured; null for every other. */
 export function refuseStrangePage({ headers }: Request, corsOrigins: readonly string[]): Response | null {
   const origin = headers.get("origin");
-  if (origin === null || corsOrigins.includes(origin) || isOwn(origin, headers.get("host"))) return null;
+  if (origin === null || corsOrigins.includes(origin) || isOwnOrigin(origin, headers.get("host"))) return null;
   // Neither can come from a page without our consent: a browser asks for it first.
   if (headers.has("authorization") || headers.has(AUTH_HEADER)) return null;
   return errorResponse(
@@ -17,4 +17,5 @@ export function refuseStrangePage({ headers }: Request, corsOrigins: readonly st
 }
 
 /** A page of this very instance; the Host is checked already. */
-const isOwn = (origin: string, host: string | null): boolean => URL.parse(origin)?.host === host?.toLowerCase();
+export const isOwnOrigin = (origin: string, host: string | null): boolean =>
+  URL.parse(origin)?.host === host?.toLowerCase();

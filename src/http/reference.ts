@@ -16,7 +16,7 @@ export async function reference(routes: readonly HttpRoute[], version: string, u
   );
 }
 
-type Reader = "client" | "worker" | "public" | "machine";
+type Reader = "client" | "worker" | "public" | "machine" | "human";
 const READERS: readonly [Reader, string, string][] = [
   [
     "client",
@@ -25,6 +25,11 @@ const READERS: readonly [Reader, string, string][] = [
   ],
   ["public", "For everybody", "No authentication."],
   ["worker", "For workers", "Authorization: Bearer inf_…, a key of role operator."],
+  [
+    "human",
+    "For people",
+    "The session cookie; what changes something sends the session's csrf_token as x-csrf-token too.",
+  ],
   ["machine", "For nodes that poll", "Signed with X-Infernet-Auth by the node's key."],
 ];
 

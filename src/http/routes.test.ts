@@ -76,6 +76,8 @@ test("the list is what it is meant to be: a route that is added is put into its 
     "machine POST /api/v1/node/commands/:id/progress",
     "machine POST /api/v1/node/commands/:id/complete",
     "machine POST /api/v1/node/remove",
+    "machine POST /api/v1/node/account/link",
+    "machine POST /api/v1/node/account/unlink",
     "machine POST /api/v1/node/payments/list",
     "machine POST /api/v1/node/payouts/list",
     "machine POST /api/v1/node/payouts/set",
@@ -85,6 +87,59 @@ test("the list is what it is meant to be: a route that is added is put into its 
     "client POST /api/v1/worker/jobs/:id/finish",
     "client POST /api/v1/worker/jobs/:id/fail",
     "client POST /api/v1/worker/leave",
+    "public GET /setup",
+    "public GET /sign-in",
+    "public GET /sign-in/link",
+    "public GET /sign-up",
+    "public GET /sign-up/finish",
+    "public GET /password",
+    "public GET /password/forgot",
+    "human GET /account",
+    "public GET /assets/forms.js",
+    "human POST /api/v1/auth/setup",
+    "human POST /api/v1/auth/sign-in",
+    "human POST /api/v1/auth/sign-up",
+    "human POST /api/v1/auth/sign-up/finish",
+    "human POST /api/v1/auth/password/forgot",
+    "human POST /api/v1/auth/password/reset",
+    "human POST /api/v1/auth/password",
+    "human POST /api/v1/auth/sign-out",
+    "human GET /api/v1/auth/oidc/:provider",
+    "human POST /api/v1/auth/oidc/:provider",
+    "human POST /api/v1/auth/oidc/:provider/link",
+    "human GET /api/v1/auth/oidc/:provider/callback",
+    "human POST /api/v1/auth/oidc/prove",
+    "human GET /api/v1/account",
+    "human POST /api/v1/account/name",
+    "human GET /api/v1/account/accounts",
+    "human POST /api/v1/account/switch",
+    "human GET /api/v1/account/sessions",
+    "human POST /api/v1/account/sessions/:id/revoke",
+    "human POST /api/v1/account/sessions/revoke-others",
+    "human POST /api/v1/account/invitations/accept",
+    "human GET /api/v1/account/identities",
+    "human POST /api/v1/account/identities/unlink",
+    "human GET /api/v1/account/nodes",
+    "human POST /api/v1/account/nodes/link",
+    "human POST /api/v1/account/nodes/unlink",
+    "human GET /api/v1/organisations",
+    "human POST /api/v1/organisations",
+    "human POST /api/v1/organisations/:id/name",
+    "human GET /api/v1/organisations/:id/members",
+    "human POST /api/v1/organisations/:id/members",
+    "human POST /api/v1/organisations/:id/members/remove",
+    "human POST /api/v1/organisations/:id/leave",
+    "human GET /api/v1/organisations/:id/invitations",
+    "human POST /api/v1/organisations/:id/invitations",
+    "human POST /api/v1/organisations/:id/invitations/:invitation/revoke",
+    "human GET /api/v1/admin/users",
+    "human POST /api/v1/admin/users",
+    "human POST /api/v1/admin/users/:user/reset-password",
+    "human POST /api/v1/admin/users/:user/roles",
+    "human POST /api/v1/admin/users/:user/disabled",
+    "human POST /api/v1/admin/invitations",
+    "human GET /api/v1/admin/invitations",
+    "human DELETE /api/v1/admin/invitations/:id",
   ]);
   const keys = on.routes.map(({ method, path }) => `${method} ${path}`);
   expect(new Set(keys).size).toBe(keys.length);
@@ -208,6 +263,49 @@ describe("machine routes", () => {
     for (const route of inTier("machine")) {
       const { status } = await ask(route, signed(PROVIDER, route));
       expect([route.path, status === 401 || status === 403]).toEqual([route.path, false]);
+    }
+  });
+});
+
+describe("human routes", () => {
+  const forUsers = () => inTier("human").filter((route) => route.tier === "human" && route.access === "user");
+
+  test("refuse whoever is not signed in, whatever other credentials they bring", async () => {
+    for (const route of forUsers()) {
+      for (const headers of [
+        {},
+        { authorization: `Bearer ${on.key}` },
+        signed(COORDINATOR, route),
+        { cookie: `infernet-session=${"x".repeat(43)}` },
+        { cookie: "infernet-session=" },
+      ]) {
+        const page = route.answers === "text/html";
+        const response = await fetch(on.server.url + pathOf(route), {
+          method: route.method,
+          headers,
+          redirect: "manual",
+          ...(route.method === "POST" ? { body: bodyOf(route) } : {}),
+        });
+        expect([route.path, response.status]).toEqual([route.path, page ? 303 : 401]);
+        if (!page) expect(await response.json()).toMatchObject({ error: { code: "session_missing" } });
+        expect(response.headers.get("cache-control")).toBe("no-store");
+      }
+    }
+  });
+
+  test("that change something refuse pages of others, before they look at anything else", async () => {
+    const changing = inTier("human").filter(({ method }) => method !== "GET");
+    expect(changing.length).toBeGreaterThan(25);
+    for (const route of changing) {
+      for (const headers of [
+        { origin: "https://evil.example" },
+        { origin: "null" },
+        { "sec-fetch-site": "cross-site" },
+        { "sec-fetch-site": "same-site" },
+      ] as Record<string, string>[]) {
+        const { status, code } = await ask(route, headers);
+        expect([route.path, status, code]).toEqual([route.path, 403, "origin_not_allowed"]);
+      }
     }
   });
 });

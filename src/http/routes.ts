@@ -2,14 +2,17 @@
 // test that enumerates them all read the same list.
 import type { z } from "zod";
 import type { KeyScope } from "../accounts/key-rights.ts";
+import type { UserRole } from "../accounts/roles.ts";
+import type { SignedIn } from "../accounts/sessions.ts";
 import type { MachineRoute as MachineRule, VerifiedRequest } from "../identity/verify-request.ts";
 import type { Caller } from "./client-auth.ts";
 
 /**
  * `public`: everybody. `client`: an API key, or a signature of a registered client. `machine`: X-Infernet-Auth of an
- * instance. `local`: X-Infernet-Auth of this very instance.
+ * instance. `human`: the session cookie of somebody who is signed in, or is about to be. `local`: X-Infernet-Auth of this
+ * very instance.
  */
-export type Tier = "public" | "client" | "machine" | "local";
+export type Tier = "public" | "client" | "machine" | "human" | "local";
 
 /** One request, as a handler sees it. */
 export type Call = {
@@ -28,6 +31,16 @@ export type Call = {
   mayBeSilent: () => () => void;
 };
 export type ClientCall = Call & { caller: Caller };
+/** Who is signed in, with the text that proves that a page of ours asks. */
+export type Human = SignedIn & { csrf: string };
+export type HumanCall = Omit<Call, "body"> & {
+  body: () => string;
+  human: Human | null;
+  /** The session's token, as the cookie has it. */
+  token: string | null;
+  userAgent: string;
+};
+export type SignedInCall = HumanCall & { human: Human };
 export type MachineCall = Call & {
   /** Who signed it. */
   signed: VerifiedRequest;
@@ -63,5 +76,18 @@ export type MachineRoute = RouteBase & {
   rule: Extract<MachineRule, "register" | "presence" | "polling">;
   handle: (call: MachineCall) => Answer;
 };
+export type HumanRoute = RouteBase & { tier: "human" } & (
+    | {
+        /** Takes whoever comes from a page of ours; session or not. */
+        access: "visitor";
+        handle: (call: HumanCall) => Answer;
+      }
+    | {
+        access: "user";
+        /** Present where only users with this role are taken. */
+        role?: UserRole;
+        handle: (call: SignedInCall) => Answer;
+      }
+  );
 export type LocalRoute = RouteBase & { tier: "local"; handle: (call: Call) => Answer };
-export type HttpRoute = PublicRoute | ClientRoute | MachineRoute | LocalRoute;
+export type HttpRoute = PublicRoute | ClientRoute | MachineRoute | HumanRoute | LocalRoute;

@@ -46,6 +46,7 @@ beforeAll(() => {
     idleTimeoutS: 10,
     routes,
     clientAuth: { ring: { find: () => undefined }, verify, requireApiKey: false, maxHops: 3, fairByAccount: false },
+    humanAuth: null,
     verify,
     links: null,
   });

@@ -8,6 +8,7 @@ import type { Links } from "../registry/links.ts";
 import { authenticateClient, type ClientAuthDeps } from "./client-auth.ts";
 import { errorResponse } from "./errors.ts";
 import { type HostRule, hostRule, misdirected } from "./host-check.ts";
+import { guardHuman, type HumanAuthDeps } from "./human/guard.ts";
 import { authenticateMachine, readBounded } from "./machine-auth.ts";
 import { type LinkSocket, linkSockets, upgradeLink } from "./node-link.ts";
 import { refuseStrangePage } from "./origin-check.ts";
@@ -26,6 +27,8 @@ export type ServerDeps = {
   routes: readonly HttpRoute[];
   /** Present on a coordinator. */
   clientAuth: ClientAuthDeps | null;
+  /** Present on a coordinator. */
+  humanAuth: HumanAuthDeps | null;
   verify: VerifyDeps;
   links: Links | null;
 };
@@ -186,6 +189,9 @@ function guard(deps: ServerDeps, route: HttpRoute, call: Call): Response | Promi
       return route.handle(call);
     case "client":
       return guardClient(deps, route, call);
+    case "human":
+      if (!deps.humanAuth) return errorResponse("route_not_found", "this is a node: ask its coordinator");
+      return guardHuman(deps.humanAuth, route, call);
     default:
       return guardMachine(deps, route, call);
   }

@@ -66,6 +66,7 @@ export async function start({ config, log, restart }: StartInput): Promise<Runni
       pubkey: coordinator.pubkey,
       model: model ? { name: model.name, demo: model.demo } : null,
       apiKey: coordinator.apiKey,
+      setupLink: coordinator.setupLink,
       failed: coordinator.failed,
       async stop() {
         // The coordinator first: it lets running jobs end, and they end on the node.

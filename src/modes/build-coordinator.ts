@@ -39,6 +39,7 @@ import { followChanges } from "./follow-changes.ts";
 import { keepHouse } from "./housekeeping.ts";
 import { type LiveKeys, loadKeys } from "./key-directory.ts";
 import { type Instance, randomBytes } from "./open-instance.ts";
+import { buildPeople, forgetWhatIsOver, humanDeps, setupLinkAtStart } from "./people.ts";
 import { serverConfig } from "./server-config.ts";
 import { startWebhooks, webhookRule } from "./webhooks.ts";
 
@@ -51,6 +52,8 @@ export type Coordinator = {
   server: HttpServer;
   verify: VerifyDeps;
   apiKey: string | null;
+  /** Makes the first admin; null where there is one. */
+  setupLink: string | null;
   /** Resolves once the instance can not go on. */
   failed: Promise<Error>;
   /** Takes no new jobs and lets those there are end, for so long. */
@@ -187,6 +190,40 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     listeningSinceMs: clock.nowMs(),
   };
   const url = (): string => config.server.public_url ?? server.url;
+  const onFault = (fault: unknown) => log.error("a mail could not be sent", { err: fault });
+  const people = buildPeople({ config, data, clock, random: randomBytes, url, onFault });
+  const stopForgetting = forgetWhatIsOver(people, { clock, log });
+  const admin = directAdmin({
+    db,
+    ring,
+    clock,
+    random: randomBytes,
+    mode,
+    version: versionText,
+    pubkey: identity.pubkey,
+    get joinUrl() {
+      return joinUrl(config, server.port);
+    },
+    webhookKey: data.webhookKey,
+    people,
+    live: {
+      registry,
+      delivery,
+      async resetLink(pubkey, reason) {
+        await keys.reload(pubkey);
+        nodes.reset(pubkey, reason);
+      },
+      reload: keys.reload,
+      get url() {
+        return server.url;
+      },
+      pid: process.pid,
+      startedMs: instance.startedMs,
+      jobs: () => ({ queued: jobs.queued(), running: jobs.live.size - jobs.queued() }),
+      ownNode: input.ownNode ?? (() => null),
+    },
+  });
+  const human = humanDeps({ config, people, data, dir, log, admin, reloadNode: keys.reload });
   const routes = coordinatorRoutes({
     registry,
     version: versionText,
@@ -213,37 +250,8 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       endLink: links.reset,
       prices: { input: config.coordinator.price_input_min, output: config.coordinator.price_output_min },
     },
-    local: localRoutes(
-      directAdmin({
-        db,
-        ring,
-        clock,
-        random: randomBytes,
-        mode,
-        version: versionText,
-        pubkey: identity.pubkey,
-        get joinUrl() {
-          return joinUrl(config, server.port);
-        },
-        webhookKey: data.webhookKey,
-        live: {
-          registry,
-          delivery,
-          async resetLink(pubkey, reason) {
-            await keys.reload(pubkey);
-            nodes.reset(pubkey, reason);
-          },
-          reload: keys.reload,
-          get url() {
-            return server.url;
-          },
-          pid: process.pid,
-          startedMs: instance.startedMs,
-          jobs: () => ({ queued: jobs.queued(), running: jobs.live.size - jobs.queued() }),
-          ownNode: input.ownNode ?? (() => null),
-        },
-      }),
-    ),
+    human,
+    local: localRoutes(admin),
   });
   const server = startServer({
     ...serverConfig(config, log),
@@ -255,10 +263,12 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       maxHops: config.coordinator.max_hops,
       fairByAccount: till !== null,
     },
+    humanAuth: human,
     verify,
     links,
   });
   instance.answersAt(server.url);
+  const setupLink = await setupLinkAtStart(people, dir);
   let drained: Promise<void> | null = null;
   const drain = (limitMs: number): Promise<void> => {
     draining = true;
@@ -274,11 +284,13 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     server,
     verify,
     apiKey,
+    setupLink,
     failed: new Promise<Error>(() => {}),
     drain,
     async stop() {
       await drain(config.coordinator.drain_timeout_s * 1000);
       stopHousekeeping();
+      stopForgetting();
       await webhooks.stop();
       stopFollowing();
       links.close();
@@ -286,6 +298,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       await delivery.settled();
       await billing?.receipts.idle();
       await server.stop();
+      await people.mail?.settled();
       await records.close();
       await data.close();
       instance.release();

@@ -15,6 +15,7 @@ export async function start({ config, log }: StartInput): Promise<Running> {
       pubkey: coordinator.pubkey,
       model: null,
       apiKey: coordinator.apiKey,
+      setupLink: coordinator.setupLink,
       failed: coordinator.failed,
       stop: () => coordinator.stop(),
     };

@@ -46,6 +46,7 @@ export async function start({ config, log, restart }: StartInput): Promise<Runni
       pubkey: identity.pubkey,
       model: null,
       apiKey: null,
+      setupLink: null,
       failed: new Promise<Error>(() => {}),
       async stop() {
         await node.stop(DRAIN_MS);
@@ -115,7 +116,7 @@ function listen(
     acceptV1: false,
     listeningSinceMs: clock.nowMs(),
   };
-  const server = { ...serverConfig(config, log), routes, clientAuth: null, verify, links: null };
+  const server = { ...serverConfig(config, log), routes, clientAuth: null, humanAuth: null, verify, links: null };
   try {
     return startServer(server);
   } catch (error) {

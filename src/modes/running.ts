@@ -20,6 +20,8 @@ export type Running = {
   model: { name: string; demo: boolean } | null;
   /** The key kept in DATA/local-api-key, for the banner's call; null where none is needed or kept. */
   apiKey: string | null;
+  /** Makes the first admin, for an hour; null where there is one already, and on a node. */
+  setupLink: string | null;
   /** Resolves once a fault makes going on impossible (never, in a normal life). */
   failed: Promise<Error>;
   /** Drains and lets everything go. Safe to call once. */

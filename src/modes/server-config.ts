@@ -4,7 +4,10 @@ import type { Config } from "../config.ts";
 import type { ServerDeps } from "../http/server.ts";
 import type { Log } from "../lib/log.ts";
 
-export function serverConfig(config: Config, log: Log): Omit<ServerDeps, "routes" | "clientAuth" | "verify" | "links"> {
+export function serverConfig(
+  config: Config,
+  log: Log,
+): Omit<ServerDeps, "routes" | "clientAuth" | "humanAuth" | "verify" | "links"> {
   const { server } = config;
   const { tls_cert: cert, tls_key: key } = server;
   return {

@@ -17,4 +17,8 @@ thead th { border-top: 0; color: var(--soft); font-weight: 500; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre { margin: 0; padding: .75rem; white-space: pre-wrap; overflow-wrap: anywhere; background: var(--paper); border: 1px solid var(--line); border-radius: 6px; }
 pre + p { margin-top: .5rem; }
-a { color: inherit; }`;
+a { color: inherit; }
+form { display: grid; gap: .5rem; justify-items: start; } label { display: grid; gap: .25rem; width: 100%; max-width: 24rem; }
+input { font: inherit; padding: .5rem; color: inherit; background: var(--paper); border: 1px solid var(--soft); border-radius: 6px; width: 100%; }
+button { font: inherit; padding: .5rem 1rem; color: var(--card); background: var(--ink); border: 0; border-radius: 6px; cursor: pointer; }
+[role=status] { overflow-wrap: anywhere; } [hidden] { display: none; }`;

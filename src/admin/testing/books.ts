@@ -40,7 +40,7 @@ export function testNode(n: number): TestNode {
 export function booksOf(db: Db, atMs: number = NOON_MS) {
   let granted = 0;
   const newJob = async (account: string, keyId: string | null = null): Promise<string> => {
-    const id = Bun.randomUUIDv7();
+    const id = Bun.randomUUIDv7("hex", atMs);
     const row = {
       id,
       accountId: account,

@@ -58,6 +58,7 @@ function world({ tty = false, flags = {} }: { tty?: boolean; flags?: Record<stri
     pubkey: pubkeySchema.parse("ab".repeat(32)),
     model: { name: "it's \u001b[2J\u202ea model", demo: false },
     apiKey: KEY,
+    setupLink: null,
     failed: failed.promise,
     stop(reason) {
       seen.stops.push(reason);

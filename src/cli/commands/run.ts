@@ -2,10 +2,12 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { CONFIG_KEYS, holdsSecret, type LoadedConfig, type Mode } from "../../config.ts";
+import { writeSecretFile } from "../../identity/secret-file.ts";
 import { systemCode } from "../../identity/start-refusal.ts";
 import { createLog, type Log } from "../../lib/log.ts";
-import { LOCAL_API_KEY_FILE } from "../../modes/data-files.ts";
+import { LOCAL_API_KEY_FILE, SETUP_LINK_FILE } from "../../modes/data-files.ts";
 import type { Running, StartInput, StartMode } from "../../modes/running.ts";
+import { startValue } from "../../modes/start-error.ts";
 import { banner } from "../banner.ts";
 import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, type GlobalOptions, requireConfig } from "../context.ts";
@@ -34,7 +36,9 @@ export async function runMode(
   if (typeof running === "string") return EXIT.good;
   const { colors, stderrIsTty } = context.terminal;
   const keyFile = join(config.data_dir, LOCAL_API_KEY_FILE);
-  context.terminal.err(banner(running, { colors, showKey: stderrIsTty, keyFile }));
+  const setupFile = join(config.data_dir, SETUP_LINK_FILE);
+  if (running.setupLink !== null && !stderrIsTty) startValue(writeSecretFile(setupFile, `${running.setupLink}\n`));
+  context.terminal.err(banner(running, { colors, showKey: stderrIsTty, keyFile, setupFile }));
   const end = await Promise.race([stopAsked.first, running.failed, restartAsked.promise]);
   const stopping = running.stop(typeof end === "string" ? end : end.message).then(() => "stopped" as const);
   await Promise.race([stopping, stopAsked.second]);

@@ -101,7 +101,6 @@ export function receiptBook(deps: ReceiptBookDeps): ReceiptBook {
   const ownerEntry = ({ key }: Link): ReceiptEntry => ({
     t: "coordinator",
     pubkey: coordinator.pubkey,
-    node: node.pubkey,
     ...key,
   });
   const disputeEntry = (sealed: SealedReceipt, { seq, reason }: { seq: number; reason: string }): ReceiptEntry[] => {

@@ -3,27 +3,13 @@
 // When a file is full the next one begins with how far things are; the oldest go.
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
-import { z } from "zod";
 import type { Log } from "../../lib/log.ts";
-import { hex64Schema, hex128Schema, type Pubkey, pubkeySchema } from "../../protocol/primitives.ts";
-import { receiptKeySchema, sealedReceiptSchema } from "../../protocol/receipt-frames.ts";
+import { type Pubkey, pubkeySchema } from "../../protocol/primitives.ts";
+import { type ExportedHead, type ExportLine, exportLineSchema } from "../../protocol/receipt-export.ts";
 
-const headSchema = z.object({ seq: z.int().min(1), digest: hex64Schema, sig: hex128Schema });
-export type SignedHead = z.infer<typeof headSchema>;
-
-const entrySchema = z.discriminatedUnion("t", [
-  z.object({ t: z.literal("coordinator"), pubkey: pubkeySchema, node: pubkeySchema, ...receiptKeySchema.shape }),
-  /** `attempt` and `model`: where the node still knew them. */
-  z.object({
-    t: z.literal("receipt"),
-    ...sealedReceiptSchema.shape,
-    attempt: z.string().optional(),
-    model: z.string().optional(),
-  }),
-  z.object({ t: z.literal("head"), ...headSchema.shape }),
-  z.object({ t: z.literal("disputed"), ...sealedReceiptSchema.shape, reason: z.string() }),
-]);
-export type ReceiptEntry = z.infer<typeof entrySchema>;
+export type SignedHead = ExportedHead;
+/** The lines of an export, so that the file can be verified as it is. */
+export type ReceiptEntry = ExportLine;
 
 export type ReceiptFile = {
   /** How far this node has vouched; null where it has not. */
@@ -152,7 +138,7 @@ function parseEntries(text: string): { entries: ReceiptEntry[]; skipped: number 
 
 function parseEntry(line: string): ReceiptEntry | undefined {
   try {
-    return entrySchema.safeParse(JSON.parse(line)).data;
+    return exportLineSchema.safeParse(JSON.parse(line)).data;
   } catch {
     return undefined;
   }

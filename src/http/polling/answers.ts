@@ -19,6 +19,8 @@ const STATUS = {
   job_cancelled: 409,
   already_completed: 409,
   too_many: 409,
+  linked_elsewhere: 409,
+  link_code_invalid: 410,
   pending_full: 429,
   /** The reader is far behind. */
   too_fast: 429,

@@ -1,10 +1,12 @@
 // The polling routes, `/api/v1/node/*`: for existing Infernet daemons, and nodes that cannot hold a link.
 import type { MachineCall, MachineRoute } from "../routes.ts";
+import { linkAccount, unlinkAccount } from "./account.ts";
 import { commandProgress, completeCommand, pollCommands } from "./commands.ts";
 import { completeJob, jobEvents, pollJobs } from "./jobs.ts";
 import { payments, payouts, setPayoutAddress } from "./payouts.ts";
 import { heartbeat, me, type PollingDeps, register, remove } from "./registration.ts";
 import {
+  accountLinkSchema,
   commandEndSchema,
   commandProgressSchema,
   completeSchema,
@@ -50,6 +52,8 @@ export function pollingRoutes(deps: PollingDeps): MachineRoute[] {
     route("polling", "commands/:id/progress", "How far a command is.", commandProgress, commandProgressSchema),
     route("polling", "commands/:id/complete", "A command has ended.", completeCommand, commandEndSchema),
     route("polling", "remove", "The node leaves for good.", remove),
+    route("polling", "account/link", "The node belongs to an account.", linkAccount, accountLinkSchema),
+    route("polling", "account/unlink", "It does not any more.", unlinkAccount),
     route("polling", "payments/list", "What the node has earned.", payments),
     route("polling", "payouts/list", "Where the node wants to be paid.", payouts),
     route("polling", "payouts/set", "Sets such an address.", setPayoutAddress, payoutSchema),

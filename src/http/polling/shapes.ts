@@ -1,6 +1,7 @@
 // Shapes of what polling nodes send. The existing daemons leave out, or send as null, what they do not know; fields
 // that are not here are let pass unread.
 import { z } from "zod";
+import { hex128Schema } from "../../protocol/primitives.ts";
 import { NODE_ROLES } from "../../registry/schema.ts";
 
 const optional = <S extends z.ZodType>(schema: S) => schema.nullish().transform((value) => value ?? undefined);
@@ -76,6 +77,9 @@ export const commandProgressSchema = z.object({
     total: bytes,
   }),
 });
+
+/** `code`: what the account gave the node's operator (protocol/account-link.ts). */
+export const accountLinkSchema = z.object({ code: z.string().max(1_024), sig: hex128Schema });
 
 export const payoutSchema = z.object({
   coin: z

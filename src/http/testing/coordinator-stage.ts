@@ -2,7 +2,9 @@
 // do what a test tells them.
 import { createApiKey } from "../../accounts/api-keys.ts";
 import { openKeyRing } from "../../accounts/key-ring.ts";
+import { openOidc } from "../../accounts/oidc.ts";
 import { accounts } from "../../accounts/schema.ts";
+import { testPeople } from "../../accounts/testing/people.ts";
 import { directAdmin } from "../../admin/direct.ts";
 import { type TestDatabase, testDatabase } from "../../db/test-database.ts";
 import { type Identity, identityOf } from "../../identity/keys.ts";
@@ -19,6 +21,7 @@ import { type CommandDelivery, commandDelivery } from "../../registry/command-de
 import { createLinks } from "../../registry/links.ts";
 import { createPollers, type Pollers } from "../../registry/pollers.ts";
 import { coordinatorRoutes } from "../coordinator-routes.ts";
+import type { HumanDeps } from "../human/deps.ts";
 import { localRoutes } from "../local.ts";
 import { type Metrics, metrics } from "../metrics.ts";
 import type { ChatStream } from "../openai/chat-output.ts";
@@ -54,6 +57,7 @@ export type CoordinatorStage = Stage & {
   outputs: Map<JobId, OutputLog>;
   streams: Set<ChatStream>;
   unready: { why: string | null };
+  human: HumanDeps;
   node(index: number, options?: ConstructorParameters<typeof SimNode>[2]): SimNode;
   /** A request with the key, unless another authorization is given. */
   call(
@@ -107,6 +111,7 @@ export async function coordinatorStage(
   }));
   const defaults = { maxTokens: 4096, strategy: "balanced", tokensPerImage: 4096 } as const;
   const webhookKey = (accountId: string) => new Uint8Array(32).fill(accountId.length);
+  const people = testPeople({ db, clock });
   const admin = directAdmin({
     db,
     ring,
@@ -118,7 +123,19 @@ export async function coordinatorStage(
     joinUrl: "http://127.0.0.1:1",
     webhookKey,
     live: null,
+    people,
   });
+  const human: HumanDeps = {
+    people,
+    oidc: openOidc([]),
+    cookies: { tls: false, publicUrl: null },
+    sealKey: new Uint8Array(32).fill(4),
+    admin,
+    coordinator: COORDINATOR.pubkey,
+    reloadNode: async () => undefined,
+    log: NO_LOG,
+    onSetUp: () => undefined,
+  };
   const routes = coordinatorRoutes({
     registry,
     version: "test",
@@ -145,6 +162,7 @@ export async function coordinatorStage(
       endLink: (pubkey, reason) => links.reset(pubkey, reason),
       prices: { input: 0, output: 0 },
     },
+    human,
     local: localRoutes(admin),
   });
   const links = createLinks({
@@ -169,6 +187,7 @@ export async function coordinatorStage(
     idleTimeoutS: 30,
     routes,
     clientAuth: { ring, verify, requireApiKey, maxHops: 3, fairByAccount: false },
+    humanAuth: human,
     verify,
     links,
     ...serverOver,
@@ -186,6 +205,7 @@ export async function coordinatorStage(
     outputs,
     streams,
     unready,
+    human,
     node: (index, options) => new SimNode(on, index, options).join(),
     call(path, { method, body, headers = {}, signal } = {}) {
       const text = body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body);

@@ -1,0 +1,57 @@
+// What admins ask about people: `/api/v1/admin/*`. Each is an operation of admin, the same that the commands call, with
+// the user as whoever asks.
+import type { Caller } from "../../accounts/caller.ts";
+import type { Admin, AdminError, AdminErrorCode } from "../../admin/operations.ts";
+import { USER_OPERATIONS } from "../../admin/user-operations.ts";
+import type { Result } from "../../lib/result.ts";
+import { type ErrorCode, errorResponse } from "../errors.ts";
+import type { HumanRoute } from "../routes.ts";
+import { bodyFields, data } from "./answers.ts";
+import { callerOf, type HumanDeps } from "./deps.ts";
+
+/** The set-up link is for the time in which there is no admin yet. */
+type Name = Exclude<keyof typeof USER_OPERATIONS, "createSetupLink">;
+const SUMMARIES: Record<Name, string> = {
+  listUsers: "All users.",
+  createUser: "A new user, and the link for them to set a password with.",
+  resetPassword: "A link for a user to set a new password with.",
+  setUserRoles: "Gives a user these roles and no others; their sessions end.",
+  setUserDisabled: "Shuts a user out, or lets them in again.",
+  createInvitation: "A single-use link that lets one person sign up.",
+  listInvitations: "All invitations.",
+  revokeInvitation: "Ends an invitation before it is used.",
+};
+const CODES: Record<AdminErrorCode, ErrorCode> = {
+  invalid: "invalid_value",
+  not_found: "not_found",
+  conflict: "conflict",
+  not_available: "not_available",
+  storage_failed: "storage_failed",
+};
+
+export function adminRoutes({ admin }: Pick<HumanDeps, "admin">): HumanRoute[] {
+  return (Object.keys(SUMMARIES) as Name[]).map((name) => {
+    const { method, path, input } = USER_OPERATIONS[name];
+    return {
+      method,
+      path: `/api/v1/admin${path}`,
+      tier: "human",
+      access: "user",
+      role: "admin",
+      summary: SUMMARIES[name],
+      ...(method === "POST" ? { body: input } : {}),
+      async handle(call) {
+        const { csrf_token: _, ...fields } = bodyFields(call);
+        return answer(await ask(admin, name, { ...fields, ...call.params }, callerOf(call)));
+      },
+    };
+  });
+}
+
+type Answer = Promise<Result<object, AdminError>>;
+/** The operation itself checks its input. */
+const ask = (admin: Admin, name: Name, input: object, by: Caller): Answer =>
+  (admin[name] as (input: object, by: Caller) => Answer)(input, by);
+
+const answer = (result: Result<object, AdminError>): Response =>
+  result.ok ? data(result.value) : errorResponse(CODES[result.error.code], result.error.message);

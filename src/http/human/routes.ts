@@ -1,0 +1,18 @@
+// The routes for people: their session is a cookie, and what changes something is asked by a page of ours.
+import type { HttpRoute } from "../routes.ts";
+import { accountRoutes } from "./account.ts";
+import { adminRoutes } from "./admin.ts";
+import { authRoutes } from "./auth.ts";
+import type { HumanDeps } from "./deps.ts";
+import { oidcRoutes } from "./oidc.ts";
+import { organisationRoutes } from "./organisations.ts";
+import { pageRoutes } from "./pages.ts";
+
+export const humanRoutes = (deps: HumanDeps): HttpRoute[] => [
+  ...pageRoutes(deps),
+  ...authRoutes(deps),
+  ...oidcRoutes(deps),
+  ...accountRoutes(deps),
+  ...organisationRoutes(deps),
+  ...adminRoutes(deps),
+];
