@@ -22,10 +22,7 @@ export function clusterMemory({ db, clock }: { db: Db; clock: Clock }): ClusterM
     genesisHash: known,
     async remember(genesisHash) {
       await db.writer.transact((tx) =>
-        tx
-          .insert(solanaCluster)
-          .values({ id: ONLY, genesisHash, firstSeenMs: clock.nowMs() })
-          .onConflictDoNothing(),
+        tx.insert(solanaCluster).values({ id: ONLY, genesisHash, firstSeenMs: clock.nowMs() }).onConflictDoNothing(),
       );
       return (await known()) ?? genesisHash;
     },
