@@ -87,8 +87,7 @@ export function receiptBook(deps: ReceiptBookDeps): ReceiptBook {
       if (verdict.witness) seen.forget(verdict.witness);
     }
     if (head.seq > before.seq) entries.push({ t: "head", ...signed(head) });
-    if (entries.length > 0)
-      await file.append(before.seq === 0n && entries.length > 0 ? [ownerEntry(of), ...entries] : entries);
+    if (entries.length > 0) await file.append(file.key === of.key.key ? entries : [ownerEntry(of), ...entries]);
     if (link !== of) return;
     if (head.seq > before.seq || against === null) tell(of);
     if (against) dispute(of, against);

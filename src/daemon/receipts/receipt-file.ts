@@ -14,6 +14,8 @@ export type ReceiptEntry = ExportLine;
 export type ReceiptFile = {
   /** How far this node has vouched; null where it has not. */
   readonly head: SignedHead | null;
+  /** The key that signed the last of its receipts; null where there are none. */
+  readonly key: string | null;
   /** On disk once it resolves; rejects where the disk does not take it. One at a time. */
   append(entries: readonly ReceiptEntry[]): Promise<void>;
 };
@@ -85,6 +87,9 @@ export async function openReceiptFile(dataDirectory: string, coordinator: Pubkey
   return {
     get head() {
       return head;
+    },
+    get key() {
+      return owner?.key ?? null;
     },
     async append(entries) {
       if (bytes > MAX_FILE_BYTES) await rotate();
