@@ -10,6 +10,7 @@ import sql6 from "./0006_accounts.sql" with { type: "text" };
 import sql7 from "./0007_payouts.sql" with { type: "text" };
 import sql8 from "./0008_funding.sql" with { type: "text" };
 import sql9 from "./0009_solana_cluster.sql" with { type: "text" };
+import sql10 from "./0010_receipts_account.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { n: 0, name: "0000_start", sql: sql0 },
@@ -22,4 +23,5 @@ export const migrations: readonly Migration[] = [
   { n: 7, name: "0007_payouts", sql: sql7 },
   { n: 8, name: "0008_funding", sql: sql8 },
   { n: 9, name: "0009_solana_cluster", sql: sql9 },
+  { n: 10, name: "0010_receipts_account", sql: sql10 },
 ];

@@ -130,6 +130,8 @@ export const receipts = sqliteTable(
   (table) => [
     primaryKey({ columns: [table.node, table.seq] }),
     uniqueIndex("receipts_attempt").on(table.attempt),
+    // A client looks through its own, newest first: attempts begin with the time.
+    index("receipts_account").on(table.account, table.attempt),
     index("receipts_payout").on(table.payoutId).where(sql`payout_id is not null`),
   ],
 );

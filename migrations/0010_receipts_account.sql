@@ -1,0 +1,1 @@
+CREATE INDEX `receipts_account` ON `receipts` (`account`,`attempt`);
