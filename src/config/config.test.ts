@@ -47,6 +47,7 @@ function problems(part: Partial<LoadInput>) {
 const configured = (config: Config, key: ConfigKey): unknown => effectiveValue(config, key, "shown");
 
 const HEX = "ab".repeat(32);
+const ADDRESS = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v";
 const FREE = { input: 0, output: 0 };
 /** Three allowed values for each key, none of them its default. */
 const SAMPLES: Record<string, readonly [unknown, unknown, unknown]> = {
@@ -86,6 +87,12 @@ const SAMPLES: Record<string, readonly [unknown, unknown, unknown]> = {
   "engine.models": [["/a.gguf"], ["/b.gguf"], ["/c.gguf", "/d.gguf"]],
   "scheduler.strategy": ["cheapest", "fastest", "cheapest"],
   "billing.mode": ["off", "off", "off"],
+  "solana.rpc_urls": [["https://a.example"], ["https://b.example", "http://127.0.0.1:8899"], ["http://c.example"]],
+  "solana.mint": [ADDRESS, ADDRESS, ADDRESS],
+  "solana.delegate_multisig": [ADDRESS, ADDRESS, ADDRESS],
+  "solana.treasury": [ADDRESS, ADDRESS, ADDRESS],
+  "solana.x402": ["confirmed", "finalized", "confirmed"],
+  "stake.arbiter": [ADDRESS, ADDRESS, ADDRESS],
   "update.feed": ["https://a.example/r", "http://127.0.0.1:8080", "https://c.example"],
   "update.public_key": ["ab".repeat(32), "cd".repeat(32), "ef".repeat(32)],
   "log.level": ["debug", "warn", "silent"],
@@ -110,6 +117,7 @@ const asText = (key: ConfigKey, value: unknown): string =>
   key.kind === "list" || key.kind.startsWith("table") ? JSON.stringify(value) : String(value);
 /** Keys that are only good together with another. */
 function company(key: ConfigKey): Record<string, string> {
+  if (key.name === "solana.x402") return { INFERNET_SOLANA_TREASURY: ADDRESS };
   if (key.name === "server.tls_cert") return { INFERNET_SERVER_TLS_KEY: "/k" };
   if (key.name === "server.tls_key") return { INFERNET_SERVER_TLS_CERT: "/c" };
   return {};
@@ -315,7 +323,7 @@ describe("printing", () => {
     for (const key of CONFIG_KEYS) {
       const line = lines.find((text) => text.startsWith(`# ${key.key} = `));
       if (line === undefined) continue;
-      const text = line.slice(2).replace("<64 hex digits>", HEX);
+      const text = line.slice(2).replace("<64 hex digits>", HEX).replace("<address>", ADDRESS);
       const one = fileWith(key.section === "" ? text : `[${key.section}]\n${text}\n`);
       expect(problems({ configFile: one, env: company(key) })).toEqual([]);
     }

@@ -20,6 +20,7 @@ import {
   seconds,
   url,
 } from "./fields.ts";
+import { oracle, solana, stake } from "./solana.ts";
 
 const server = z.strictObject({
   host: key(
@@ -321,6 +322,9 @@ export const SECTIONS = {
   webhooks,
   accounts,
   billing,
+  solana,
+  stake,
+  oracle,
   update,
   log,
 } as const;
@@ -357,10 +361,13 @@ export const configSchema = z
     webhooks: webhooks.prefault({}),
     accounts: accounts.prefault({}),
     billing: billing.prefault({}),
+    solana: solana.prefault({}),
+    stake: stake.prefault({}),
+    oracle: oracle.prefault({}),
     update: update.prefault({}),
     log: log.prefault({}),
   })
-  .superRefine(({ server: s, coordinator: c, accounts: a }, ctx) => {
+  .superRefine(({ server: s, coordinator: c, accounts: a, billing: b, solana: chain }, ctx) => {
     const refuse = (path: [string, string], message: string) => ctx.addIssue({ code: "custom", path, message });
     if (s.tls_cert !== null && s.tls_key === null)
       refuse(["server", "tls_key"], "is needed where server.tls_cert is set");
@@ -368,6 +375,12 @@ export const configSchema = z
       refuse(["server", "tls_cert"], "is needed where server.tls_key is set");
     if (a.smtp_url !== null && a.mail_from === null)
       refuse(["accounts", "mail_from"], "is needed where accounts.smtp_url is set");
+    if (b.mode === "solana" && chain.rpc_urls.length === 0)
+      refuse(["solana", "rpc_urls"], 'is needed where billing.mode = "solana"');
+    if (b.mode === "solana" && chain.mint === null)
+      refuse(["solana", "mint"], 'is needed where billing.mode = "solana"');
+    if (chain.x402 !== "off" && chain.treasury === null)
+      refuse(["solana", "treasury"], "is needed where solana.x402 is on: somebody has to be paid");
     if (c.price_input_min > c.price_input_max)
       refuse(["coordinator", "price_input_min"], "must not be above coordinator.price_input_max");
     if (c.price_output_min > c.price_output_max)
