@@ -4,6 +4,7 @@ import { CliError, EXIT } from "./cli-error.ts";
 import type { InstallFlags, ServiceFlags } from "./commands/service.ts";
 import type { SetupFlags } from "./commands/setup.ts";
 import type { UpdateFlags } from "./commands/update.ts";
+import { defineKeys } from "./define-keys.ts";
 import type { Attach } from "./program.ts";
 
 type Json = { json?: boolean };
@@ -207,39 +208,6 @@ export type ChatFlags = Json & {
   temperature?: string;
   url?: string;
 };
-
-type KeyFlags = { expires?: string; role?: string; pool?: string[] };
-
-function defineKeys(program: Command, attach: Attach): void {
-  const load = () => import("./commands/keys.ts");
-  const keys = program.command("keys").description("API keys of clients");
-  keys
-    .command("create")
-    .description("make one; it is printed this once")
-    .argument("[name]", "to tell it from others", "default")
-    .option("--role <role>", "client, or operator: for workers that serve models", "client")
-    .option("--expires <time>", "for how long it is good, e.g. 30d; left out: until it is revoked")
-    .option("--pool <name>", "a private pool whose nodes it may use; may be repeated", collect)
-    .option(...JSON_FLAG)
-    .action(
-      attach(async (context, options, name: string, flags: Json & KeyFlags) =>
-        (await load()).create(context, options, name, flags),
-      ),
-    );
-  keys
-    .command("list")
-    .description("list them")
-    .option(...JSON_FLAG)
-    .action(attach(async (context, options, flags: Json) => (await load()).list(context, options, flags)));
-  keys
-    .command("revoke")
-    .description("end one at once")
-    .argument("<id>", "its id, or how it begins")
-    .option(...JSON_FLAG)
-    .action(
-      attach(async (context, options, id: string, flags: Json) => (await load()).revoke(context, options, id, flags)),
-    );
-}
 
 function defineJoinTokens(program: Command, attach: Attach): void {
   const load = () => import("./commands/join-token.ts");

@@ -266,6 +266,51 @@ for (const [how, open] of [
         expect(await admin.createKey({ name: "x", pools: [pool] })).toMatchObject({ error: { code: "invalid" } });
     });
 
+    test("a key's rights and limits are kept as they were asked for, and go over to the key it is rotated to", async () => {
+      const { admin, ring } = await open();
+      const rights = {
+        scopes: ["chat", "models:read"] as ("chat" | "models:read")[],
+        models: ["qwen3:*", "llama"],
+        requests_per_minute: 60,
+        tokens_per_minute: 10_000,
+        spend_day: 2_500_000,
+        spend_total: 0,
+      };
+      const made = await admin.createKey({ name: "app", pools: ["acme"], ...rights });
+      if (!made.ok) throw new Error(made.error.message);
+      const rotated = await admin.rotateKey({ id: made.value.id, overlap_s: 60, expires_in_s: 3_600 });
+      if (!rotated.ok) throw new Error(rotated.error.message);
+      const oldEndsMs = rotated.value.old_expires_ms;
+      expect(rotated.value.old_id).toBe(made.value.id);
+      const kept = { ...rights, name: "app", pools: ["acme"], role: "client", lineage: made.value.id };
+      const listed = await admin.listKeys({});
+      if (!listed.ok) throw new Error(listed.error.message);
+      const byId = new Map(listed.value.keys.map((key) => [key.id, key]));
+      expect(byId.get(made.value.id)).toMatchObject({ ...kept, expires_ms: oldEndsMs });
+      expect(byId.get(rotated.value.id)).toMatchObject({ ...kept, expires_ms: oldEndsMs - 60_000 + 3_600_000 });
+      expect(ring.find(rotated.value.key)?.keyId).toBe(rotated.value.id);
+      expect(ring.find(made.value.key)?.keyId).toBe(made.value.id);
+      expect(await admin.rotateKey({ id: "key_x" })).toMatchObject({ ok: false, error: { code: "not_found" } });
+    });
+
+    test.each([
+      [{ scopes: ["operator"] }],
+      [{ models: ["a*b"] }],
+      [{ models: [""] }],
+      [{ models: Array(65).fill("m") }],
+      [{ requests_per_minute: 0 }],
+      [{ tokens_per_minute: 1.5 }],
+      [{ spend_day: -1 }],
+      [{ spend_total: 2 ** 53 }],
+      [{ role: "operator", requests_per_minute: 1 }],
+      [{ role: "operator", scopes: ["chat"] }],
+      [{ role: "operator", models: ["m"] }],
+    ])("%#: rights and limits that make no sense are refused", async (rights) => {
+      const { admin } = await open();
+      const wanted = { name: "x", ...rights } as Parameters<typeof admin.createKey>[0];
+      expect(await admin.createKey(wanted)).toMatchObject({ ok: false, error: { code: "invalid" } });
+    });
+
     test("a stranger cannot be approved or ejected, but allowed beforehand", async () => {
       const { admin } = await open();
       const pubkey = newPubkey();

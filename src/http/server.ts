@@ -249,6 +249,12 @@ async function guardMachine(
   return route.handle(Object.assign(known, { signed, registered: () => rememberRegistered(deps.verify, signed) }));
 }
 
+/** What a page may read of an answer beside the usual. */
+const EXPOSED = [
+  ...["x-infernet-job", "x-infernet-node", "x-infernet-attempts", "retry-after"],
+  ...["limit", "remaining", "reset"].flatMap((of) => [`x-ratelimit-${of}-requests`, `x-ratelimit-${of}-tokens`]),
+].join(", ");
+
 async function withCors(
   request: Request,
   origin: string,
@@ -268,6 +274,6 @@ async function withCors(
   }
   const response = await answer(request);
   for (const [name, value] of Object.entries(allow)) response.headers.set(name, value);
-  response.headers.set("access-control-expose-headers", "x-infernet-job, x-infernet-node, x-infernet-attempts");
+  response.headers.set("access-control-expose-headers", EXPOSED);
   return response;
 }

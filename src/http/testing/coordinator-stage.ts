@@ -1,6 +1,6 @@
 // Coordinator stage: the real routes on a real server and database, with the job engine on a manual clock and nodes that
 // do what a test tells them.
-import { createApiKey } from "../../accounts/api-keys.ts";
+import { createApiKey, type KeyDeps } from "../../accounts/api-keys.ts";
 import { openKeyRing } from "../../accounts/key-ring.ts";
 import { openOidc } from "../../accounts/oidc.ts";
 import { accounts } from "../../accounts/schema.ts";
@@ -52,6 +52,8 @@ export type CoordinatorStage = Stage & {
   otherKey: string;
   /** A key of role operator. */
   operatorKey: string;
+  /** For keys that may do less. */
+  keyDeps: KeyDeps;
   pollers: Pollers;
   delivery: CommandDelivery;
   outputs: Map<JobId, OutputLog>;
@@ -70,7 +72,7 @@ export type CoordinatorStage = Stage & {
 };
 
 export async function coordinatorStage(
-  over: Partial<ServerDeps> & { requireApiKey?: boolean } = {},
+  over: Partial<ServerDeps> & { requireApiKey?: boolean; aliases?: Record<string, string[]> } = {},
 ): Promise<CoordinatorStage> {
   const database = await testDatabase();
   const { db } = database;
@@ -78,6 +80,7 @@ export async function coordinatorStage(
   const on = stage(database, {
     answerOf: (job) => outputs.get(job.id)?.stored(job) ?? null,
     onEnd: (job) => outputs.delete(job.id),
+    aliases: over.aliases ?? {},
   });
   const { clock, registry, jobs } = on;
   const ring = await openKeyRing({ db, clock, hashKey: new Uint8Array(32).fill(1) });
@@ -175,7 +178,7 @@ export async function coordinatorStage(
     version: "test",
     admit: async () => ({ ok: true, value: { status: "approved" } }),
   });
-  const { requireApiKey = true, ...serverOver } = over;
+  const { requireApiKey = true, aliases: _, ...serverOver } = over;
   const server = startServer({
     log: NO_LOG,
     host: "127.0.0.1",
@@ -200,6 +203,7 @@ export async function coordinatorStage(
     key,
     otherKey,
     operatorKey,
+    keyDeps,
     pollers,
     delivery,
     outputs,

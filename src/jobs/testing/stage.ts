@@ -44,6 +44,7 @@ export type Stage = {
 };
 
 export type StageOptions = {
+  aliases?: Record<string, string[]>;
   limits?: Partial<JobLimits>;
   clock?: ManualClock;
   answerOf?: (job: Job) => string | null;
@@ -53,7 +54,7 @@ export type StageOptions = {
 
 export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
   const clock = options.clock ?? manualClock();
-  const registry = createRegistry({ clock });
+  const registry = createRegistry({ clock, aliases: options.aliases ?? {} });
   const kept = jobRecords({
     db,
     clock,
