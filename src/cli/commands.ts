@@ -5,6 +5,7 @@ import type { InstallFlags, ServiceFlags } from "./commands/service.ts";
 import type { SetupFlags } from "./commands/setup.ts";
 import type { UpdateFlags } from "./commands/update.ts";
 import { defineKeys } from "./define-keys.ts";
+import { defineUsers } from "./define-users.ts";
 import type { Attach } from "./program.ts";
 
 type Json = { json?: boolean };
@@ -19,6 +20,7 @@ export function defineCommands(program: Command, attach: Attach): void {
   defineLooking(program, attach);
   defineUse(program, attach);
   defineKeys(program, attach);
+  defineUsers(program, attach);
   defineJoinTokens(program, attach);
   defineNodes(program, attach);
   defineWebhooks(program, attach);
