@@ -34,8 +34,13 @@ export type Faults = ReturnType<typeof createFaults>;
 /** Rules strike in the order they were added; `choose` decides for calls that no rule is about. */
 export function createFaults({ choose = (_method: string): Fault | undefined => undefined } = {}) {
   let rules: FaultRule[] = [];
+  const waiting: (() => void)[] = [];
   return {
     choose,
+    /** Calls `fn` once, when the next fault strikes. */
+    onStrike(fn: () => void): void {
+      waiting.push(fn);
+    },
     add(rule: z.input<typeof faultRuleSchema>): void {
       rules.push(faultRuleSchema.parse(rule));
     },
@@ -45,6 +50,11 @@ export function createFaults({ choose = (_method: string): Fault | undefined => 
     /** The fault that strikes this call, if any; counts it. */
     strike(method: string): Fault | undefined {
       if (method.startsWith("local_")) return undefined;
+      const fault = this.next(method);
+      if (fault !== undefined) for (const fn of waiting.splice(0)) fn();
+      return fault;
+    },
+    next(method: string): Fault | undefined {
       const rule = rules.find((each) => each.method === "*" || each.method === method);
       if (rule === undefined) return this.choose(method);
       rule.times -= 1;

@@ -42,7 +42,12 @@ export function serveChain(
       if (fault === "hang") await new Promise((resolve) => request.signal.addEventListener("abort", resolve));
       const before = instead(id, fault);
       if (before !== null) return before;
-      const done = answer(id, () => hiding(fault, call(chain, method, params, { dropTransactions: fault === "drop" })));
+      const done = answer(id, () =>
+        hiding(
+          fault === "hide-status" && method === "getSignatureStatuses",
+          call(chain, method, params, { dropTransactions: fault === "drop" }),
+        ),
+      );
       return fault === "land-then-timeout" ? new Response("gateway timeout", { status: 504 }) : done;
     },
   });
@@ -65,8 +70,8 @@ function instead(id: unknown, fault: Fault | undefined): Response | null {
   return json({ jsonrpc: "2.0", id, error: { code: NODE_BEHIND, message: "Node is behind by 200 slots", data } });
 }
 
-function hiding(fault: Fault | undefined, result: unknown): unknown {
-  if (fault !== "hide-status") return result;
+function hiding(hides: boolean, result: unknown): unknown {
+  if (!hides) return result;
   const { context, value } = z.object({ context: z.unknown(), value: z.array(z.unknown()) }).parse(result);
   return { context, value: value.map(() => null) };
 }
