@@ -21,6 +21,7 @@ import { type Node, priceRange, type Registry } from "../registry/registry.ts";
 import type { NodeRow as StoredNode } from "../registry/schema.ts";
 import { secretText } from "../webhooks/sign.ts";
 import { keyAdmin } from "./keys.ts";
+import { moneyAdmin } from "./money.ts";
 import { coordinatorCommands } from "./node-commands.ts";
 import { type Answer, operation } from "./operation.ts";
 import {
@@ -102,6 +103,7 @@ export function directAdmin(deps: DirectDeps): Admin {
     ejectNode: operation(OPERATIONS.ejectNode, ({ pubkey, reason = "" }, by) => eject({ ...deps, by }, pubkey, reason)),
     ...ownNodeAdmin(() => live?.ownNode() ?? null),
     ...userAdmin(deps.people),
+    ...moneyAdmin(deps),
     webhookSecret: operation(OPERATIONS.webhookSecret, async () =>
       ok({ secret: secretText(deps.webhookKey(LOCAL_ACCOUNT_ID)) }),
     ),

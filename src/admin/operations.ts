@@ -7,6 +7,7 @@ import { MAX_RATE } from "../accounts/rate-limits.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { COMMANDS, commandProgressSchema, modelNameSchema } from "../protocol/commands.ts";
 import { pubkeySchema, uuidSchema } from "../protocol/primitives.ts";
+import { MONEY_OPERATIONS } from "./money-operations.ts";
 import { USER_OPERATIONS } from "./user-operations.ts";
 
 /** Longest name of a key or node, in UTF-16 units. */
@@ -344,6 +345,7 @@ export const OPERATIONS = {
   resumeNode: operation("POST", "/node/resume", nothing, nodeStanding),
 
   ...USER_OPERATIONS,
+  ...MONEY_OPERATIONS,
 
   /** What receivers check the signatures of the local account's webhooks with: `whsec_…`. */
   webhookSecret: operation("GET", "/webhooks/secret", nothing, z.object({ secret: z.string() })),

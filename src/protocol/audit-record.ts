@@ -5,9 +5,7 @@
 //   sequence number (8 bytes, big-endian; 1 is the first) · time in ms since 1970 (8 bytes, big-endian)
 //   then actor, action, subject, before, after, from: each its length in bytes (4 bytes, big-endian) and its UTF-8
 // The six texts are those that are stored, byte for byte: `before` and `after` are JSON texts and not parsed again.
-import { sha256 } from "@noble/hashes/sha2.js";
-import { concatBytes, utf8ToBytes } from "@noble/hashes/utils.js";
-import { fromHex, toHex } from "../lib/hex.ts";
+import { fromHex } from "../lib/hex.ts";
 
 const DOMAIN = "infernet-audit-v1\n";
 /** What stands for the hash before the first record. */
@@ -36,11 +34,13 @@ export function auditHash(record: AuditRecord): string {
   const { seq, atMs, actor, action, subject, before, after, from } = record;
   const previous = fromHex(record.previous);
   if (previous.length !== 32) throw new RangeError("the previous hash must have 32 bytes");
-  const texts = [actor, action, subject, before, after, from].flatMap((text) => {
-    const bytes = utf8ToBytes(text);
-    return [unsigned(bytes.length, 4), bytes];
-  });
-  return toHex(sha256(concatBytes(utf8ToBytes(DOMAIN), previous, unsigned(seq, 8), unsigned(atMs, 8), ...texts)));
+  const hasher = new Bun.CryptoHasher("sha256").update(DOMAIN);
+  hasher.update(previous).update(unsigned(seq, 8)).update(unsigned(atMs, 8));
+  for (const text of [actor, action, subject, before, after, from]) {
+    const bytes = Buffer.from(text);
+    hasher.update(unsigned(bytes.length, 4)).update(bytes);
+  }
+  return hasher.digest("hex");
 }
 
 function unsigned(value: number, bytes: 4 | 8): Uint8Array {
