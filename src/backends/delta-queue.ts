@@ -20,8 +20,9 @@ export class DeltaQueue {
     this.emit = emit;
   }
 
-  /** Adds text to choice `index`. */
-  text(index: number, key: TextKey, text: string): void {
+  /** Adds text to choice `index`; `pieces`: how many of the server's are joined in it already. */
+  text(index: number, key: TextKey, text: string, pieces = 1): void {
+    this.joined += pieces - 1;
     let open = this.open[index];
     if (open === undefined) {
       open = { index, key, delta: null, held: "" };

@@ -22,6 +22,8 @@ export type IsPlain = (parsed: unknown, text: string, ignored: string) => boolea
 export class PlainTemplate {
   /** The text that the last successful `take` found, of all its events together. */
   text = "";
+  /** How many of those had any. */
+  pieces = 0;
   /** Up to the ignored string where there is one, else up to the text. */
   private first = "";
   /** From the ignored string to the text; "" where there is none. */
@@ -39,6 +41,7 @@ export class PlainTemplate {
     const { first, middle, suffix } = this;
     if (first === "" || !buffer.startsWith(first, pos)) return -1;
     let text = "";
+    let pieces = 0;
     let after = -1;
     for (let start = pos + first.length; ; start = after + first.length) {
       if (middle !== "") {
@@ -54,11 +57,13 @@ export class PlainTemplate {
       const piece = plainEnd >= 0 ? buffer.slice(start, end) : parseLiteral(buffer.slice(start - 1, end + 1));
       if (piece === null) break;
       text += piece;
+      if (piece !== "") pieces++;
       after = end + suffix.length;
       if (!goesOn) break;
     }
     if (after < 0) return -1;
     this.text = text;
+    this.pieces = pieces;
     this.lessons = 0;
     return after;
   }

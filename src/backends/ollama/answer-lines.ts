@@ -92,13 +92,13 @@ export class AnswerLines {
   private take(text: string, pos: number): number {
     if (this.done || this.error !== null) return -1;
     const after = this.plain.take(text, pos);
-    if (after >= 0 && this.plain.text !== "") this.text(this.plainKey, this.plain.text);
+    if (after >= 0 && this.plain.text !== "") this.text(this.plainKey, this.plain.text, this.plain.pieces);
     return after;
   }
 
-  private text(key: TextKey, text: string): void {
+  private text(key: TextKey, text: string, pieces = 1): void {
     this.tail = (this.tail + text).slice(-LOOP_TAIL_CHARS);
-    this.answer.queue.text(this.index, key, text);
+    this.answer.queue.text(this.index, key, text, pieces);
   }
 
   private line(source: string): void {

@@ -134,6 +134,22 @@ describe("chat stream", () => {
     );
   });
 
+  test("the server's pieces are counted, however many of them one read brought", () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ maxLength: 5 }), { maxLength: 30 }), fc.array(fc.nat(9)), (texts, reads) => {
+        let counted = 0;
+        const stream = new ChatStream((_, pieces = 1) => {
+          counted += pieces;
+          return undefined;
+        });
+        const events = texts.map((content) => `data: ${chunk({ content })}\n\n`);
+        while (events.length > 0) void stream.push(events.splice(0, reads.shift() ?? events.length).join(""));
+        void stream.end();
+        expect(counted).toBe(texts.filter((content) => content !== "").length);
+      }),
+    );
+  });
+
   test("a stream cut after every single byte gives the same answer", () => {
     const source = `: hi\r\n\r\ndata: ${chunk({ role: "assistant", content: "" })}\r\n\r\ndata: ${chunk({ content: "日本😀" })}\r\n\r\ndata: ${chunk({ content: 'a"\\b' })}\r\n\r\ndata: ${chunk({}, { finish_reason: "length" })}\r\n\r\ndata: [DONE]\r\n\r\n`;
     const bytes = new TextEncoder().encode(source);

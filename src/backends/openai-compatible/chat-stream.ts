@@ -68,7 +68,7 @@ export class ChatStream implements SseHandler {
     if (this.done || this.error !== null) return -1;
     const after = this.plain.take(buffer, pos);
     if (after >= 0 && this.plain.text !== "") {
-      this.answer.queue.text(0, this.plainKey, this.plain.text);
+      this.answer.queue.text(0, this.plainKey, this.plain.text, this.plain.pieces);
       if (this.completion) this.lengths[0] = (this.lengths[0] ?? 0) + this.plain.text.length;
     }
     return after;
