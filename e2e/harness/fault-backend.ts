@@ -72,6 +72,8 @@ const PLAIN: Script = {
 const CREATED_AT_S = 1_760_000_000;
 const PROMPT_TOKENS = 7;
 
+/** What its usage says of any prompt. */
+export const SCRIPTED_PROMPT_TOKENS = PROMPT_TOKENS;
 /** What the scripted backend answers where nothing goes wrong. */
 export const PLAIN_TEXT = WORDS.join("");
 
@@ -206,11 +208,11 @@ async function streamed(answer: Answer): Promise<void> {
     seen.state = "streaming";
     const said = typeof token === "string" ? { content: token } : token;
     const delta = index === 0 ? { role: "assistant", ...said } : said;
-    await chunk({ choices: [{ index: 0, delta, finish_reason: null }] });
+    await chunk({ choices: choicesOf(seen, (index) => ({ index, delta, finish_reason: null })) });
     seen.sent++;
   }
-  await chunk({ choices: [{ index: 0, delta: {}, finish_reason: plan.finish }] });
-  await chunk({ choices: [], usage: usageOf(plan) });
+  await chunk({ choices: choicesOf(seen, (index) => ({ index, delta: {}, finish_reason: plan.finish })) });
+  await chunk({ choices: [], usage: usageOf(answer) });
   seen.state = "finished";
   response.end("data: [DONE]\n\n");
 }
@@ -239,8 +241,8 @@ async function whole(answer: Answer): Promise<void> {
   reply(response, 200, {
     ...chunkHead(answer),
     object: "chat.completion",
-    choices: [{ index: 0, message, finish_reason: plan.finish }],
-    usage: usageOf(plan),
+    choices: choicesOf(seen, (index) => ({ index, message, finish_reason: plan.finish })),
+    usage: usageOf(answer),
   });
 }
 
@@ -250,8 +252,10 @@ const chunkHead = ({ seen, model }: Answer) => ({
   created: CREATED_AT_S,
   model,
 });
-const usageOf = ({ tokens }: Script) => ({
-  prompt_tokens: PROMPT_TOKENS,
-  completion_tokens: tokens.length,
-  total_tokens: PROMPT_TOKENS + tokens.length,
-});
+/** As many choices as were asked for, all alike. */
+const choicesOf = <C>({ body: { n } }: SeenRequest, choice: (index: number) => C): C[] =>
+  Array.from({ length: Number(n ?? 1) }, (_, index) => choice(index));
+function usageOf({ seen, plan: { tokens } }: Answer) {
+  const written = tokens.length * choicesOf(seen, () => null).length;
+  return { prompt_tokens: PROMPT_TOKENS, completion_tokens: written, total_tokens: PROMPT_TOKENS + written };
+}
