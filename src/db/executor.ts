@@ -11,6 +11,9 @@ export type SqlRow = unknown[];
 /** Runs one statement and gives its rows; none where it returns none. */
 export type Execute = (sql: string, params: readonly SqlValue[]) => SqlRow[] | Promise<SqlRow[]>;
 
+/** Runs one statement without rows for many rows of values. */
+export type ExecuteMany = (sql: string, rows: readonly (readonly SqlValue[])[]) => void | Promise<void>;
+
 /**
  * The query builder that all domains write against. Neither `transaction` nor `batch`: writes go through
  * `Writer.transact`, which is the transaction.

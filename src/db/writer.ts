@@ -3,7 +3,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { WriteConnection } from "./connection.ts";
 import { driverFault, rootCause, StorageError, type StorageErrorCode, toStorageError } from "./errors.ts";
-import { type Drizzle, drizzleOver, type Execute, type SqlValue } from "./executor.ts";
+import { type Drizzle, drizzleOver, type Execute, type ExecuteMany, type SqlValue } from "./executor.ts";
 
 /** Needs some pages of the file and of the log, and gives them back. */
 const PROBE = [
@@ -26,10 +26,10 @@ export type Writer = {
   /**
    * Runs `op` in a transaction and resolves with its value after the commit. A throw undoes what `op` wrote, and
    * nothing else. `op` awaits nothing but its own statements: every other write waits for it. Rejects with what `op`
-   * threw, or with a StorageError. Must not be called inside an `op`. `execute` runs plain statements in the same
-   * transaction, for the few that are hot.
+   * threw, or with a StorageError. Must not be called inside an `op`. `execute` and
+   * `many` run plain statements in the same transaction, for the few that are hot.
    */
-  transact<T>(op: (tx: Drizzle, execute: Execute) => Promise<T>, options?: WriteOptions): Promise<T>;
+  transact<T>(op: (tx: Drizzle, execute: Execute, many: ExecuteMany) => Promise<T>, options?: WriteOptions): Promise<T>;
   /** One plain statement for many rows, all or none; the quick way for hot statements. */
   batch(sql: string, rows: readonly (readonly SqlValue[])[], options?: WriteOptions): Promise<void>;
   /** Has the connection to itself, between two groups and outside any transaction. */
@@ -232,7 +232,7 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
         const tx = drizzleOver(execute);
         return insideOp.run(scope, async () => {
           try {
-            return await op(tx, execute);
+            return await op(tx, execute, scopedMany(connection, group, scope));
           } finally {
             scope.open = false;
           }
@@ -272,12 +272,22 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
 }
 
 /** Statements of one write: refused once it has ended or its transaction is gone, so that none lands in another's. */
-function scopedExecute(connection: WriteConnection, group: Group, scope: { open: boolean }): Execute {
-  return async (sql, params) => {
+const scopedExecute = (connection: WriteConnection, group: Group, scope: { open: boolean }): Execute =>
+  scoped(connection, group, scope, (sql, params) => connection.execute(sql, params));
+const scopedMany = (connection: WriteConnection, group: Group, scope: { open: boolean }): ExecuteMany =>
+  scoped(connection, group, scope, (sql, rows) => connection.executeMany(sql, rows));
+
+function scoped<Values, Rows>(
+  connection: WriteConnection,
+  group: Group,
+  scope: { open: boolean },
+  run: (sql: string, values: Values) => Rows | Promise<Rows>,
+): (sql: string, values: Values) => Promise<Rows> {
+  return async (sql, values) => {
     if (!scope.open) throw new Error("a statement came after its transaction had ended: await every statement");
     if (group.lost !== null) throw group.lost;
     try {
-      return await connection.execute(sql, params);
+      return await run(sql, values);
     } catch (error) {
       if (!connection.inTransaction()) group.lost ??= toStorageError(error);
       throw driverFault(error);

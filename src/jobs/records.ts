@@ -1,17 +1,16 @@
 // Records: what is kept of jobs in the database. Chats are written behind, in groups and once where they are short;
 // asynchronous jobs are created and ended durably, and leased by a conditional write.
 import { and, desc, eq, inArray, lt, notInArray, or } from "drizzle-orm";
-import type { Drizzle, Execute, SqlValue } from "../db/executor.ts";
+import type { Drizzle, Execute, ExecuteMany, SqlValue } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import { type HoldRefusal, hold, release, releaseOwned } from "../ledger/holds.ts";
 import { type HoldRow, holds } from "../ledger/schema.ts";
-import { closeBook } from "../ledger/settlement.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type AttemptRecord, type Job, type JobError, NODE_ERRORS } from "./job.ts";
 import { type JobContentRow, type JobRow, jobContent, jobs, whereLive } from "./schema.ts";
-import type { EndState, JobEnd } from "./settle.ts";
+import type { JobEnd } from "./settle.ts";
 import { isEnd, type JobState, LIVE_STATES } from "./states.ts";
 import { chargeFor, type Till } from "./till.ts";
 import { addWebhook, endedWebhooksDue, webhookDue } from "./webhooks.ts";
@@ -100,7 +99,7 @@ const UPSERT = `insert into jobs (${COLUMNS.join(", ")}) values (${COLUMNS.map((
   where jobs.state in (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
 
 /** Of a job as it stands, or as it ends: one whose end has to be stored first knows it a moment before the database. */
-const UPSERT_ONCE = `${UPSERT} returning id`;
+const ENDED = `select id from jobs where id in (select value from json_each(?)) and not (state in (${LIVE_STATES.map((state) => `'${state}'`).join(", ")}))`;
 
 function rowOf(job: Job, state: JobState = job.state, charged: bigint | null = job.charged): SqlValue[] {
   const ended = isEnd(state);
@@ -129,15 +128,20 @@ function rowOf(job: Job, state: JobState = job.state, charged: bigint | null = j
     ended ? job.endedMs : null,
   ];
 }
-/** Writes the end of a chat, and all else that is known of it. False: it had ended already. */
-export async function writeChatEnd(
+/** Writes the ends of chats, and all else that is known of them. False for those that had ended already. */
+export async function writeChatEnds(
   execute: Execute,
-  job: Job,
-  state: EndState,
-  charged: bigint | null,
-): Promise<boolean> {
-  const rows = await execute(UPSERT_ONCE, rowOf(job, state, charged));
-  return rows.length === 1;
+  many: ExecuteMany,
+  ends: readonly { job: Job; end: JobEnd; charged: bigint | null }[],
+): Promise<boolean[]> {
+  const ended = await execute(ENDED, [JSON.stringify(ends.map(({ job }) => job.id))]);
+  const before = new Set(ended.map(([id]) => id));
+  const firsts = ends.map(({ job }) => !before.has(job.id));
+  await many(
+    UPSERT,
+    ends.filter((_, i) => firsts[i]).map(({ job, end, charged }) => rowOf(job, end.state, charged)),
+  );
+  return firsts;
 }
 
 /** A backend may quote the prompt in its complaints, and a chat's content is not kept. */
@@ -319,11 +323,7 @@ async function storeEnd(
     .update(jobContent)
     .set({ output: deps.answerOf(job), expiresMs })
     .where(eq(jobContent.jobId, job.id));
-  if (deps.till) {
-    const book = deps.till.book(execute);
-    await deps.till.settleIn(book, job, shares);
-    await closeBook(book);
-  }
+  if (deps.till) await deps.till.settleIn(execute, job, shares);
   if (row.webhook !== null) await webhookDue(tx, job.id, job.endedMs ?? 0);
   return true;
 }

@@ -1,16 +1,25 @@
 // Till: where jobs meet money. Holds what a job may cost before it begins and settles what it did cost at its end. What
 // comes together shares one transaction, and so one wait for the disk.
+import type { Execute, ExecuteMany } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
-import { type Hold, type HoldRefusal, hold, type Price, release } from "../ledger/holds.ts";
+import { type Hold, type HoldRefusal, holdAll, type Price, release, takeAll } from "../ledger/holds.ts";
 import { clientLedger } from "../ledger/ledger.ts";
-import { type Book, closeBook, type Earned, type Issuer, openBook, settle } from "../ledger/settlement.ts";
+import {
+  closeBook,
+  type Earned,
+  type Issuer,
+  openBook,
+  type Settlement,
+  settle,
+  settleOne,
+} from "../ledger/settlement.ts";
 import { fromHex } from "../lib/hex.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { attemptId } from "../protocol/primitives.ts";
 import { grossOf, saltedHasher, textHash } from "../protocol/receipts.ts";
 import type { Held, Job } from "./job.ts";
 import type { Share } from "./metering.ts";
-import { writeChatEnd } from "./records.ts";
+import { writeChatEnds } from "./records.ts";
 import type { JobEnd } from "./settle.ts";
 
 export type TillDeps = {
@@ -32,10 +41,8 @@ export type Till = {
   holdOf(job: Job, held: Held): Hold | null;
   /** Ends a chat: its record, what it cost and its receipts, durably and together. False: it had ended already. */
   end(job: Job, end: JobEnd): Promise<boolean>;
-  /** Settles a job whose end the caller has just written in the transaction of `book`. Gives what it cost, µ$. */
-  settleIn(book: Book, job: Job, shares: readonly Share[]): Promise<bigint>;
-  /** A book of the caller's transaction. */
-  book(execute: Book["execute"]): Book;
+  /** Settles a job whose end the caller has just written in the transaction of `execute`. */
+  settleIn(execute: Execute, job: Job, shares: readonly Share[]): Promise<void>;
   /** Lets go of what a job holds that never began. */
   release(jobId: string): Promise<void>;
   /** 32 bytes, the same each time: what the job's hashes are salted with, so that short prompts cannot be guessed. */
@@ -44,114 +51,126 @@ export type Till = {
   hasherOf(jobId: string): Bun.CryptoHasher;
 };
 
-type Waiting = {
-  /** Ends go first: what they let go of may be held again. */
-  isEnd: boolean;
-  act(book: Book): Promise<unknown>;
-  done(value: unknown): void;
-  failed(error: unknown): void;
-};
+type Waiting<T, R> = { what: T; done(value: R): void; failed(error: unknown): void };
+type Ending = Waiting<{ job: Job; end: JobEnd }, boolean>;
+type Holding = Waiting<Hold, Result<void, HoldRefusal>>;
 /** Jobs that share a transaction: the event loop turns between two. */
 const MOST_AT_ONCE = 64;
 
 export function createTill({ db, issuer, saltKey, owner, highestPrice }: TillDeps): Till {
-  const waiting: Waiting[] = [];
+  const endings: Ending[] = [];
+  const holdings: Holding[] = [];
   let working = false;
 
   const saltOf = (jobId: string): Uint8Array =>
     new Uint8Array(new Bun.CryptoHasher("sha256", saltKey).update(idBytes(jobId)).digest());
 
-  const together = (group: readonly Waiting[]): Promise<unknown[]> =>
-    db.writer.transact(async (_, execute) => {
-      const book = openBook(execute, issuer);
-      const values: unknown[] = [];
-      let open = true;
-      for (const { isEnd, act } of group) {
-        if (!isEnd && open) {
-          await closeBook(book);
-          open = false;
-        }
-        values.push(await act(book));
-      }
-      if (open) await closeBook(book);
-      return values;
-    });
+  /** Ends go first: what they let go of may be held again. */
+  async function together(ends: readonly Ending[], wanted: readonly Holding[]): Promise<void> {
+    const [ended, held] = await db.writer.transact(async (_, execute, many) => [
+      ends.length === 0 ? [] : await endAll(execute, many, ends),
+      wanted.length === 0
+        ? []
+        : await holdAll(
+            execute,
+            many,
+            wanted.map(({ what }) => what),
+          ),
+    ]);
+    for (const [i, { done }] of ends.entries()) done(ended[i] === true);
+    for (const [i, { done }] of wanted.entries()) done(held[i] ?? ok(undefined));
+  }
+
+  async function endAll(execute: Execute, many: ExecuteMany, ends: readonly Ending[]): Promise<boolean[]> {
+    const jobs = ends.map(({ what }) => ({ ...what, charged: chargeFor(what.job, what.end.shares) }));
+    const written = await writeChatEnds(execute, many, jobs);
+    const firsts = jobs.filter((_, i) => written[i]);
+    await takeAll(
+      execute,
+      many,
+      firsts.flatMap(({ job, charged }) =>
+        job.held && job.held.amount > 0n
+          ? [{ jobId: job.id, amount: job.held.amount, spent: charged, budgets: job.budgets }]
+          : [],
+      ),
+    );
+    const book = await openBook(execute, many, issuer, partiesOf(firsts));
+    for (const { job, end } of firsts)
+      job.charged = settle(book, settlementOf(job, end.shares), job.held?.amount ?? 0n);
+    await closeBook(book);
+    return written;
+  }
+
+  function settlementOf(job: Job, shares: readonly Share[]): Settlement {
+    const costs = costsOf(job, shares);
+    const requestHash = new Uint8Array(saltedHasher(saltOf(job.id)).update(job.bodyJson).digest());
+    const earned = shares.flatMap((share, i) => earnedBy(job, share, costs[i] ?? 0n));
+    return { jobId: job.id, accountId: job.accountId, requestHash, finishedMs: job.endedMs ?? 0, earned };
+  }
 
   /** One that cannot be written does not keep the others from it. */
-  async function apart(group: readonly Waiting[]): Promise<void> {
-    for (const one of group) await together([one]).then(([value]) => one.done(value), one.failed);
+  async function apart(ends: readonly Ending[], wanted: readonly Holding[]): Promise<void> {
+    for (const one of ends) await together([one], []).catch(one.failed);
+    for (const one of wanted) await together([], [one]).catch(one.failed);
   }
 
   async function work(): Promise<void> {
-    while (waiting.length > 0) {
-      const group = waiting.splice(0, MOST_AT_ONCE).sort((a, b) => Number(b.isEnd) - Number(a.isEnd));
+    while (endings.length + holdings.length > 0) {
+      const ends = endings.splice(0, MOST_AT_ONCE);
+      const wanted = holdings.splice(0, MOST_AT_ONCE);
       try {
-        const values = await together(group);
-        for (const [i, { done }] of group.entries()) done(values[i]);
+        await together(ends, wanted);
       } catch (error) {
-        if (group.length === 1) group[0]?.failed(error);
-        else await apart(group);
+        if (ends.length + wanted.length > 1) await apart(ends, wanted);
+        else for (const { failed } of [...ends, ...wanted]) failed(error);
       }
     }
     working = false;
   }
 
-  function enter<T>(isEnd: boolean, act: (book: Book) => Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      waiting.push({ isEnd, act, done: (value) => resolve(value as T), failed: reject });
+  function enter<T, R>(queue: Waiting<T, R>[], what: T): Promise<R> {
+    return new Promise<R>((resolve, reject) => {
+      queue.push({ what, done: resolve, failed: reject });
       if (working) return;
       working = true;
       setImmediate(() => void work());
     });
   }
 
-  const till: Till = {
+  const holdOf = (job: Job, held: Held): Hold | null =>
+    held.amount === 0n
+      ? null
+      : {
+          jobId: job.id,
+          account: clientLedger(job.accountId),
+          amount: held.amount,
+          price: held.price,
+          budgets: job.budgets,
+          owner: job.kind === "chat" ? owner : null,
+          atMs: held.atMs,
+        };
+
+  return {
     highestPrice,
     saltOf,
     hasherOf: (jobId) => saltedHasher(saltOf(jobId)),
-    book: (execute) => openBook(execute, issuer),
-    holdOf: (job, held) =>
-      held.amount === 0n
-        ? null
-        : {
-            jobId: job.id,
-            account: clientLedger(job.accountId),
-            amount: held.amount,
-            price: held.price,
-            budgets: job.budgets,
-            owner: job.kind === "chat" ? owner : null,
-            atMs: held.atMs,
-          },
+    holdOf,
     async hold(job, held) {
-      const wanted = till.holdOf(job, held);
-      return wanted ? enter(false, ({ execute }) => hold(execute, wanted)) : ok(undefined);
+      const wanted = holdOf(job, held);
+      return wanted ? enter(holdings, wanted) : ok(undefined);
     },
-    release: async (jobId) => void (await enter(false, ({ execute }) => release(execute, jobId))),
-    end: (job, end) =>
-      enter(true, async (book) => {
-        const charged = chargeFor(job, end.shares);
-        const isFirst = await writeChatEnd(book.execute, job, end.state, charged);
-        if (isFirst) await till.settleIn(book, job, end.shares);
-        return isFirst;
-      }),
-    async settleIn(book, job, shares) {
-      const costs = costsOf(job, shares);
-      const hasher = saltedHasher(saltOf(job.id));
-      const requestHash = new Uint8Array(hasher.update(job.bodyJson).digest());
-      const earned = shares.flatMap((share, i) => earnedBy(job, share, costs[i] ?? 0n));
-      const charged = await settle(book, {
-        jobId: job.id,
-        accountId: job.accountId,
-        requestHash,
-        finishedMs: job.endedMs ?? 0,
-        earned,
-      });
-      job.charged = charged;
-      return charged;
+    release: async (jobId) => void (await db.writer.transact((_, execute) => release(execute, jobId))),
+    end: (job, end) => enter(endings, { job, end }),
+    async settleIn(execute, job, shares) {
+      job.charged = await settleOne(execute, issuer, settlementOf(job, shares));
     },
   };
-  return till;
 }
+
+const partiesOf = (ends: readonly { job: Job; end: JobEnd }[]) => ({
+  accountIds: new Set(ends.map(({ job }) => job.accountId)),
+  nodes: new Set(ends.flatMap(({ end }) => end.shares.map(({ record }) => record.node))),
+});
 
 const idBytes = (jobId: string): Uint8Array => fromHex(jobId.replaceAll("-", ""));
 

@@ -1,17 +1,10 @@
 // Settlement: at a job's end, what it held becomes what it cost. The client pays, each node that delivered earns, the
 // platform has its fee, and each attempt gets its receipt: all in the transaction of the job's end state.
-import type { Execute } from "../db/executor.ts";
+import type { Execute, ExecuteMany, SqlValue } from "../db/executor.ts";
 import { fromHex } from "../lib/hex.ts";
-import { encodeReceipt, receiptDigest, splitGross, ZERO_32 } from "../protocol/receipts.ts";
-import { takeHold } from "./holds.ts";
-import {
-  clientLedger,
-  type LedgerAccountId,
-  nodeLedger,
-  openLedger,
-  SYSTEM_ACCOUNTS,
-  writeMovement,
-} from "./ledger.ts";
+import { encodeReceipt, receiptDigest, splitGross, textHash, ZERO_32 } from "../protocol/receipts.ts";
+import { oneByOne, takeHold } from "./holds.ts";
+import { clientLedger, type LedgerAccountId, nodeLedger, openLedger, SYSTEM_ACCOUNTS } from "./ledger.ts";
 
 /** Who signs receipts, and for which chain. Each 32 bytes. */
 export type Issuer = {
@@ -53,48 +46,120 @@ export type Settlement = {
 type Chain = { seq: number; first: number; digest: Uint8Array; wallet: Uint8Array };
 
 /**
- * What the settlements of one transaction have in common: balances and heads of chains are read once and written once,
- * however many jobs end together.
+ * The settlements of one transaction: what they need is read once and what they change is written once, however many
+ * jobs end together.
  */
 export type Book = {
   readonly execute: Execute;
+  readonly many: ExecuteMany;
   readonly issuer: Issuer;
+  /** µ$ to be added, by ledger account. */
   readonly sums: Map<LedgerAccountId, { balance: bigint; held: bigint }>;
   readonly chains: Map<string, Chain>;
+  /** What receipts call a client, by account id. */
   readonly clients: Map<string, Uint8Array>;
+  /** Number of the last transaction. */
+  last: number;
+  readonly transactions: SqlValue[][];
+  /** Those with all three shares; the others entry by entry. */
+  readonly threefold: SqlValue[][];
+  readonly entries: SqlValue[][];
+  readonly receipts: SqlValue[][];
 };
 
-export const openBook = (execute: Execute, issuer: Issuer): Book => ({
-  execute,
-  issuer,
-  sums: new Map(),
-  chains: new Map(),
-  clients: new Map(),
-});
+/** Reads what settlements of these accounts and nodes need. */
+export async function openBook(
+  execute: Execute,
+  many: ExecuteMany,
+  issuer: Issuer,
+  { accountIds, nodes }: { accountIds: ReadonlySet<string>; nodes: ReadonlySet<string> },
+): Promise<Book> {
+  for (const node of nodes) await openLedger(execute, nodeLedger(node));
+  const [last] = await execute("select coalesce(max(id), 0) from ledger_transactions", []);
+  return {
+    execute,
+    many,
+    issuer,
+    sums: new Map(),
+    chains: await readChains(execute, issuer, nodes),
+    clients: await readClients(execute, issuer, accountIds),
+    last: Number(last?.[0] ?? 0),
+    transactions: [],
+    threefold: [],
+    entries: [],
+    receipts: [],
+  };
+}
+
+async function readChains(execute: Execute, issuer: Issuer, nodes: ReadonlySet<string>): Promise<Map<string, Chain>> {
+  const { coin, network } = issuer.payoutCoin;
+  const rows = await execute(
+    `select n.value, c.seq, c.digest, p.address from json_each(?) n
+     left join node_chains c on c.node = n.value
+     left join payout_addresses p on p.node_pubkey = n.value and p.coin = ? and p.network = ?`,
+    [JSON.stringify([...nodes]), coin, network],
+  );
+  return new Map(
+    rows.map(([node, head, digest, address]) => {
+      const seq = Number(head ?? 0);
+      const wallet = address === null ? ZERO_32 : issuer.addressBytes(address as string);
+      return [node as string, { seq, first: seq, digest: seq === 0 ? ZERO_32 : bytesOf(digest), wallet }];
+    }),
+  );
+}
+
+const bytesOf = (blob: unknown): Uint8Array => new Uint8Array(blob as Uint8Array);
+
+/** The wallet that pays, or the hash of the account's id where none does. */
+async function readClients(
+  execute: Execute,
+  issuer: Issuer,
+  accountIds: ReadonlySet<string>,
+): Promise<Map<string, Uint8Array>> {
+  const clients = new Map([...accountIds].map((id) => [id, textHash(id)]));
+  const rows = await execute(
+    `select a.value, l.wallet from json_each(?) a
+     join ledger_accounts l on l.id = 'account/' || a.value where l.wallet is not null`,
+    [JSON.stringify([...accountIds])],
+  );
+  for (const [id, wallet] of rows) clients.set(id as string, issuer.addressBytes(wallet as string));
+  return clients;
+}
 
 /**
- * Settles a job, whose end state the caller has just written: whoever wrote it settles, so it is done once. Nothing is in
- * the balances before `closeBook`. Returns what was charged, µ$.
+ * Settles a job that held `held` µ$, whose hold is taken away and whose end state is written in the same transaction:
+ * whoever wrote it settles, so it is done once. Nothing is in the database before `closeBook`. Gives what was charged, µ$.
  */
-export async function settle(book: Book, settlement: Settlement): Promise<bigint> {
+export function settle(book: Book, settlement: Settlement, held: bigint): bigint {
   const { jobId, accountId, earned } = settlement;
   const gross = earned.reduce((sum, one) => sum + one.gross, 0n);
-  const taken = await takeHold(book.execute, jobId, gross);
-  const held = taken?.amount ?? 0n;
   if (gross > held) throw new Error(`job ${jobId} costs ${gross} µ$ and holds only ${held}`);
   const payer = clientLedger(accountId);
   if (held > 0n) count(book, payer, -gross, -held);
-  for (const one of earned) await issue(book, settlement, payer, one);
+  for (const one of earned) issue(book, settlement, payer, one);
   return gross;
 }
 
-async function issue(book: Book, settlement: Settlement, payer: LedgerAccountId, earned: Earned): Promise<void> {
-  const { execute, issuer } = book;
-  const { attempt, node, gross, model } = earned;
-  const { fee, nodeAmount } = splitGross(gross, issuer.feeBps);
-  const transaction =
-    gross === 0n ? null : await moved(book, settlement.finishedMs, { payer, node, attempt, gross, nodeAmount, fee });
-  const chain = await chainOf(book, node);
+/** Takes the job's hold away and settles it, in the caller's transaction, by itself. Gives what was charged, µ$. */
+export async function settleOne(execute: Execute, issuer: Issuer, settlement: Settlement): Promise<bigint> {
+  const { jobId, accountId, earned } = settlement;
+  const gross = earned.reduce((sum, one) => sum + one.gross, 0n);
+  const taken = await takeHold(execute, jobId, gross);
+  const parties = { accountIds: new Set([accountId]), nodes: new Set(earned.map(({ node }) => node)) };
+  const book = await openBook(execute, oneByOne(execute), issuer, parties);
+  settle(book, settlement, taken?.amount ?? 0n);
+  await closeBook(book);
+  return gross;
+}
+
+function issue(book: Book, settlement: Settlement, payer: LedgerAccountId, earned: Earned): void {
+  const { issuer } = book;
+  const { attempt, node, gross } = earned;
+  const chain = book.chains.get(node);
+  const client = book.clients.get(settlement.accountId);
+  if (!chain || !client) throw new Error(`the book was not opened for node ${node} and this account`);
+  const split = splitGross(gross, issuer.feeBps);
+  const transaction = gross === 0n ? null : move(book, settlement.finishedMs, payer, earned, split);
   chain.seq += 1;
   const bytes = encodeReceipt({
     version: 1,
@@ -105,11 +170,10 @@ async function issue(book: Book, settlement: Settlement, payer: LedgerAccountId,
     previous: chain.digest,
     node: fromHex(node),
     nodeWallet: chain.wallet,
-    client: await clientBytes(book, settlement.accountId),
+    client,
     mint: issuer.mint,
     gross,
-    nodeAmount,
-    fee,
+    ...split,
     feeBps: issuer.feeBps,
     promptTokens: earned.promptTokens,
     completionTokens: earned.completionTokens,
@@ -118,49 +182,44 @@ async function issue(book: Book, settlement: Settlement, payer: LedgerAccountId,
     outputHash: earned.outputHash,
     finishedAtMs: BigInt(settlement.finishedMs),
   });
-  const digest = receiptDigest(bytes);
-  chain.digest = digest;
-  await execute(
-    `insert into receipts (node, seq, attempt, account, transaction_id, gross, node_amount, fee, model, finished_ms,
-      bytes, digest, signature) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    [
-      node,
-      chain.seq,
-      attempt,
-      payer,
-      transaction,
-      gross,
-      nodeAmount,
-      fee,
-      model,
-      settlement.finishedMs,
-      bytes,
-      digest,
-      issuer.sign(digest),
-    ],
-  );
+  chain.digest = receiptDigest(bytes);
+  book.receipts.push([
+    node,
+    chain.seq,
+    attempt,
+    payer,
+    transaction,
+    gross,
+    split.nodeAmount,
+    split.fee,
+    earned.model,
+    settlement.finishedMs,
+    bytes,
+    chain.digest,
+    issuer.sign(chain.digest),
+  ]);
 }
 
-type Shares = {
-  payer: LedgerAccountId;
-  node: string;
-  attempt: string;
-  gross: bigint;
-  nodeAmount: bigint;
-  fee: bigint;
-};
-
-async function moved(book: Book, atMs: number, shares: Shares): Promise<number> {
-  const { payer, attempt, gross, nodeAmount, fee } = shares;
-  const node = nodeLedger(shares.node);
-  if (!book.sums.has(node)) await openLedger(book.execute, node);
-  // The payer's own is lowered with its hold, for all of its attempts together.
-  const entries = [{ account: payer, amount: -gross }];
-  if (nodeAmount > 0n) entries.push({ account: node, amount: nodeAmount });
-  if (fee > 0n) entries.push({ account: SYSTEM_ACCOUNTS.fees, amount: fee });
-  count(book, node, nodeAmount, 0n);
+/** The payer's own balance is lowered with its hold, for all of its attempts together. */
+function move(
+  book: Book,
+  atMs: number,
+  payer: LedgerAccountId,
+  { attempt, node, gross }: Earned,
+  { nodeAmount, fee }: { nodeAmount: bigint; fee: bigint },
+): number {
+  const earner = nodeLedger(node);
+  count(book, earner, nodeAmount, 0n);
   count(book, SYSTEM_ACCOUNTS.fees, fee, 0n);
-  return writeMovement(book.execute, { kind: "settlement", cause: attempt, atMs }, entries);
+  const id = ++book.last;
+  book.transactions.push([id, attempt, atMs]);
+  if (nodeAmount > 0n && fee > 0n) {
+    book.threefold.push([payer, id, -gross, earner, id, nodeAmount, SYSTEM_ACCOUNTS.fees, id, fee]);
+  } else {
+    book.entries.push([payer, id, -gross]);
+    book.entries.push(nodeAmount > 0n ? [earner, id, nodeAmount] : [SYSTEM_ACCOUNTS.fees, id, fee]);
+  }
+  return id;
 }
 
 function count({ sums }: Book, account: LedgerAccountId, balance: bigint, held: bigint): void {
@@ -171,51 +230,25 @@ function count({ sums }: Book, account: LedgerAccountId, balance: bigint, held: 
   } else sums.set(account, { balance, held });
 }
 
-async function chainOf({ execute, issuer, chains }: Book, node: string): Promise<Chain> {
-  const known = chains.get(node);
-  if (known) return known;
-  const { coin, network } = issuer.payoutCoin;
-  const [head] = await execute("select seq, digest from node_chains where node = ?", [node]);
-  const [payout] = await execute(
-    "select address from payout_addresses where node_pubkey = ? and coin = ? and network = ?",
-    [node, coin, network],
+/** Writes it all. Throws, and all of it is undone, where an account is not covered or somebody else was quicker. */
+export async function closeBook(book: Book): Promise<void> {
+  const { execute, many, sums, chains } = book;
+  await many(
+    "insert into ledger_transactions (id, kind, cause, created_ms) values (?, 'settlement', ?, ?)",
+    book.transactions,
   );
-  const seq = Number(head?.[0] ?? 0);
-  const chain: Chain = {
-    seq,
-    first: seq,
-    digest: head ? bytesOf(head[1]) : ZERO_32,
-    wallet: payout ? issuer.addressBytes(payout[0] as string) : ZERO_32,
-  };
-  chains.set(node, chain);
-  return chain;
-}
-
-const bytesOf = (blob: unknown): Uint8Array => new Uint8Array(blob as Uint8Array);
-
-/** The wallet that pays, or the hash of the account's id where none does. */
-async function clientBytes({ execute, issuer, clients }: Book, accountId: string): Promise<Uint8Array> {
-  const known = clients.get(accountId);
-  if (known) return known;
-  const [row] = await execute("select wallet from ledger_accounts where id = ?", [clientLedger(accountId)]);
-  const wallet = row?.[0] as string | null | undefined;
-  const bytes = wallet
-    ? issuer.addressBytes(wallet)
-    : new Uint8Array(new Bun.CryptoHasher("sha256").update(accountId).digest());
-  clients.set(accountId, bytes);
-  return bytes;
-}
-
-/** Writes the balances and the heads of the chains. Throws, and all of it is undone, where somebody else was quicker. */
-export async function closeBook({ execute, sums, chains }: Book): Promise<void> {
-  for (const [account, { balance, held }] of sums) {
-    if (balance === 0n && held === 0n) continue;
-    await execute("update ledger_accounts set balance = balance + ?, held = held + ? where id = ?", [
-      balance,
-      held,
-      account,
-    ]);
-  }
+  const entries = "insert into ledger_entries (account, transaction_id, amount) values (?, ?, ?)";
+  await many(`${entries}, (?, ?, ?), (?, ?, ?)`, book.threefold);
+  await many(entries, book.entries);
+  await many(
+    `insert into receipts (node, seq, attempt, account, transaction_id, gross, node_amount, fee, model, finished_ms,
+      bytes, digest, signature) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    book.receipts,
+  );
+  await many(
+    "update ledger_accounts set balance = balance + ?, held = held + ? where id = ?",
+    [...sums].map(([account, { balance, held }]) => [balance, held, account]),
+  );
   for (const [node, { seq, first, digest }] of chains) {
     if (seq === first) continue;
     const rows = await execute(

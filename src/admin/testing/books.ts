@@ -8,7 +8,7 @@ import { identityOf } from "../../identity/keys.ts";
 import { jobs } from "../../jobs/schema.ts";
 import { type Budget, hold, release } from "../../ledger/holds.ts";
 import { clientLedger, post, SYSTEM_ACCOUNTS } from "../../ledger/ledger.ts";
-import { closeBook, type Earned, type Issuer, openBook, settle } from "../../ledger/settlement.ts";
+import { type Earned, type Issuer, settleOne } from "../../ledger/settlement.ts";
 import { fromHex } from "../../lib/hex.ts";
 import type { Pubkey } from "../../protocol/primitives.ts";
 import { receiptSigner, signHead } from "../../protocol/receipt-signing.ts";
@@ -108,9 +108,8 @@ export function booksOf(db: Db, atMs: number = NOON_MS) {
       await db.writer.transact(async (tx, execute) => {
         const [job] = await tx.select().from(jobs).where(eq(jobs.id, jobId));
         const accountId = job?.accountId ?? "";
-        const book = openBook(execute, ISSUER);
-        const charged = await settle(book, { jobId, accountId, requestHash: ZERO_32, finishedMs: atMs + 9, earned });
-        await closeBook(book);
+        const settlement = { jobId, accountId, requestHash: ZERO_32, finishedMs: atMs + 9, earned };
+        const charged = await settleOne(execute, ISSUER, settlement);
         const end = { state: "completed", chargedMicroUsd: Number(charged), endedMs: atMs + 9 } as const;
         await tx
           .update(jobs)

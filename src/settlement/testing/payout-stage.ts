@@ -10,7 +10,7 @@ import { migrateDatabase } from "../../db/migrate.ts";
 import { type Db, openDatabase } from "../../db/open.ts";
 import { hold } from "../../ledger/holds.ts";
 import { clientLedger, openLedger, post, SYSTEM_ACCOUNTS } from "../../ledger/ledger.ts";
-import { closeBook, type Issuer, openBook, settle } from "../../ledger/settlement.ts";
+import { type Issuer, settleOne } from "../../ledger/settlement.ts";
 import { fromBase58 } from "../../lib/base58.ts";
 import { type Clock, manualClock, systemClock } from "../../lib/clock.ts";
 import { toHex } from "../../lib/hex.ts";
@@ -19,12 +19,13 @@ import { receiptSigner } from "../../protocol/receipt-signing.ts";
 import { ZERO_32 } from "../../protocol/receipts.ts";
 import { pubkeyOf } from "../../protocol/schnorr.ts";
 import { addressOf } from "../../solana/address.ts";
-import type { Address } from "../../solana/chain.ts";
+import type { Address, Chain } from "../../solana/chain.ts";
 import { clusterMemory } from "../../solana/cluster.ts";
 import { connectChain } from "../../solana/connect.ts";
 import { solanaSigner } from "../../solana/signer.ts";
 import type { AdvanceDeps } from "../advance.ts";
 import type { Coin } from "../payee.ts";
+import type { PayoutChain } from "../payout-chain.ts";
 import { solanaPayouts } from "../solana-payouts.ts";
 
 export const COIN: Coin = { coin: "USDC", network: "solana" };
@@ -149,8 +150,7 @@ export async function earn(
       atMs,
     });
     if (!held.ok) throw new Error(held.error.code);
-    const book = openBook(execute, issuer);
-    await settle(book, {
+    await settleOne(execute, issuer, {
       jobId,
       accountId,
       requestHash: ZERO_32,
@@ -168,7 +168,6 @@ export async function earn(
         },
       ],
     });
-    await closeBook(book);
   });
 }
 
@@ -191,7 +190,7 @@ export type WorldOptions = {
   treasury?: boolean;
 };
 
-/** Everything that a payout needs. `connect` makes another coordinator's view of the same chain. */
+/** Everything that a payout needs. `client`, `payoutsOver` and `depsOver` make another coordinator's view of it. */
 export async function payoutWorld({ mode = "instant", random = randomBytes, treasury = true }: WorldOptions = {}) {
   const directory = mkdtempSync(path.join(tmpdir(), "infernet-payouts-"));
   const clock = manualClock();
@@ -209,7 +208,8 @@ export async function payoutWorld({ mode = "instant", random = randomBytes, trea
   const file = path.join(directory, "infernet.db");
   const db = await openStageDatabase(file, clock);
 
-  async function connect(over: Db, url = server.url): Promise<AdvanceDeps> {
+  /** The chain as a coordinator sees it. */
+  async function client(over: Db, url = server.url): Promise<Chain> {
     const connected = await connectChain(
       { clock: systemClock, cluster: clusterMemory({ db: over, clock }) },
       {
@@ -220,13 +220,18 @@ export async function payoutWorld({ mode = "instant", random = randomBytes, trea
       },
     );
     if (!connected.ok) throw new Error(connected.error.message);
-    const payouts = solanaPayouts({ chain: connected.value, settlement, feeOwner, treasury: treasuryAccount });
-    return { db: over, clock, random, log: SILENT, chain: payouts, addressText };
+    return connected.value;
   }
-  const deps = await connect(db, calm.url);
+  const payoutsOver = (over: Chain): PayoutChain =>
+    solanaPayouts({ chain: over, settlement, feeOwner, treasury: treasuryAccount });
+  const depsOver = (over: Db, payouts: PayoutChain): AdvanceDeps => ({
+    ...{ db: over, clock, random, log: SILENT, chain: payouts, addressText },
+  });
+  const deps = depsOver(db, payoutsOver(await client(db, calm.url)));
   chain.mode = mode;
   return {
-    ...{ directory, file, clock, chain, server, stage, settlement, feeOwner, treasuryAccount, db, deps, connect, seed },
+    ...{ directory, file, clock, chain, server, stage, settlement, feeOwner, treasuryAccount, db, deps, seed },
+    ...{ client, payoutsOver, depsOver, calmUrl: calm.url },
     feeAccount: await stage.ataOf(feeOwner),
     async [Symbol.asyncDispose]() {
       await db.close();
