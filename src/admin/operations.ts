@@ -17,7 +17,7 @@ const timeMs = z.int().min(0);
 /** At most ten years. */
 const lifetimeS = z
   .int()
-  .min(60)
+  .min(1)
   .max(10 * 366 * 86_400);
 const pubkeyOnly = z.strictObject({ pubkey: pubkeySchema });
 const nothing = z.strictObject({});

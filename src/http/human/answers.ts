@@ -2,7 +2,7 @@
 import type { z } from "zod";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { errorResponse } from "../errors.ts";
-import { check, parseJson } from "../openai/chat-request.ts";
+import { check, parsePlainJson } from "../openai/chat-request.ts";
 import type { HumanCall } from "../routes.ts";
 
 const isForm = ({ headers }: Request): boolean =>
@@ -17,7 +17,7 @@ export function bodyFields(call: HumanCall): Record<string, unknown> {
 function fieldsOf({ request, body }: HumanCall): Result<Record<string, unknown>, Response> {
   const text = body();
   if (isForm(request)) return ok(Object.fromEntries(new URLSearchParams(text)));
-  const json = text === "" ? ok({}) : parseJson(text);
+  const json = text === "" ? ok({}) : parsePlainJson(text);
   if (!json.ok) return err(errorResponse(json.error.code, json.error.message));
   if (typeof json.value !== "object" || json.value === null || Array.isArray(json.value)) {
     return err(errorResponse("invalid_value", "the body must be a JSON object"));

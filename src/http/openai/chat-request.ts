@@ -48,20 +48,25 @@ export type RequestError = { code: "invalid_json" | "invalid_value"; message: st
 /** JSON nested deeper than this is refused: no real request is, and parsers downstream may be weaker than ours. */
 const MAX_DEPTH = 64;
 
-/** The body of a request. Where it names `models` alone, the first of them is its `model`. */
+/** The body of a request for a model. Where it names `models` alone, the first of them is its `model`. */
 export function parseJson(text: string): Result<unknown, RequestError> {
+  const json = parsePlainJson(text);
+  if (!json.ok) return json;
+  const { model, models } = (json.value ?? {}) as { model?: unknown; models?: unknown };
+  return model === undefined && Array.isArray(models) ? ok({ ...(json.value as object), model: models[0] }) : json;
+}
+
+/** The body of any request, as it is. */
+export function parsePlainJson(text: string): Result<unknown, RequestError> {
   // Before it is parsed: 30 MB of brackets would become gigabytes of lists.
   if (isDeeper(text, MAX_DEPTH))
     return err({ code: "invalid_value", message: `nested deeper than ${MAX_DEPTH} levels`, param: null });
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return ok(JSON.parse(text));
   } catch (error) {
     const message = `the body is not JSON: ${error instanceof Error ? error.message : "it does not parse"}`;
     return err({ code: "invalid_json", message, param: null });
   }
-  const { model, models } = (value ?? {}) as { model?: unknown; models?: unknown };
-  return ok(model === undefined && Array.isArray(models) ? { ...(value as object), model: models[0] } : value);
 }
 
 /** Which field is wrong, what is allowed; the first of all that is wrong. */

@@ -1,7 +1,7 @@
 // Answers of the polling routes: `{"data": …}`, or `{"error": "message", "code": "…"}` with the code's status.
 import type { z } from "zod";
 import { err, ok, type Result } from "../../lib/result.ts";
-import { parseJson } from "../openai/chat-request.ts";
+import { parsePlainJson } from "../openai/chat-request.ts";
 import type { MachineCall } from "../routes.ts";
 
 /** Code → HTTP status. */
@@ -42,7 +42,7 @@ export function refuse({ code, message }: Refusal, as: string = code): Response 
 /** The body as the route takes it; an empty one counts as `{}`. */
 export async function bodyOf<S extends z.ZodType>(call: MachineCall, schema: S): Promise<Result<z.output<S>, Refusal>> {
   const text = await call.body();
-  const json = text === "" ? ok({}) : parseJson(text);
+  const json = text === "" ? ok({}) : parsePlainJson(text);
   if (!json.ok) return err({ code: "invalid_json", message: json.error.message });
   const parsed = schema.safeParse(json.value);
   if (parsed.success) return ok(parsed.data);

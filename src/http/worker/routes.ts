@@ -3,7 +3,7 @@
 import type { z } from "zod";
 import type { Clock } from "../../lib/clock.ts";
 import { errorResponse } from "../errors.ts";
-import { check, parseJson } from "../openai/chat-request.ts";
+import { check, parsePlainJson } from "../openai/chat-request.ts";
 import type { ClientCall, ClientRoute } from "../routes.ts";
 import { fail, finish, nextJob, output } from "./jobs.ts";
 import { register, type WorkerDeps, workerOf } from "./registration.ts";
@@ -30,7 +30,7 @@ export function workerRoutes(deps: WorkerDeps): ClientRoute[] {
       const keyId = call.caller.keyId ?? "";
       if (!mayCall(keyId)) return errorResponse("too_many_requests", `at most ${MAX_PER_S} calls a second and key`);
       const text = await call.body();
-      const json = parseJson(text === "" ? "{}" : text);
+      const json = parsePlainJson(text === "" ? "{}" : text);
       const parsed = json.ok ? check<z.output<S>>(body as z.ZodType<z.output<S>>, json.value) : json;
       if (!parsed.ok) return errorResponse(parsed.error.code, parsed.error.message, parsed.error);
       return await handle(call, keyId, parsed.value);
