@@ -16,6 +16,7 @@ import { checkWebhookUrl, type TargetRule } from "../webhooks/target.ts";
 import { type ErrorCode, errorResponse, openAiError } from "./errors.ts";
 import { limitHeaders, takeLimits } from "./key-limits.ts";
 import { refused } from "./openai/chat-completions.ts";
+import { costOf } from "./openai/chat-output.ts";
 import { chatRequestSchema, check, parseJson } from "./openai/chat-request.ts";
 import { jobSpec, type SpecDefaults } from "./openai/job-spec.ts";
 import type { ClientCall } from "./routes.ts";
@@ -138,6 +139,7 @@ function withResult(row: Found, live?: Job) {
 /** What a client sees of a job. Of a live one what memory knows is newer than the row. */
 function jobView(row: JobRow, live?: Job) {
   const usage = { prompt_tokens: row.promptTokens ?? 0, completion_tokens: row.completionTokens ?? 0 };
+  const total = usage.prompt_tokens + usage.completion_tokens;
   const error = row.errorCode === null ? null : { code: row.errorCode, message: row.errorMessage ?? "" };
   return {
     id: row.id,
@@ -147,7 +149,7 @@ function jobView(row: JobRow, live?: Job) {
     status: live?.state ?? row.state,
     error,
     finish_reason: row.finishReason,
-    usage: row.endedMs === null ? null : { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens },
+    usage: row.endedMs === null ? null : { ...usage, total_tokens: total, ...costOf(row.chargedMicroUsd) },
     attempts: live?.attempts ?? row.attempts,
     created_ms: row.createdMs,
     dispatched_ms: live?.dispatchedMs ?? row.dispatchedMs,

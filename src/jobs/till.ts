@@ -14,6 +14,7 @@ import {
   settleOne,
 } from "../ledger/settlement.ts";
 import { fromHex } from "../lib/hex.ts";
+import { usd } from "../lib/money.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { attemptId } from "../protocol/primitives.ts";
 import { grossOf, saltedHasher, textHash } from "../protocol/receipts.ts";
@@ -222,7 +223,7 @@ function hashOfModel(name: string): Uint8Array {
 
 /** What the refusal of a hold is to the one who asked. */
 export function refusedHold(refusal: HoldRefusal, held: Held): { code: HoldRefusal["code"]; message: string } {
-  const most = `may cost up to ${usd(held.amount)}`;
+  const most = `may cost up to $${usd(held.amount)}`;
   return refusal.code === "insufficient_credit"
     ? {
         code: refusal.code,
@@ -230,6 +231,3 @@ export function refusedHold(refusal: HoldRefusal, held: Held): { code: HoldRefus
       }
     : { code: refusal.code, message: `this request ${most}, which is past a spending limit of this key` };
 }
-
-/** µ$ as USD, exact, for people. */
-const usd = (amount: bigint): string => `$${amount / 1_000_000n}.${(amount % 1_000_000n).toString().padStart(6, "0")}`;

@@ -2,6 +2,7 @@
 // choice looks like, of a chat or of a text completion.
 import { answer, type Choice } from "../../jobs/answer.ts";
 import type { Job, JobErrorCode, Output } from "../../jobs/job.ts";
+import { usd } from "../../lib/money.ts";
 import { type Delta, type FinishReason, isPlain } from "../../protocol/generation.ts";
 import { openAiError } from "../errors.ts";
 
@@ -176,10 +177,18 @@ function errorEvent(job: Job): string {
   return `data: ${JSON.stringify(openAiError(code, job.error?.message ?? "the job was cancelled"))}${EVENT_END}`;
 }
 
+/** What a request cost: as a number of USD, which OpenRouter's clients show, and exactly. Absent where nothing is charged. */
+export type Cost = { cost?: number; cost_micro_usd?: number };
+export const costOf = (charged: bigint | number | null): Cost =>
+  charged === null ? {} : { cost: Number(usd(charged)), cost_micro_usd: Number(charged) };
+
+type OpenAiUsage = { prompt_tokens: number; completion_tokens: number; total_tokens: number } & Cost;
+
 /** OpenAI's `usage`. */
-export function usageOf(job: Job): { prompt_tokens: number; completion_tokens: number; total_tokens: number } {
+export function usageOf(job: Job): OpenAiUsage {
   const { prompt_tokens = 0, completion_tokens = 0 } = job.usage ?? {};
-  return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
+  const total_tokens = prompt_tokens + completion_tokens;
+  return { prompt_tokens, completion_tokens, total_tokens, ...costOf(job.charged) };
 }
 
 export type WholeChat = Output & {

@@ -7,7 +7,7 @@ import { errorResponse } from "../errors.ts";
 import { takeLimits } from "../key-limits.ts";
 import type { ClientCall } from "../routes.ts";
 import { type ChatDeps, cancelWithClient, failure, jobHeaders, refused } from "./chat-completions.ts";
-import { usageOf } from "./chat-output.ts";
+import { costOf, usageOf } from "./chat-output.ts";
 import { chatRequestSchema, check, parseJson } from "./chat-request.ts";
 import { jobSpec } from "./job-spec.ts";
 import { wishFields } from "./wishes.ts";
@@ -87,7 +87,8 @@ async function embed(deps: ChatDeps, call: ClientCall, spec: JobSpec, encoding: 
     index,
     embedding: encoding === "base64" ? embedding : floatsOf(embedding),
   }));
-  const body = { object: "list", data, model: job.model, usage: { prompt_tokens, total_tokens: prompt_tokens } };
+  const usage = { prompt_tokens, total_tokens: prompt_tokens, ...costOf(job.charged) };
+  const body = { object: "list", data, model: job.model, usage };
   return Response.json(body, { headers: jobHeaders(job) });
 }
 
