@@ -11,6 +11,7 @@ import { manualClock } from "../lib/clock.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import { type Registration, registerNode } from "../registry/nodes.ts";
 import { setPayout } from "../registry/payouts.ts";
+import { testArchive } from "../settlement/testing/test-archive.ts";
 import { directAdmin } from "./direct.ts";
 
 const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
@@ -34,7 +35,8 @@ async function instance() {
   } as const;
   const webhookKey = () => new Uint8Array(32);
   const people = testPeople({ db, clock });
-  const admin = directAdmin({ db, ring, clock, random, ...about, webhookKey, live: null, people });
+  const archive = testArchive(db);
+  const admin = directAdmin({ db, ring, clock, random, ...about, webhookKey, live: null, people, archive });
   const acts = async () =>
     (await listAudit({ db }, 100)).reverse().map(({ actor, action, subject, before, after, from }) => ({
       actor,

@@ -19,6 +19,7 @@ import { createJoinToken, listJoinTokens, revokeJoinToken, type StoredJoinToken 
 import { allowNode, approveNode, ejectNode, listNodes, placeNode } from "../registry/nodes.ts";
 import { type Node, priceRange, type Registry } from "../registry/registry.ts";
 import type { NodeRow as StoredNode } from "../registry/schema.ts";
+import type { ReceiptArchive } from "../settlement/receipt-export.ts";
 import { secretText } from "../webhooks/sign.ts";
 import { keyAdmin } from "./keys.ts";
 import { moneyAdmin } from "./money.ts";
@@ -35,6 +36,7 @@ import {
   type Status,
 } from "./operations.ts";
 import { type OwnNode, ownNodeAdmin } from "./own-node.ts";
+import { receiptAdmin } from "./receipts.ts";
 import { userAdmin } from "./users.ts";
 
 /** The instance that runs; a command without one has `null` in its place. */
@@ -68,6 +70,7 @@ export type DirectDeps = {
   webhookKey(accountId: string): Uint8Array;
   live: Live | null;
   people: People;
+  archive: ReceiptArchive;
 };
 
 /** What one operation works with. */
@@ -103,6 +106,7 @@ export function directAdmin(deps: DirectDeps): Admin {
     ejectNode: operation(OPERATIONS.ejectNode, ({ pubkey, reason = "" }, by) => eject({ ...deps, by }, pubkey, reason)),
     ...ownNodeAdmin(() => live?.ownNode() ?? null),
     ...userAdmin(deps.people),
+    ...receiptAdmin(deps.archive),
     ...moneyAdmin(deps),
     webhookSecret: operation(OPERATIONS.webhookSecret, async () =>
       ok({ secret: secretText(deps.webhookKey(LOCAL_ACCOUNT_ID)) }),

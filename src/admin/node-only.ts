@@ -48,6 +48,9 @@ export const nodeOnlyAdmin = ({ status, node, commands, name }: NodeOnlyDeps): A
   readUsage: refused,
   listAudit: refused,
   auditHead: refused,
+  listReceipts: refused,
+  findReceipts: refused,
+  exportReceipts: refused,
   webhookSecret: refused,
   backup: refused,
 });

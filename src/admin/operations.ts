@@ -8,6 +8,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { COMMANDS, commandProgressSchema, modelNameSchema } from "../protocol/commands.ts";
 import { pubkeySchema, uuidSchema } from "../protocol/primitives.ts";
 import { MONEY_OPERATIONS } from "./money-operations.ts";
+import { RECEIPT_OPERATIONS } from "./receipt-operations.ts";
 import { USER_OPERATIONS } from "./user-operations.ts";
 
 /** Longest name of a key or node, in UTF-16 units. */
@@ -345,6 +346,7 @@ export const OPERATIONS = {
   resumeNode: operation("POST", "/node/resume", nothing, nodeStanding),
 
   ...USER_OPERATIONS,
+  ...RECEIPT_OPERATIONS,
   ...MONEY_OPERATIONS,
 
   /** What receivers check the signatures of the local account's webhooks with: `whsec_…`. */

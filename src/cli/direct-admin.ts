@@ -7,6 +7,7 @@ import type { Migrated } from "../db/migrate.ts";
 import type { DataDirectory } from "../identity/data-dir.ts";
 import type { Clock } from "../lib/clock.ts";
 import { joinUrl } from "../modes/addresses.ts";
+import { receiptArchive } from "../modes/billing.ts";
 import { openCoordinatorData } from "../modes/coordinator-data.ts";
 import { buildPeople } from "../modes/people.ts";
 import { versionText } from "../version.ts";
@@ -33,6 +34,7 @@ export async function openDirectAdmin({
     joinUrl: url,
     webhookKey: data.webhookKey,
     live: null,
+    archive: receiptArchive(data),
     // No operation waits for a mail.
     people: buildPeople({ config, data, clock, random, url: () => url, onFault: () => undefined }),
   });

@@ -59,6 +59,9 @@ export function remoteAdmin(deps: RemoteDeps): Admin {
     readUsage: call(OPERATIONS.readUsage),
     listAudit: call(OPERATIONS.listAudit),
     auditHead: call(OPERATIONS.auditHead),
+    listReceipts: call(OPERATIONS.listReceipts),
+    findReceipts: call(OPERATIONS.findReceipts),
+    exportReceipts: call(OPERATIONS.exportReceipts),
     webhookSecret: call(OPERATIONS.webhookSecret),
     backup: call(OPERATIONS.backup),
   };

@@ -1,6 +1,8 @@
 // The routes of a coordinator, listed; each is a small function somewhere beside this file.
 
+import type { ReceiptArchive } from "../settlement/receipt-export.ts";
 import { secretText } from "../webhooks/sign.ts";
+import { moneyRoutes } from "./account/money.ts";
 import { type HomeDeps, home } from "./home.ts";
 import type { HumanDeps } from "./human/deps.ts";
 import { humanRoutes } from "./human/routes.ts";
@@ -17,6 +19,7 @@ import { type OpsDeps, opsRoutes } from "./ops-routes.ts";
 import { ownKey } from "./own-key.ts";
 import type { PollingDeps } from "./polling/registration.ts";
 import { pollingRoutes } from "./polling/routes.ts";
+import { receiptRoutes } from "./receipts.ts";
 import { reference } from "./reference.ts";
 import type { HttpRoute } from "./routes.ts";
 import { workerRoutes } from "./worker/routes.ts";
@@ -29,6 +32,7 @@ export type CoordinatorRoutesDeps = HomeDeps &
     polling: PollingDeps;
     human: HumanDeps;
     local: readonly LocalRoute[];
+    archive: ReceiptArchive;
   };
 
 export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
@@ -170,6 +174,8 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
     },
     ...client,
     ...jobs,
+    ...moneyRoutes({ db: deps.jobs.db, clock: deps.chat.clock }),
+    ...receiptRoutes(deps.archive),
     ...pollingRoutes(deps.polling),
     ...workerRoutes(deps.polling),
     ...humanRoutes(deps.human),

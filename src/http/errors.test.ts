@@ -10,6 +10,7 @@ const STATUSES: Record<ErrorCode, number> = {
   model_not_found: 404,
   no_matching_node: 404,
   job_not_found: 404,
+  receipt_not_found: 404,
   route_not_found: 404,
   method_not_allowed: 405,
   host_not_allowed: 421,

@@ -18,6 +18,7 @@ const KINDS = {
   /** Nobody who serves the model meets what the request asks of its node. */
   no_matching_node: invalid(404),
   job_not_found: invalid(404),
+  receipt_not_found: invalid(404),
   route_not_found: invalid(404),
   method_not_allowed: invalid(405),
   host_not_allowed: invalid(421),

@@ -5,10 +5,10 @@ import { fromBase58 } from "../lib/base58.ts";
 import type { Clock } from "../lib/clock.ts";
 import { toHex } from "../lib/hex.ts";
 import type { Log } from "../lib/log.ts";
-import type { ReceiptKey } from "../protocol/receipt-frames.ts";
 import { receiptSigner, signReceiptKey } from "../protocol/receipt-signing.ts";
-import { ZERO_32 } from "../protocol/receipts.ts";
+import { jobSalt, ZERO_32 } from "../protocol/receipts.ts";
 import { type ReceiptDelivery, receiptDelivery } from "../registry/receipt-delivery.ts";
+import type { ReceiptArchive } from "../settlement/receipt-export.ts";
 import type { CoordinatorData } from "./coordinator-data.ts";
 
 /** The chain that receipts name, 32 bytes each; null where they are settled off the chain. */
@@ -19,8 +19,6 @@ const PAYOUT_COIN = { coin: "USDC", network: "solana" };
 
 export type Billing = {
   till: Till;
-  /** The key that signs receipts, certified by the coordinator's own. */
-  receiptKey: ReceiptKey;
   receipts: ReceiptDelivery;
 };
 
@@ -33,7 +31,6 @@ export function openBilling(
   const { billing, coordinator } = config;
   if (billing.mode === "off") return null;
   const signer = receiptSigner(data.receiptSeed);
-  const key = toHex(signer.publicKey);
   const till = createTill({
     db: data.db,
     issuer: {
@@ -55,7 +52,17 @@ export function openBilling(
   });
   return {
     till,
-    receiptKey: { key, sig: signReceiptKey(data.identity, key) },
     receipts: receiptDelivery({ db: data.db, clock, log, saltOf: till.saltOf }),
+  };
+}
+
+/** The receipts that were issued here, whether anything is charged now or not. */
+export function receiptArchive({ db, identity, receiptSeed, saltKey }: CoordinatorData): ReceiptArchive {
+  const key = toHex(receiptSigner(receiptSeed).publicKey);
+  return {
+    db,
+    coordinator: identity.pubkey,
+    key: { key, sig: signReceiptKey(identity, key) },
+    saltOf: (jobId) => jobSalt(saltKey, jobId),
   };
 }

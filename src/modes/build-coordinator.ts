@@ -33,7 +33,7 @@ import { createRegistry, type Registry } from "../registry/registry.ts";
 import { versionText } from "../version.ts";
 import { joinUrl } from "./addresses.ts";
 import { admitNode } from "./admission.ts";
-import { openBilling } from "./billing.ts";
+import { openBilling, receiptArchive } from "./billing.ts";
 import { type CoordinatorData, localApiKey, openCoordinatorData } from "./coordinator-data.ts";
 import { followChanges } from "./follow-changes.ts";
 import { keepHouse } from "./housekeeping.ts";
@@ -98,6 +98,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   for (const row of rows) for (const model of modelsOf(row.specs)) registry.expect(model, row.pool);
 
   const billing = openBilling(config, data, { clock, log, onChain: null });
+  const archive = receiptArchive(data);
   const till = billing?.till ?? null;
   const outputs = new Map<JobId, OutputLog>();
   const measured: Metrics = metrics(() => ({
@@ -140,7 +141,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     registry,
     listener: jobs.listener,
     commands: delivery,
-    ...(billing ? { receipts: { key: billing.receiptKey, listener: billing.receipts } } : {}),
+    ...(billing ? { receipts: { key: archive.key, listener: billing.receipts } } : {}),
     coordinator: identity,
     version: versionText,
     admit: (request) =>
@@ -206,6 +207,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     },
     webhookKey: data.webhookKey,
     people,
+    archive,
     live: {
       registry,
       delivery,
@@ -251,6 +253,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       prices: { input: config.coordinator.price_input_min, output: config.coordinator.price_output_min },
     },
     human,
+    archive,
     local: localRoutes(admin),
   });
   const server = startServer({

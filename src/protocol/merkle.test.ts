@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { sha256 } from "@noble/hashes/sha2.js";
 import fc from "fast-check";
 import { fromHex, toHex } from "../lib/hex.ts";
-import { merkleProof, merkleRoot, payoutMemo, verifyMerkleProof } from "./merkle.ts";
+import { merkleProver, merkleRoot, payoutMemo, verifyMerkleProof } from "./merkle.ts";
 
 const cat = (...parts: Uint8Array[]) => Uint8Array.from(parts.flatMap((part) => [...part]));
 /** RFC 6962 §2.1, word for word. */
@@ -40,7 +40,7 @@ test("every leaf has a proof, and it proves nothing else", () => {
       const leaves = digests(count);
       const root = merkleRoot(leaves);
       const index = a % count;
-      const path = merkleProof(leaves, index);
+      const path = merkleProver(leaves)(index);
       const proof = { index, count, path };
       expect(verifyMerkleProof(root, digest(index), proof)).toBe(true);
       expect(verifyMerkleProof(root, digest(count + b), proof)).toBe(false);
@@ -59,7 +59,7 @@ test("every leaf has a proof, and it proves nothing else", () => {
 
 test("numbers that are none of a leaf's are refused", () => {
   const root = merkleRoot(digests(3));
-  const path = merkleProof(digests(3), 0);
+  const path = merkleProver(digests(3))(0);
   for (const [index, count] of [
     [-1, 3],
     [3, 3],
@@ -71,7 +71,7 @@ test("numbers that are none of a leaf's are refused", () => {
     expect(verifyMerkleProof(root, digest(0), { index, count, path })).toBe(false);
   }
   expect(verifyMerkleProof(root, digest(0), { index: 0, count: 3, path: path.map((one) => one.slice(1)) })).toBe(false);
-  expect(() => merkleProof(digests(3), 3)).toThrow(RangeError);
+  expect(() => merkleProver(digests(3))(3)).toThrow(RangeError);
 });
 
 test("a payout's memo names it and its root", () => {

@@ -34,17 +34,17 @@ export function merkleRoot(digests: readonly Uint8Array[]): Uint8Array {
   return level[0] ?? sha256();
 }
 
-/** The audit path of one digest, from the leaf's neighbour up (RFC 6962 §2.1.1). Throws where there is none of that index. */
-export function merkleProof(digests: readonly Uint8Array[], index: number): Uint8Array[] {
-  if (!Number.isInteger(index) || index < 0 || index >= digests.length) throw new RangeError(`no leaf ${index}`);
-  const path: Uint8Array[] = [];
-  let level = digests.map(leaf);
-  for (let at = index; level.length > 1; at >>= 1) {
-    const sibling = level[at ^ 1];
-    if (sibling) path.push(sibling);
+/** Makes the audit path of each digest, from the leaf's neighbour up (RFC 6962 §2.1.1). Throws where there is none of that index. */
+export function merkleProver(digests: readonly Uint8Array[]): (index: number) => Uint8Array[] {
+  const levels = [digests.map(leaf)];
+  for (let level = levels[0] ?? []; level.length > 1; ) {
     level = above(level);
+    levels.push(level);
   }
-  return path;
+  return (index) => {
+    if (!Number.isInteger(index) || index < 0 || index >= digests.length) throw new RangeError(`no leaf ${index}`);
+    return levels.flatMap((level, height) => level[(index >> height) ^ 1] ?? []);
+  };
 }
 
 /** More receipts than one payout ever has, and an index that fits 32-bit arithmetic. */

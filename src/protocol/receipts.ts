@@ -1,5 +1,6 @@
 // Receipts: the Compute Payment Receipt (CPR) v1, 387 bytes that say who computed what for whom and for how much, its
 // digest, and the digest of a chain's head. receipts.md tells what each field means.
+import { fromHex } from "../lib/hex.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Delta } from "./generation.ts";
 
@@ -174,6 +175,10 @@ export function headDigest(seq: bigint, digest: Uint8Array): Uint8Array {
 
 /** Takes text as UTF-8. */
 export type TextHasher = { update(text: string): unknown };
+
+/** What a job's hashes are salted with, always the same: HMAC-SHA256 of the 16 bytes of its id. */
+export const jobSalt = (key: Uint8Array, jobId: string): Uint8Array =>
+  new Uint8Array(new Bun.CryptoHasher("sha256", key).update(fromHex(jobId.replaceAll("-", ""))).digest());
 
 /** The beginning of a request's or an output's hash; `hashDelta` or the request's bytes follow. */
 export const saltedHasher = (salt: Uint8Array): Bun.CryptoHasher => new Bun.CryptoHasher("sha256").update(salt);

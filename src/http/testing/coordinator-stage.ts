@@ -20,6 +20,7 @@ import type { JobId, Pubkey } from "../../protocol/primitives.ts";
 import { type CommandDelivery, commandDelivery } from "../../registry/command-delivery.ts";
 import { createLinks } from "../../registry/links.ts";
 import { createPollers, type Pollers } from "../../registry/pollers.ts";
+import { testArchive } from "../../settlement/testing/test-archive.ts";
 import { coordinatorRoutes } from "../coordinator-routes.ts";
 import type { HumanDeps } from "../human/deps.ts";
 import { localRoutes } from "../local.ts";
@@ -115,6 +116,7 @@ export async function coordinatorStage(
   const defaults = { maxTokens: 4096, strategy: "balanced", tokensPerImage: 4096 } as const;
   const webhookKey = (accountId: string) => new Uint8Array(32).fill(accountId.length);
   const people = testPeople({ db, clock });
+  const archive = testArchive(db);
   const admin = directAdmin({
     db,
     ring,
@@ -127,6 +129,7 @@ export async function coordinatorStage(
     webhookKey,
     live: null,
     people,
+    archive,
   });
   const human: HumanDeps = {
     people,
@@ -166,6 +169,7 @@ export async function coordinatorStage(
       prices: { input: 0, output: 0 },
     },
     human,
+    archive,
     local: localRoutes(admin),
   });
   const links = createLinks({
