@@ -66,7 +66,7 @@ const claimsSchema = z.object({
   iss: z.string().max(2_048),
   sub: z.string().min(1).max(255),
   email: emailSchema.optional().catch(undefined),
-  email_verified: z.unknown(),
+  email_verified: z.unknown().optional(),
   name: z.string().trim().max(1_024).optional().catch(undefined),
 });
 const NAME_CHARS = 128;
