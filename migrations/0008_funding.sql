@@ -60,7 +60,7 @@ CREATE TABLE `once_sends` (
 	`signature` text,
 	`last_valid_height` integer,
 	`error` text,
-	`actor` text NOT NULL,
+	`reason` text NOT NULL,
 	`created_ms` integer NOT NULL,
 	`done_ms` integer
 );

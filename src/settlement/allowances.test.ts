@@ -78,7 +78,7 @@ async function pay({ chain, settlement, on }: FundingStage, id: string, source: 
 }
 
 const markPaid = ({ db }: FundingStage, id: string, signature: string) =>
-  db.writer.transact((_, execute) =>
+  db.writer.transact(async (_, execute) =>
     execute("update payouts set state = 'paid', signature = ?, ended_ms = 1 where id = ?", [signature, id]),
   );
 
@@ -221,7 +221,7 @@ test("what is held stays held, though the chain has less", async () => {
   const deps = depsOf(stage);
   const { wanted, owner, account } = await client(stage, 1_000n, 1_000n);
   await registerAllowance(deps, wanted, LOCAL_CALLER);
-  await stage.db.writer.transact((_, execute) =>
+  await stage.db.writer.transact(async (_, execute) =>
     execute("update ledger_accounts set held = 300 where id = ?", [ACCOUNT]),
   );
   await stage.on.revoke(owner, account);

@@ -72,7 +72,7 @@ test("a payment is credited once it is final, and once only", async () => {
   expect(await checkDeposit(deps, deposit)).toBe(0);
   expect((await stage.balance()).available).toBe(300n);
   // Forgetting how far it was changes nothing either.
-  await stage.db.writer.transact((_, execute) => execute("update deposits set cursor = null", []));
+  await stage.db.writer.transact(async (_, execute) => execute("update deposits set cursor = null", []));
   expect(await checkDeposit(deps, deposit)).toBe(0);
   expect((await stage.balance()).available).toBe(300n);
 });

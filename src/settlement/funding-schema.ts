@@ -168,9 +168,9 @@ export const stakes = sqliteTable("stakes", {
 });
 export type StakeRow = typeof stakes.$inferSelect;
 
-/** Transactions of a stake's multisig that its parties sign one after the other, outside. */
+/** Transactions of a stake's multisig that the coordinator signed, for another of its parties to sign, too. */
 export const stakeProposals = sqliteTable("stake_proposals", {
-  /** sha256 of the transaction's message, hex: what is signed is what was proposed. */
+  /** The coordinator's own signature, which pays the fee: what lands is found by it. */
   id: text().primaryKey(),
   nodePubkey: text("node_pubkey").notNull(),
   act: text({ enum: ["create", "deposit", "release", "slash"] }).notNull(),
@@ -203,7 +203,8 @@ export const onceSends = sqliteTable(
     signature: text(),
     lastValidHeight: integer("last_valid_height"),
     error: text(),
-    actor: text().notNull(),
+    /** What for, where somebody decided it. */
+    reason: text().notNull(),
     createdMs: integer("created_ms").notNull(),
     doneMs: integer("done_ms"),
   },

@@ -6,7 +6,7 @@ import { chainStage } from "../../../e2e/local-chain/stage.ts";
 import { LOCAL_ACCOUNT_ID } from "../../accounts/schema.ts";
 import { testDatabase } from "../../db/test-database.ts";
 import { balanceOf, clientLedger } from "../../ledger/ledger.ts";
-import { manualClock } from "../../lib/clock.ts";
+import { manualClock, systemClock } from "../../lib/clock.ts";
 import { silentLog } from "../../lib/log.ts";
 import type { Address } from "../../solana/chain.ts";
 import type { ClusterMemory } from "../../solana/cluster.ts";
@@ -39,7 +39,8 @@ export async function fundingStage() {
   const base = await testDatabase();
   const clock = manualClock();
   const connected = await connectChain(
-    { clock, cluster: memory() },
+    // RPC servers answer in real time, however far a test moves its own.
+    { clock: systemClock, cluster: memory() },
     {
       rpcUrls: [server.url],
       mint: on.mint as Address,
@@ -56,7 +57,7 @@ export async function fundingStage() {
     random: (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes)),
     /** A client of the database. */
     async account(id: string): Promise<string> {
-      await db.writer.transact((_, execute) =>
+      await db.writer.transact(async (_, execute) =>
         execute("insert into accounts (id, kind, name, created_ms) values (?, 'client', ?, 0)", [id, id]),
       );
       return id;
