@@ -21,6 +21,8 @@ export type CoordinatorData = {
   webhookKey(accountId: string): Uint8Array;
   /** Of the ed25519 key that signs receipts: 32 bytes. */
   receiptSeed: Uint8Array;
+  /** Of the ed25519 key that pays on the chain and that clients approve as their delegate: 32 bytes. */
+  settlementSeed: Uint8Array;
   /** What the salts of jobs' hashes are made with. */
   saltKey: Uint8Array;
   /** This data directory among those of coordinators that share a database. */
@@ -68,6 +70,7 @@ export async function openCoordinatorData({ config, dir, clock, onFault }: DataD
       ring,
       webhookKey: (accountId) => deriveKey(master, `infernet/webhooks/${accountId}`),
       receiptSeed: deriveKey(master, "infernet/receipts"),
+      settlementSeed: deriveKey(master, "infernet/settlement"),
       saltKey: deriveKey(master, "infernet/job-salts"),
       replica,
       attemptsKey: deriveKey(master, "infernet/attempts"),
