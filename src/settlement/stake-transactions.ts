@@ -236,7 +236,7 @@ export function slashKind(deps: Pick<StakeTransactionDeps, "db" | "chain" | "sig
   return {
     async instructions({ subject, amount }: OnceSendRow) {
       const stake: StakeRow | undefined = await stakeOf({ db }, subject);
-      if (!stake || stake.kind !== "pledge" || treasury === null) return null;
+      if (stake?.kind !== "pledge" || treasury === null) return null;
       const payer = signer.address;
       const destination = await chain.tokenAccountOf(treasury);
       const source = stake.tokenAccount as Address;
