@@ -248,6 +248,8 @@ async function startRound(world: PayoutWorld, random: Random, ablation: Ablation
     },
     async calmDown(): Promise<void> {
       calm = true;
+      // No fork takes back what the clients do now.
+      snapshot = null;
       await atInstant(async () => {
         for (const { owner, account } of clients) {
           await stage.mintTo(account, RICH);

@@ -2,10 +2,14 @@
 
 import { listPayouts, setPayout } from "../../registry/payouts.ts";
 import type { PayoutAddressRow } from "../../registry/schema.ts";
+import { payoutsOf } from "../../settlement/desk.ts";
+import { earningsTotal } from "../../settlement/earnings.ts";
 import type { MachineCall } from "../routes.ts";
 import { bodyOf, data, refuse } from "./answers.ts";
 import type { PollingDeps } from "./registration.ts";
 import { payoutSchema } from "./shapes.ts";
+
+const MAX_PAYMENTS = 100;
 
 const shown = ({ coin, network, address, setMs }: PayoutAddressRow, first: boolean) => ({
   coin,
@@ -33,5 +37,20 @@ export async function setPayoutAddress(deps: PollingDeps, call: MachineCall): Pr
   return refuse({ code: set.error, message });
 }
 
-/** Nothing is paid yet. */
-export const payments = (): Response => data({ rows: [] });
+/** The node's payouts as payments, newest first, and what is still owed. Amounts are µ$. */
+export async function payments({ db }: PollingDeps, { signed: { pubkey } }: MachineCall): Promise<Response> {
+  const { unpaid, inPayout, paid } = await earningsTotal(db, pubkey);
+  const rows = await payoutsOf({ db }, pubkey, MAX_PAYMENTS);
+  return data({
+    total: { unpaid: Number(unpaid), in_payout: Number(inPayout), paid: Number(paid) },
+    rows: rows.map(({ id, state, node_amount, wallet, signature, created_ms, ended_ms }) => ({
+      id,
+      status: state,
+      amount: node_amount,
+      address: wallet,
+      tx: signature,
+      created_at: new Date(created_ms).toISOString(),
+      paid_at: state === "paid" && ended_ms !== null ? new Date(ended_ms).toISOString() : null,
+    })),
+  });
+}
