@@ -36,6 +36,8 @@ const TEST = "\\.test\\.ts$|^src/.+/testing/";
 const rooms = (...names) => `^src/(${names.join("|")})(/|\\.ts$)`;
 /** Matches npm packages in node_modules. */
 const packages = (...names) => `(^|/)node_modules/(${names.join("|")})(/|$)`;
+/** Files of src/solana that load no chain client: what the rest of the house may import for good. */
+const LIGHT_SOLANA = "^src/solana/(chain|address|signer|cluster|schema)\\.ts$";
 const otherRooms = (...kept) => ROOMS.filter((room) => !kept.includes(room));
 
 /** One rule a room: it does not import the rooms above it. */
@@ -132,7 +134,20 @@ module.exports = {
       severity: "error",
       comment: "src/solana is the only importer of the chain's client; others see a type.",
       from: { path: "^(src|web)/", pathNot: `${rooms("solana")}|${TEST}` },
-      to: { path: packages("@solana/[^/]+") },
+      to: { path: packages("@solana/[^/]+", "@solana-program/[^/]+") },
+    },
+    {
+      name: "chain-client-is-loaded-when-needed",
+      severity: "error",
+      comment:
+        "Most instances settle nothing on a chain: `await import()` what brings its client, or import types only.",
+      from: { path: `^(src|web)/(?!solana/)|${LIGHT_SOLANA}`, pathNot: TEST },
+      to: {
+        path: `^src/solana/|${packages("@solana/[^/]+", "@solana-program/[^/]+")}`,
+        pathNot: LIGHT_SOLANA,
+        dynamic: false,
+        dependencyTypesNot: ["type-only"],
+      },
     },
     {
       name: "engine-only-in-backends",

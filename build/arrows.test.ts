@@ -25,6 +25,7 @@ const FORBIDDEN: [rule: string, from: string, to: string][] = [
   ["protocol-does-no-io", "src/protocol/receipts.ts", "src/db/open.ts"],
   ["libsql-only-in-db", "src/jobs/store.ts", "libsql"],
   ["web3-only-in-solana", "src/ledger/chain.ts", "@solana/web3.js"],
+  ["chain-client-is-loaded-when-needed", "src/modes/pay.ts", "src/solana/connect.ts"],
   ["engine-only-in-backends", "src/daemon/engine.ts", "node-llama-cpp"],
   ["web-framework-only-at-the-edge", "src/accounts/routes.ts", "elysia"],
   ["terminal-only-in-cli", "src/modes/ask.ts", "commander"],
