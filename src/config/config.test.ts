@@ -91,6 +91,7 @@ const SAMPLES: Record<string, readonly [unknown, unknown, unknown]> = {
   "solana.mint": [ADDRESS, ADDRESS, ADDRESS],
   "solana.delegate_multisig": [ADDRESS, ADDRESS, ADDRESS],
   "solana.treasury": [ADDRESS, ADDRESS, ADDRESS],
+  "payouts.fee_wallet": [ADDRESS, ADDRESS, ADDRESS],
   "solana.x402": ["confirmed", "finalized", "confirmed"],
   "stake.arbiter": [ADDRESS, ADDRESS, ADDRESS],
   "update.feed": ["https://a.example/r", "http://127.0.0.1:8080", "https://c.example"],

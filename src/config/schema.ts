@@ -20,6 +20,7 @@ import {
   seconds,
   url,
 } from "./fields.ts";
+import { payouts } from "./payouts.ts";
 import { oracle, solana, stake } from "./solana.ts";
 
 const server = z.strictObject({
@@ -323,6 +324,7 @@ export const SECTIONS = {
   accounts,
   billing,
   solana,
+  payouts,
   stake,
   oracle,
   update,
@@ -362,6 +364,7 @@ export const configSchema = z
     accounts: accounts.prefault({}),
     billing: billing.prefault({}),
     solana: solana.prefault({}),
+    payouts: payouts.prefault({}),
     stake: stake.prefault({}),
     oracle: oracle.prefault({}),
     update: update.prefault({}),
