@@ -11,6 +11,7 @@ import sql7 from "./0007_payouts.sql" with { type: "text" };
 import sql8 from "./0008_funding.sql" with { type: "text" };
 import sql9 from "./0009_solana_cluster.sql" with { type: "text" };
 import sql10 from "./0010_receipts_account.sql" with { type: "text" };
+import sql11 from "./0011_job_owner.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { n: 0, name: "0000_start", sql: sql0 },
@@ -24,4 +25,5 @@ export const migrations: readonly Migration[] = [
   { n: 8, name: "0008_funding", sql: sql8 },
   { n: 9, name: "0009_solana_cluster", sql: sql9 },
   { n: 10, name: "0010_receipts_account", sql: sql10 },
+  { n: 11, name: "0011_job_owner", sql: sql11 },
 ];

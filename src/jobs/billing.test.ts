@@ -40,6 +40,7 @@ beforeEach(async () => {
     saltKey: new Uint8Array(32).fill(9),
     highestPrice: { input: 1_000 * A_TOKEN, output: 1_000 * A_TOKEN },
     owner: "me",
+    recordOwner: null,
   });
   on = stage(database, { till });
 });

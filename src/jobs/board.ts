@@ -36,6 +36,8 @@ export type Board = {
   readonly affinity: AffinityIndex;
   /** Null where nothing is charged. */
   readonly till: Till | null;
+  /** Looks whether an account has more to spend than the ledger knows; true where it may. */
+  readonly replenish: (accountId: string) => Promise<boolean>;
   /** Every job that has not ended. */
   readonly live: Map<JobId, Job>;
   /** By attempt id: those a node is working on. */

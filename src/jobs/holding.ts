@@ -17,10 +17,19 @@ import { refusedHold, type Till } from "./till.ts";
  */
 export function heldFor(board: Board, till: Till, job: Job): Held {
   const price = dearest(board, job) ?? till.highestPrice;
+  return { amount: grossBound(job, price), price, atMs: board.clock.nowMs() };
+}
+
+/** The same in µ$, of those who may serve it now; null while nobody is there. */
+export function boundOf(board: Board, job: Job): bigint | null {
+  const price = dearest(board, job);
+  return price ? grossBound(job, price) : null;
+}
+
+function grossBound(job: Job, price: Held["price"]): bigint {
   // Some backends read the prompt again for each choice; the inputs of an embedding are its prompt, all of them.
   const prompts = job.task === "embedding" ? 1 : job.choices;
-  const amount = grossOf(promptBound(job) * prompts, outputBound(job), price.input, price.output);
-  return { amount, price, atMs: board.clock.nowMs() };
+  return grossOf(promptBound(job) * prompts, outputBound(job), price.input, price.output);
 }
 
 function dearest(board: Board, job: Job): Held["price"] | undefined {
@@ -67,7 +76,9 @@ async function holdAndEnter(
   if (refused) return err(refused);
   const wanted = heldFor(board, till, job);
   try {
-    const held = await till.hold(job, wanted);
+    let held = await till.hold(job, wanted);
+    const isShort = !held.ok && held.error.code === "insufficient_credit";
+    if (isShort && (await board.replenish(job.accountId))) held = await till.hold(job, wanted);
     if (!held.ok) return err(refusedHold(held.error, wanted));
   } catch (error) {
     board.log.error("what a request may cost could not be held", { err: error });

@@ -11,7 +11,7 @@ import type { AffinityIndex } from "./affinity.ts";
 import { linkListener } from "./attempts.ts";
 import { type Board, type JobLimits, queueOf } from "./board.ts";
 import { dispatch, pick, pump, pumpNode } from "./dispatch.ts";
-import { heldBefore, heldFor, notCreated, takeHeld } from "./holding.ts";
+import { boundOf, heldBefore, heldFor, notCreated, takeHeld } from "./holding.ts";
 import { type AttemptRecord, type Job, type JobError, type JobSpec, newJob, type Output, resumableRun } from "./job.ts";
 import type { JobRecords, NewAsyncJob, NotCreated } from "./records.ts";
 import { chooseModel, modelsOf, type SubmitError } from "./refusals.ts";
@@ -32,6 +32,8 @@ export type JobsDeps = {
   affinity: AffinityIndex;
   /** Null where nothing is charged. */
   till: Till | null;
+  /** Asked before an account is refused for lack of credit, whether it has more than the ledger knows. */
+  replenish?: (accountId: string) => Promise<boolean>;
   /** Told of every job that ended, for metrics. */
   onEnd?: (job: Job) => void;
 };
@@ -43,6 +45,7 @@ export type Jobs = ReturnType<typeof createJobs>;
 export function createJobs(deps: JobsDeps) {
   const board: Board = {
     ...deps,
+    replenish: deps.replenish ?? (async () => false),
     live: new Map(),
     runs: new Map(),
     stopping: new Map(),
@@ -79,6 +82,17 @@ export function createJobs(deps: JobsDeps) {
       return full ? err(full) : ok(job);
     },
 
+    /** What such a job may cost at most, µ$, as things are now; or why it would not be taken on. */
+    quote(spec: JobSpec): Result<bigint, SubmitError> {
+      const job = newJob(board.newId(), spec, NO_OUTPUT, board.clock.nowMs());
+      const refused = chooseModel(board, job);
+      if (refused) return err(refused);
+      if (!board.till) return ok(0n);
+      const amount = boundOf(board, job);
+      if (amount !== null) return ok(amount);
+      return err({ code: "no_nodes_online", message: `no node that serves ${job.model} is online` });
+    },
+
     /** The same, once what it may cost is held; at once where nothing is charged. */
     take(
       spec: JobSpec,
@@ -106,7 +120,9 @@ export function createJobs(deps: JobsDeps) {
         return err(row ? { code: "idempotency_key_used", row } : refused);
       }
       if (board.till) job.held = heldFor(board, board.till, job);
-      const created = await store(board, job, extra);
+      let created = await store(board, job, extra);
+      const isShort = created !== "storage_failed" && !created.ok && created.error.code === "insufficient_credit";
+      if (isShort && (await board.replenish(job.accountId))) created = await store(board, job, extra);
       if (created === "storage_failed")
         return err({ code: created, message: "the job cannot be stored now; try again" });
       if (!created.ok) return err(notCreated(created.error, job));
@@ -195,6 +211,9 @@ const tokensOf = ({ usage, attempts }: Job): number =>
   usage
     ? usage.prompt_tokens + usage.completion_tokens
     : attempts.reduce((pieces, attempt) => pieces + attempt.pieces, 0);
+
+/** Of a job that is only asked about. */
+const NO_OUTPUT: Output = { deltas: () => undefined, canRestart: () => true, restart: () => {}, end: () => {} };
 
 function hasRoomFor(board: Board, job: Job): boolean {
   const queue = board.queues.get(job.model);

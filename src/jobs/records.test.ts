@@ -29,7 +29,15 @@ function made({ broken = () => false }: { broken?: () => boolean } = {}) {
       },
     },
   };
-  const records = jobRecords({ db, clock, log: NO_LOG, answerOf: () => "{}", retainContentMs: 0, till: null });
+  const records = jobRecords({
+    db,
+    clock,
+    log: NO_LOG,
+    answerOf: () => "{}",
+    retainContentMs: 0,
+    till: null,
+    owner: null,
+  });
   return { clock, records, writes };
 }
 const job = (over: Partial<Job> = {}): Job => ({

@@ -1,6 +1,6 @@
 // Records: what is kept of jobs in the database. Chats are written behind, in groups and once where they are short;
 // asynchronous jobs are created and ended durably, and leased by a conditional write.
-import { and, desc, eq, inArray, lt, notInArray, or } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull, lt, notInArray, or } from "drizzle-orm";
 import type { Drizzle, Execute, ExecuteMany, SqlValue } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import { type HoldRefusal, hold, release, releaseOwned } from "../ledger/holds.ts";
@@ -54,6 +54,8 @@ export type RecordsDeps = {
   retainContentMs: number;
   /** Null where nothing is charged. */
   till: Till | null;
+  /** This coordinator, where several share the database. */
+  owner: string | null;
 };
 
 const WRITE_BEHIND_MS = 10;
@@ -87,13 +89,16 @@ const COLUMNS = [
   "prompt_tokens",
   "completion_tokens",
   "charged_micro_usd",
+  "owner",
   "created_ms",
   "dispatched_ms",
   "first_delta_ms",
   "ended_ms",
 ] as const;
 /** What may change after the first write; the rest is as it was created. */
-const CHANGING = COLUMNS.slice(COLUMNS.indexOf("state")).filter((column) => column !== "created_ms");
+const CHANGING = COLUMNS.slice(COLUMNS.indexOf("state")).filter(
+  (column) => column !== "created_ms" && column !== "owner",
+);
 const UPSERT = `insert into jobs (${COLUMNS.join(", ")}) values (${COLUMNS.map(() => "?").join(", ")})
   on conflict (id) do update set ${CHANGING.map((column) => `${column} = excluded.${column}`).join(", ")}
   where jobs.state in (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
@@ -101,7 +106,7 @@ const UPSERT = `insert into jobs (${COLUMNS.join(", ")}) values (${COLUMNS.map((
 /** Of a job as it stands, or as it ends: one whose end has to be stored first knows it a moment before the database. */
 const ENDED = `select id from jobs where id in (select value from json_each(?)) and not (state in (${LIVE_STATES.map((state) => `'${state}'`).join(", ")}))`;
 
-function rowOf(job: Job, state: JobState = job.state, charged: bigint | null = job.charged): SqlValue[] {
+function rowOf(job: Job, owner: string | null, state: JobState = job.state, charged = job.charged): SqlValue[] {
   const ended = isEnd(state);
   return [
     job.id,
@@ -122,6 +127,7 @@ function rowOf(job: Job, state: JobState = job.state, charged: bigint | null = j
     job.usage?.prompt_tokens ?? null,
     job.usage?.completion_tokens ?? null,
     ended ? charged : null,
+    owner,
     job.createdMs,
     job.dispatchedMs,
     job.firstDeltaMs,
@@ -132,6 +138,7 @@ function rowOf(job: Job, state: JobState = job.state, charged: bigint | null = j
 export async function writeChatEnds(
   execute: Execute,
   many: ExecuteMany,
+  owner: string | null,
   ends: readonly { job: Job; end: JobEnd; charged: bigint | null }[],
 ): Promise<boolean[]> {
   const ended = await execute(ENDED, [JSON.stringify(ends.map(({ job }) => job.id))]);
@@ -139,7 +146,7 @@ export async function writeChatEnds(
   const firsts = ends.map(({ job }) => !before.has(job.id));
   await many(
     UPSERT,
-    ends.filter((_, i) => firsts[i]).map(({ job, end, charged }) => rowOf(job, end.state, charged)),
+    ends.filter((_, i) => firsts[i]).map(({ job, end, charged }) => rowOf(job, owner, end.state, charged)),
   );
   return firsts;
 }
@@ -176,7 +183,7 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
         if (written > 0) await new Promise<void>((resolve) => void setImmediate(resolve));
         await db.writer.batch(
           UPSERT,
-          group.slice(written, written + ROWS_AT_ONCE).map((job) => rowOf(job)),
+          group.slice(written, written + ROWS_AT_ONCE).map((job) => rowOf(job, deps.owner)),
           { durable: false },
         );
       }
@@ -257,7 +264,7 @@ const hasKey = (accountId: string, idempotencyKey: string) =>
 const isRemembered = (row: JobRow, clock: Clock): boolean => row.createdMs > clock.nowMs() - IDEMPOTENCY_MS;
 
 async function create(
-  { db, clock, till }: RecordsDeps,
+  { db, clock, till, owner }: RecordsDeps,
   job: Job,
   extra: NewAsyncJob,
 ): Promise<Result<void, NotCreated>> {
@@ -280,6 +287,7 @@ async function create(
       state: "queued",
       stream: job.stream,
       maxTokens: job.maxTokens,
+      owner,
       createdMs: job.createdMs,
       ...extra,
     });
@@ -330,7 +338,8 @@ async function storeEnd(
 
 /**
  * Chats that were under way when the last coordinator died can not be answered any more, nor asynchronous jobs whose
- * request is gone (backups leave content out); what `owner`, this instance, held for them is let go. How many there were.
+ * request is gone (backups leave content out); what was held for them is let go. Only those of `owner`, this coordinator.
+ * How many there were.
  */
 export async function failInterruptedChats(db: Db, nowMs: number, owner: string): Promise<number> {
   const error: JobError = { code: "coordinator_restarted", message: "the coordinator was restarted while it ran" };
@@ -340,6 +349,7 @@ export async function failInterruptedChats(db: Db, nowMs: number, owner: string)
       .set({ state: "failed", errorCode: error.code, errorMessage: error.message, endedMs: nowMs })
       .where(
         and(
+          or(isNull(jobs.owner), eq(jobs.owner, owner)),
           or(eq(jobs.kind, "chat"), notInArray(jobs.id, tx.select({ id: jobContent.jobId }).from(jobContent))),
           whereLive,
         ),

@@ -41,6 +41,8 @@ export const jobs = sqliteTable(
     completionTokens: integer("completion_tokens"),
     /** What was charged for it, µ$; null where nothing is charged at all. */
     chargedMicroUsd: integer("charged_micro_usd"),
+    /** Where coordinators share the database: the one that answers it. Null where there is one only. */
+    owner: text(),
     createdMs: integer("created_ms").notNull(),
     dispatchedMs: integer("dispatched_ms"),
     firstDeltaMs: integer("first_delta_ms"),

@@ -30,8 +30,10 @@ export type TillDeps = {
   saltKey: Uint8Array;
   /** Asked for nowhere dearer: `[coordinator] price_*_max`. */
   highestPrice: Price;
-  /** This instance: what it holds for chats is let go when its next process starts. */
+  /** This coordinator: what it holds for chats is let go when its next process starts. */
   owner: string;
+  /** The same, where several share the database. */
+  recordOwner: string | null;
 };
 
 export type Till = {
@@ -58,7 +60,7 @@ type Holding = Waiting<Hold, Result<void, HoldRefusal>>;
 /** Jobs that share a transaction: the event loop turns between two. */
 const MOST_AT_ONCE = 64;
 
-export function createTill({ db, issuer, saltKey, owner, highestPrice }: TillDeps): Till {
+export function createTill({ db, issuer, saltKey, owner, recordOwner, highestPrice }: TillDeps): Till {
   const endings: Ending[] = [];
   const holdings: Holding[] = [];
   let working = false;
@@ -84,7 +86,7 @@ export function createTill({ db, issuer, saltKey, owner, highestPrice }: TillDep
 
   async function endAll(execute: Execute, many: ExecuteMany, ends: readonly Ending[]): Promise<boolean[]> {
     const jobs = ends.map(({ what }) => ({ ...what, charged: chargeFor(what.job, what.end.shares) }));
-    const written = await writeChatEnds(execute, many, jobs);
+    const written = await writeChatEnds(execute, many, recordOwner, jobs);
     const firsts = jobs.filter((_, i) => written[i]);
     await takeAll(
       execute,

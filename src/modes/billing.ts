@@ -15,7 +15,7 @@ import type { CoordinatorData } from "./coordinator-data.ts";
 export type OnChain = { genesis: Uint8Array; mint: Uint8Array };
 
 /** What nodes call the payout address that counts here. */
-const PAYOUT_COIN = { coin: "USDC", network: "solana" };
+export const PAYOUT_COIN = { coin: "USDC", network: "solana" };
 
 export type Billing = {
   till: Till;
@@ -49,6 +49,7 @@ export function openBilling(
     saltKey: data.saltKey,
     highestPrice: { input: coordinator.price_input_max, output: coordinator.price_output_max },
     owner: data.replica,
+    recordOwner: data.sharedAs,
   });
   return {
     till,

@@ -38,7 +38,9 @@ import { type CoordinatorData, localApiKey, openCoordinatorData } from "./coordi
 import { followChanges } from "./follow-changes.ts";
 import { keepHouse } from "./housekeeping.ts";
 import { type LiveKeys, loadKeys } from "./key-directory.ts";
+import { onChainOf, openChain } from "./open-chain.ts";
 import { type Instance, randomBytes } from "./open-instance.ts";
+import { startPayouts } from "./payouts.ts";
 import { buildPeople, forgetWhatIsOver, humanDeps, setupLinkAtStart } from "./people.ts";
 import { serverConfig } from "./server-config.ts";
 import { startWebhooks, webhookRule } from "./webhooks.ts";
@@ -97,8 +99,10 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   });
   for (const row of rows) for (const model of modelsOf(row.specs)) registry.expect(model, row.pool);
 
-  const billing = openBilling(config, data, { clock, log, onChain: null });
+  const opened = await openChain(config, { db, clock, settlementSeed: data.settlementSeed });
+  const billing = openBilling(config, data, { clock, log, onChain: opened && onChainOf(opened) });
   const archive = receiptArchive(data);
+  const payouts = await startPayouts(config, opened, { db, clock, log });
   const till = billing?.till ?? null;
   const outputs = new Map<JobId, OutputLog>();
   const measured: Metrics = metrics(() => ({
@@ -115,6 +119,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     answerOf: (job) => outputs.get(job.id)?.stored(job) ?? null,
     retainContentMs: config.privacy.retain_content_hours * 3_600_000,
     till,
+    owner: data.sharedAs,
   });
   const webhooks = startWebhooks(data, { config, clock, log });
   const jobs: Jobs = createJobs({
@@ -254,6 +259,10 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     },
     human,
     archive,
+    payouts: {
+      ...{ db, clock, payouts, random: randomBytes, coordinator: identity.pubkey },
+      ...{ receiptKey: archive.key, billing: config.billing.mode },
+    },
     local: localRoutes(admin),
   });
   const server = startServer({
@@ -300,6 +309,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       pollers.close();
       await delivery.settled();
       await billing?.receipts.idle();
+      await payouts?.stop();
       await server.stop();
       await people.mail?.settled();
       await records.close();

@@ -27,6 +27,8 @@ export type CoordinatorData = {
   saltKey: Uint8Array;
   /** This data directory among those of coordinators that share a database. */
   replica: string;
+  /** The same, where they may share it: a file of its own has one coordinator. */
+  sharedAs: string | null;
   /** Attempts to sign in are counted under it. */
   attemptsKey: Uint8Array;
   /** Seals what browsers keep for us between two requests. */
@@ -56,7 +58,7 @@ export function databaseAddress({ database }: Pick<Config, "database">, dir: Dat
 export async function openCoordinatorData({ config, dir, clock, onFault }: DataDeps): Promise<CoordinatorData> {
   const identity = startValue(loadIdentity(dir, "coordinator"));
   const master = startValue(loadMasterKey(dir));
-  const replica = startValue(readOrCreateSecretFile(dir.file(REPLICA_FILE), () => `${randomHex(16)}\n`)).text.trim();
+  const replica = startValue(readOrCreateSecretFile(dir.file(REPLICA_FILE), () => `${randomHex(8)}\n`)).text.trim();
   const db = await openDatabase(databaseAddress(config, dir));
   try {
     const migrated = await migrateDatabase({ db, clock });
@@ -73,6 +75,7 @@ export async function openCoordinatorData({ config, dir, clock, onFault }: DataD
       settlementSeed: deriveKey(master, "infernet/settlement"),
       saltKey: deriveKey(master, "infernet/job-salts"),
       replica,
+      sharedAs: db.path === null ? replica : null,
       attemptsKey: deriveKey(master, "infernet/attempts"),
       sealKey: deriveKey(master, "infernet/sealed"),
       migrated,

@@ -40,6 +40,7 @@ export const testTill = ({ db }: TestDatabase): Till =>
     saltKey: new Uint8Array(32).fill(9),
     highestPrice: PRICES,
     owner: "test",
+    recordOwner: null,
   });
 
 /** Gives the local account so many µ$. */

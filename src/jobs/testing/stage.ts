@@ -62,6 +62,7 @@ export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
     answerOf: options.answerOf ?? (() => null),
     retainContentMs: 86_400_000,
     till: options.till ?? null,
+    owner: null,
   });
   const storage = { broken: false };
   const orBroken = <T>(act: () => Promise<T>): Promise<T> =>
