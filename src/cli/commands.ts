@@ -5,6 +5,8 @@ import type { InstallFlags, ServiceFlags } from "./commands/service.ts";
 import type { SetupFlags } from "./commands/setup.ts";
 import type { UpdateFlags } from "./commands/update.ts";
 import { defineKeys } from "./define-keys.ts";
+import { defineMoney } from "./define-money.ts";
+import { defineReceipts } from "./define-receipts.ts";
 import { defineUsers } from "./define-users.ts";
 import type { Attach } from "./program.ts";
 
@@ -21,6 +23,8 @@ export function defineCommands(program: Command, attach: Attach): void {
   defineUse(program, attach);
   defineKeys(program, attach);
   defineUsers(program, attach);
+  defineMoney(program, attach);
+  defineReceipts(program, attach);
   defineJoinTokens(program, attach);
   defineNodes(program, attach);
   defineWebhooks(program, attach);
@@ -148,10 +152,13 @@ function defineLooking(program: Command, attach: Attach): void {
   program
     .command("doctor")
     .description("look for what is wrong, with a mend for each")
+    .option("--ledger", "look at the books instead: prove that no money was made or lost")
     .option(...JSON_FLAG)
     .action(
-      attach(async (context, options, flags: Json) =>
-        (await import("./commands/doctor.ts")).doctor(context, options, flags),
+      attach(async (context, options, flags: Json & { ledger?: boolean }) =>
+        flags.ledger
+          ? (await import("./commands/doctor-ledger.ts")).doctorLedger(context, options, flags)
+          : (await import("./commands/doctor.ts")).doctor(context, options, flags),
       ),
     );
 }

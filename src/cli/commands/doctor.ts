@@ -18,7 +18,7 @@ export async function doctor(context: Context, options: GlobalOptions, flags: { 
   const { checks, machine } = await runChecks(context, options);
   const isWell = checks.every((check) => check.state !== "bad");
   if (flags.json) printJson(context, { good: isWell, checks, ...(machine && machineJson(machine)) });
-  else for (const check of checks) context.terminal.out(lines(check, context.terminal.colors));
+  else for (const check of checks) printCheck(context, check);
   return isWell ? EXIT.good : EXIT.failed;
 }
 
@@ -68,9 +68,10 @@ async function nodeChecks(context: Context, config: Config, machine: SeenMachine
 
 const SIGNS = { good: ["✓", "green"], warning: ["!", "yellow"], bad: ["✗", "red"], skipped: ["-", "gray"] } as const;
 
-function lines({ name, state, message, mend }: Check, colors: boolean): string {
+/** For people: how it stands, and what to do. */
+export function printCheck({ terminal }: Context, { name, state, message, mend }: Check): void {
   const [sign, color] = SIGNS[state];
-  const mark = colors ? styleText(color, sign) : sign;
+  const mark = terminal.colors ? styleText(color, sign) : sign;
   const first = `${mark} ${harmless(name)}: ${harmless(message, 1000)}\n`;
-  return mend === undefined ? first : `${first}    → ${harmless(mend, 1000)}\n`;
+  terminal.out(mend === undefined ? first : `${first}    → ${harmless(mend, 1000)}\n`);
 }
