@@ -74,15 +74,17 @@ export async function unlinkAccount(context: Context, options: GlobalOptions, fl
 /** The node of this machine and the coordinators that it dials, each with its pinned key. */
 function nodeOf(config: Config): { node: Identity; coordinators: Coordinator[] } {
   const dir = dataDirectory(config);
-  if (config.mode === "coordinator") {
+  const owner = runningOwner(config);
+  // The mode may have been a flag of whatever runs now.
+  const mode = owner !== null && owner.url !== null ? owner.mode : config.mode;
+  if (mode === "coordinator") {
     throw new CliError("there is no node here: this is a coordinator only", {
       hint: "run the command where the node runs",
     });
   }
   const node = startValue(loadIdentity(dir, "node"));
-  if (config.mode === "node") return { node, coordinators: dialled(config) };
-  const owner = runningOwner(config);
-  if (owner?.url == null) {
+  if (mode === "node") return { node, coordinators: dialled(config) };
+  if (owner === null || owner.url === null) {
     throw new CliError("no instance answers here", {
       exitCode: EXIT.unreachable,
       hint: "start it with `infernet start`, then try again",
