@@ -26,9 +26,12 @@ const checkHolds = (execute: Execute, nowMs: number) =>
 const checkCharges = (execute: Execute) =>
   checkRows(execute, "each job was charged what its receipts say", {
     count: "select count(*) from jobs where charged_micro_usd is not null",
-    wrong: `select j.id, j.charged_micro_usd, r.total from jobs j
-      left join (select substr(attempt, 1, 36) as job, sum(gross) as total from receipts group by 1) r on r.job = j.id
-      where coalesce(j.charged_micro_usd, 0) <> coalesce(r.total, 0)`,
+    // By the index of attempts, `<job>.<number>`: a join would look at all receipts for each job.
+    wrong: `select id, charged, total from (
+        select j.id, j.charged_micro_usd as charged, (
+          select sum(r.gross) from receipts r where r.attempt > j.id || '.' and r.attempt < j.id || '/'
+        ) as total from jobs j
+      ) where coalesce(charged, 0) <> coalesce(total, 0)`,
     tell: ([job, charged, total]) => ({
       row: `job ${job}`,
       message: `it says that ${charged ?? 0} µ$ were charged, its receipts ${total ?? 0}`,
