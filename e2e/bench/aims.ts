@@ -19,7 +19,8 @@ export type Measured = {
 
 const OURS = "infernet";
 
-function aim(name: string, relation: "<=" | ">=", limit: number, unit: string, value: number, detail = ""): Aim {
+/** A bound, what was measured, and whether it holds. */
+export function aim(name: string, relation: "<=" | ">=", limit: number, unit: string, value: number, detail = ""): Aim {
   const bound = `${relation} ${limit}${unit}`;
   if (!Number.isFinite(value)) return { name, bound, measured: "not measured", met: null };
   const met = relation === "<=" ? value <= limit : value >= limit;

@@ -4,16 +4,16 @@
 //     [--json FILE] [--only direct,hop2,infernet] [--shapes unary-32] [--rounds 3] [--seconds 1] [--starts 9]
 //     [--cancels 100] [--pin 0] [--executable dist/infernet]
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { builtExecutable } from "../harness/executable.ts";
 import { aimsOf } from "./aims.ts";
 import { measureCancels } from "./cancel.ts";
-import { answers, childrenIn, freePort, until } from "./children.ts";
 import { type Bench, type Comparison, compare } from "./compare.ts";
 import { failoverText, measureFailovers } from "./failover.ts";
 import { measureMicro, microText } from "./micro.ts";
+import { openBench } from "./open-bench.ts";
 import { SHAPES, type Shape } from "./shapes.ts";
 import { measureStarts } from "./start.ts";
 import { aimTable, cancelTable, comparisonTables, startTable } from "./tables.ts";
@@ -54,26 +54,6 @@ function installPeers(entries: Record<string, TargetEntry>): void {
   console.error(`installing ${wanted.join(", ")} (npm ci in ${PEERS_DIRECTORY})`);
   const { exitCode, stderr } = Bun.spawnSync(["npm", "ci", "--no-audit", "--no-fund"], { cwd: PEERS_DIRECTORY });
   if (exitCode !== 0) console.error(`npm ci failed, going on without them: ${stderr}`);
-}
-
-/** Cores for targets and for the harness, where there are two and `taskset`. This process moves to the harness's. */
-function pinning(): Pick<Bench, "cores" | "pinned" | "onTarget" | "onHarness"> {
-  const cores = availableParallelism();
-  const pinned = flags.pin === "1" && cores >= 2 && Bun.which("taskset") !== null;
-  if (!pinned) return { cores, pinned, onTarget: [], onHarness: [] };
-  const ours = cores > 2 ? `1-${cores - 1}` : "1";
-  Bun.spawnSync(["taskset", "-apc", ours, `${process.pid}`]);
-  return { cores, pinned, onTarget: ["taskset", "-c", "0"], onHarness: ["taskset", "-c", ours] };
-}
-
-async function openBench(directory: string): Promise<Bench> {
-  const where = pinning();
-  const children = childrenIn(directory);
-  const port = freePort();
-  const backend = `http://127.0.0.1:${port}`;
-  children.start([...where.onHarness, process.execPath, join(import.meta.dir, "backend.ts"), "--port", `${port}`]);
-  if (!(await until(() => answers(`${backend}/health`)))) throw new Error("the synthetic backend did not start");
-  return { ...where, children, directory, backend };
 }
 
 /** Why a smoke run is not good: a target left out, a shape not run, a reply that was wrong. */
@@ -117,7 +97,7 @@ async function full(bench: Bench, entries: Record<string, TargetEntry>, shapes: 
   const options = { entries, shapes, rounds, seconds, tries: 3, settleMs: 3000, warmUp: true, executable };
   const comparison = await compare(bench, options);
   await bench.children.stopAll();
-  const quiet = await openBench(bench.directory);
+  const quiet = await openBench(bench.directory, flags.pin === "1");
   bench.children = quiet.children;
   const some = (names: string[]) =>
     Object.fromEntries(Object.entries(TARGETS).filter(([name]) => names.includes(name)));
@@ -143,7 +123,7 @@ const entries = pick(TARGETS, flags.only ?? (flags.smoke ? SMOKE_TARGETS : undef
 const allShapes = Object.fromEntries(SHAPES.map((shape) => [shape.key, shape]));
 const shapes = Object.values(pick(allShapes, flags.shapes, "shape"));
 installPeers(entries);
-const bench = await openBench(directory);
+const bench = await openBench(directory, flags.pin === "1");
 const stopAndExit = (code: number) => void bench.children.stopAll().then(() => process.exit(code));
 process.on("SIGINT", () => stopAndExit(130));
 process.on("SIGTERM", () => stopAndExit(143));

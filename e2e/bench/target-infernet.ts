@@ -1,8 +1,9 @@
 // Infernet as a target: makes data directories as an operator would (join token, API key), once, before anything is
-// measured, and says how the prepared installation is started. Billing off, key authentication and job record on, all
-// other settings at their defaults.
+// measured, and says how the prepared installation is started. Billing off where it is not what is measured, key
+// authentication and job record on, all other settings at their defaults.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { booksOf } from "../harness/money.ts";
 import { answers, chats, childrenIn, until } from "./children.ts";
 import type { Target, TargetContext } from "./targets.ts";
 
@@ -39,15 +40,35 @@ async function required(what: string, attempt: () => Promise<boolean>): Promise<
   if (!(await until(attempt, PREPARE_LIMIT_MS))) throw new Error(`infernet: ${what} in ${PREPARE_LIMIT_MS / 1000} s`);
 }
 
+async function giveCredit(directory: string): Promise<void> {
+  const books = await booksOf(directory);
+  await books.grant(CREDIT);
+  await books.close();
+}
+
 const createKey = (executable: string, directory: string) =>
   issue(executable, ["--data-dir", directory, "keys", "create", "bench", "--json"], /inf_[A-Za-z0-9_-]{16,}/);
 
+/** µ$ per million tokens. */
+const PRICES = "price_input = 100000\nprice_output = 300000\n";
+/** µ$: more than any run spends. */
+const CREDIT = 1_000_000_000_000;
+
 /** Coordinator and node as two processes in one tree, joined by a token. */
-export async function infernetPair(context: TargetContext): Promise<Target> {
+export const infernetPair = (context: TargetContext): Promise<Target> => pair(context, "");
+
+/** The same, with every request held for, charged and receipted. */
+export const infernetCharging = (context: TargetContext): Promise<Target> =>
+  pair(context, '[billing]\nmode = "credits"\n');
+
+async function pair(context: TargetContext, billing: string): Promise<Target> {
   const { executable, port, secondPort, backend, directory } = context;
   const base = `http://127.0.0.1:${port}`;
   const url = `${base}/v1/chat/completions`;
-  const coordinator = dataDirectory(join(directory, "coordinator"), `mode = "coordinator"\n[server]\nport = ${port}\n`);
+  const coordinator = dataDirectory(
+    join(directory, "coordinator"),
+    `mode = "coordinator"\n[server]\nport = ${port}\n${billing}`,
+  );
   const coordinatorCommand = [executable, "--data-dir", coordinator, "run"];
   const node = join(directory, "node");
   const nodeCommand = [executable, "--data-dir", node, "run"];
@@ -58,9 +79,10 @@ export async function infernetPair(context: TargetContext): Promise<Target> {
       ["--data-dir", coordinator, "join-token", "create", "--json"],
       /infjoin_[A-Za-z0-9_-]+/,
     );
-    const nodeToml = `mode = "node"\n[server]\nport = ${secondPort}\n[node]\njoin_token = "${token}"\n`;
+    const nodeToml = `mode = "node"\n[server]\nport = ${secondPort}\n[node]\njoin_token = "${token}"\n${PRICES}`;
     dataDirectory(node, nodeToml + backendToml(backend));
     const created = await createKey(executable, coordinator);
+    if (billing !== "") await giveCredit(coordinator);
     await whileRunning(directory, [nodeCommand], () =>
       required("no first answer", () => chats({ url, headers: { authorization: `Bearer ${created}` } })),
     );
