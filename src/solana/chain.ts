@@ -92,7 +92,7 @@ export type FailureReason =
 
 export type TransactionFailure = {
   reason: FailureReason;
-  /** Which instruction of the transaction, budget instructions counted; null: the transaction as a whole. */
+  /** Which one of the instructions given to `prepare`, else of all in the transaction; null: the transaction as a whole. */
   instruction: number | null;
   /** The account at fault, where that is known: a drained client's token account, say. */
   account: Address | null;

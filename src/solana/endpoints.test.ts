@@ -65,6 +65,20 @@ describe("a call is answered by the next server", () => {
   });
 });
 
+test.each([
+  "",
+  "null",
+  "<html>busy</html>",
+  "{}",
+  '{"jsonrpc":"2.0","id":"1","error":{"code":-32429,"message":"rate limited"}}',
+  '{"jsonrpc":"2.0","id":"1","result":',
+])("a server that answers %j has not answered", async (body) => {
+  using odd = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response(body) });
+  const both = await connect([odd.url.href, servers[1].url], chain.mint);
+  expect(await both.rentExempt(0)).toBe(890_880n);
+  expect(both.endpoints().map(({ state }) => state)).toEqual(["failing", "ok"]);
+});
+
 test("state from before the clock that was read is no answer", async () => {
   await using behind = serveChain(createLocalChain());
   const there = await chainStage(behind.url);

@@ -12,18 +12,13 @@ import { ChainUnreachable, type EndpointHealth } from "./chain.ts";
 const FIRST_BACK_OFF_MS = 1_000;
 const LONGEST_BACK_OFF_MS = 60_000;
 
-/** JSON-RPC errors that tell of the server, not of what was asked: another one may know better. */
-const SERVER_ERRORS = new Set([
-  -32_601, // method not found: some servers leave methods out
-  -32_603, // internal error
-  -32_004, // block not available
-  -32_005, // node is behind
-  -32_007, // slot skipped, or missing
-  -32_009, // slot missing in long-term storage
-  -32_010, // not in this server's index
-  -32_011, // transaction history not available
-  -32_014, // block status not available yet
-  -32_016, // has not reached the slot asked for
+/** JSON-RPC errors that answer what was asked; every other one tells of the server, and another may know better. */
+const ANSWERS = new Set([
+  -32_002, // the transaction would fail
+  -32_003, // a signature is wrong
+  -32_013, // a signature has the wrong length
+  -32_015, // the transaction's version is not known
+  -32_602, // invalid params
 ]);
 
 export type EndpointsOptions = { urls: readonly string[]; timeoutMs: number };
@@ -143,10 +138,9 @@ export function createEndpoints(clock: Clock, { urls, timeoutMs }: EndpointsOpti
 
 function serverError(response: unknown): string | null {
   if (!isRecord(response)) return "the answer is no JSON-RPC";
-  const error = response.error;
-  if (!isRecord(error)) return null;
-  const code = Number(error.code);
-  return SERVER_ERRORS.has(code) ? `${String(error.message).slice(0, 200)} (${code})` : null;
+  if (!isRecord(response.error)) return "result" in response ? null : "the answer has no result";
+  const { code, message } = response.error;
+  return ANSWERS.has(Number(code)) ? null : `${String(message).slice(0, 200)} (${Number(code)})`;
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
