@@ -17,6 +17,7 @@ import { modelList, oneModel } from "./openai/models.ts";
 import { openApi } from "./openapi.ts";
 import { type OpsDeps, opsRoutes } from "./ops-routes.ts";
 import { ownKey } from "./own-key.ts";
+import { type PayoutRoutesDeps, payoutRoutes } from "./payouts/routes.ts";
 import type { PollingDeps } from "./polling/registration.ts";
 import { pollingRoutes } from "./polling/routes.ts";
 import { receiptRoutes } from "./receipts.ts";
@@ -33,6 +34,7 @@ export type CoordinatorRoutesDeps = HomeDeps &
     human: HumanDeps;
     local: readonly LocalRoute[];
     archive: ReceiptArchive;
+    payouts: PayoutRoutesDeps;
   };
 
 export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
@@ -177,6 +179,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
     ...moneyRoutes({ db: deps.jobs.db, clock: deps.chat.clock }),
     ...receiptRoutes(deps.archive),
     ...pollingRoutes(deps.polling),
+    ...payoutRoutes(deps.payouts),
     ...workerRoutes(deps.polling),
     ...humanRoutes(deps.human),
     ...localHttpRoutes(deps.local),

@@ -2,8 +2,12 @@
 // nothing is settled on a chain, a process never pays for it.
 import type { Config } from "../config.ts";
 import type { Db } from "../db/open.ts";
+import { fromBase58 } from "../lib/base58.ts";
 import type { Clock } from "../lib/clock.ts";
+import { ZERO_32 } from "../protocol/receipts.ts";
+import { addressBytes } from "../solana/address.ts";
 import type { Chain, Signer } from "../solana/chain.ts";
+import type { OnChain } from "./billing.ts";
 import { startValue } from "./start-error.ts";
 
 export type OpenedChain = {
@@ -34,3 +38,9 @@ export async function openChain(
   );
   return { chain: startValue(connected), settlement: await solanaSigner(settlementSeed) };
 }
+
+/** As receipts name it. */
+export const onChainOf = ({ chain }: OpenedChain): OnChain => ({
+  genesis: fromBase58(chain.genesisHash) ?? ZERO_32,
+  mint: addressBytes(chain.mint),
+});

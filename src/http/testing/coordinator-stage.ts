@@ -170,6 +170,10 @@ export async function coordinatorStage(
     },
     human,
     archive,
+    payouts: {
+      ...{ db, clock, random, payouts: null, coordinator: COORDINATOR.pubkey },
+      ...{ receiptKey: archive.key, billing: "off" },
+    },
     local: localRoutes(admin),
   });
   const links = createLinks({

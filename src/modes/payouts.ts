@@ -1,0 +1,63 @@
+// Payouts: the way of earnings onto the chain, as the configuration wants it.
+import type { Config } from "../config.ts";
+import type { Db } from "../db/open.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { Payouts } from "../settlement/desk.ts";
+import type { PlanRules } from "../settlement/plan.ts";
+import { addressOf } from "../solana/address.ts";
+import { PAYOUT_COIN } from "./billing.ts";
+import type { OpenedChain } from "./open-chain.ts";
+import { randomBytes } from "./open-instance.ts";
+
+export type RunningPayouts = Payouts & { stop(): Promise<void> };
+
+const HOUR_MS = 3_600_000;
+/** Those of one transaction that needs no address table. */
+const MAX_TRANSFERS = 16;
+const MAX_RECEIPTS = 10_000;
+
+/** Null where nothing is settled on a chain. */
+export async function startPayouts(
+  { solana, payouts: wanted }: Pick<Config, "solana" | "payouts">,
+  opened: OpenedChain | null,
+  { db, clock, log }: { db: Db; clock: Clock; log: Log },
+): Promise<RunningPayouts | null> {
+  if (opened === null) return null;
+  const { chain, settlement } = opened;
+  // Only here, so that nobody else pays for loading it.
+  const [{ runPayouts }, { solanaPayouts }] = await Promise.all([
+    import("../settlement/runner.ts"),
+    import("../settlement/solana-payouts.ts"),
+  ]);
+  const rules: PlanRules = {
+    minimum: BigInt(wanted.minimum),
+    maxTransfers: MAX_TRANSFERS,
+    maxReceipts: MAX_RECEIPTS,
+    treasury: solana.treasury !== null,
+  };
+  const addressText = (bytes: Uint8Array): string => addressOf(bytes);
+  const runner = runPayouts(
+    {
+      ...{ db, clock, log, random: randomBytes, addressText },
+      chain: solanaPayouts({
+        chain,
+        settlement,
+        feeOwner: wanted.fee_wallet ?? settlement.address,
+        treasury: solana.treasury === null ? null : await chain.tokenAccountOf(solana.treasury),
+      }),
+    },
+    {
+      ...rules,
+      coin: PAYOUT_COIN,
+      automatic: wanted.interval_h !== null,
+      intervalMs: (wanted.interval_h ?? 0) * HOUR_MS,
+      reclaimAfterMs: wanted.reclaim_after_h * HOUR_MS,
+    },
+  );
+  return {
+    ...{ coin: PAYOUT_COIN, rules, addressText, genesisHash: chain.genesisHash, mint: chain.mint },
+    nudge: runner.nudge,
+    stop: runner.stop,
+  };
+}
