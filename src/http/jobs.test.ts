@@ -100,6 +100,13 @@ describe("submit", () => {
     expect(await shown()).toEqual(due);
   });
 
+  test("a webhook's address is in the database only as one who has the master key can read it", async () => {
+    const id = await taken({ webhook: "https://hooks.example/in?token=secret" });
+    const { db } = on.database;
+    const rows = await Promise.all(["jobs", "webhooks"].map((table) => db.query(`SELECT * FROM ${table}`)));
+    expect(JSON.stringify(rows)).toContain(id);
+    expect(JSON.stringify(rows)).not.toContain("hooks.example");
+  });
   test("null is as good as no webhook", async () => {
     const id = await taken({ webhook: null });
     expect(await json(await on.call(`/api/v1/jobs/${id}`))).not.toHaveProperty("webhook");

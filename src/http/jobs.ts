@@ -1,6 +1,7 @@
 // Jobs over HTTP: submit and come back later. `POST /api/v1/jobs`, its state, its stream, its cancellation, the list.
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import type { StoredSecrets } from "../accounts/stored-secrets.ts";
 import type { Db } from "../db/open.ts";
 import { type Job, type JobError, maxErrorMessage } from "../jobs/job.ts";
 import type { Jobs } from "../jobs/jobs.ts";
@@ -23,6 +24,7 @@ import type { ClientCall } from "./routes.ts";
 
 export type JobsHttpDeps = {
   db: Db;
+  secrets: StoredSecrets;
   jobs: Jobs;
   defaults: SpecDefaults;
   /** The answers of the asynchronous jobs of this process. */
@@ -116,7 +118,7 @@ export async function showJob(deps: JobsHttpDeps, call: ClientCall): Promise<Res
   const live = deps.jobs.live.get(id as JobId);
   return Response.json({
     ...withResult(row, live),
-    ...(webhook === null ? {} : { webhook: await webhookOf(deps.db, id, webhook) }),
+    ...(webhook === null ? {} : { webhook: await webhookOf(deps, id, webhook) }),
   });
 }
 

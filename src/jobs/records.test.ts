@@ -7,7 +7,7 @@ import type { JobId } from "../protocol/primitives.ts";
 import { type Job, newJob } from "./job.ts";
 import { jobRecords } from "./records.ts";
 import { jobs as jobRows } from "./schema.ts";
-import { NO_EXTRA, NO_LOG, recorder, spec } from "./testing/stage.ts";
+import { NO_EXTRA, NO_LOG, recorder, spec, testSecrets } from "./testing/stage.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -31,6 +31,7 @@ function made({ broken = () => false }: { broken?: () => boolean } = {}) {
   };
   const records = jobRecords({
     db,
+    secrets: testSecrets,
     clock,
     log: NO_LOG,
     answerOf: () => "{}",

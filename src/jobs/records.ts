@@ -1,6 +1,7 @@
 // Records: what is kept of jobs in the database. Chats are written behind, in groups and once where they are short;
 // asynchronous jobs are created and ended durably, and leased by a conditional write.
 import { and, desc, eq, inArray, isNull, lt, notInArray, or } from "drizzle-orm";
+import type { StoredSecrets } from "../accounts/stored-secrets.ts";
 import type { Drizzle, Execute, ExecuteMany, SqlValue } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import { type HoldRefusal, hold, release, releaseOwned } from "../ledger/holds.ts";
@@ -13,7 +14,7 @@ import { type JobContentRow, type JobRow, jobContent, jobs, whereLive } from "./
 import type { JobEnd } from "./settle.ts";
 import { isEnd, type JobState, LIVE_STATES } from "./states.ts";
 import { chargeFor, type Till } from "./till.ts";
-import { addWebhook, endedWebhooksDue, webhookDue } from "./webhooks.ts";
+import { addWebhook, endedWebhooksDue, sealAddress, webhookDue } from "./webhooks.ts";
 
 export type NewAsyncJob = {
   /** Who is to be told of its end. */
@@ -47,6 +48,8 @@ export type NotCreated = { code: "idempotency_key_used"; row: JobRow } | HoldRef
 
 export type RecordsDeps = {
   db: Db;
+  /** For the addresses of webhooks. */
+  secrets: StoredSecrets;
   clock: Clock;
   log: Log;
   /** The answer of a job as it is kept: JSON. */
@@ -264,7 +267,7 @@ const hasKey = (accountId: string, idempotencyKey: string) =>
 const isRemembered = (row: JobRow, clock: Clock): boolean => row.createdMs > clock.nowMs() - IDEMPOTENCY_MS;
 
 async function create(
-  { db, clock, till, owner }: RecordsDeps,
+  { db, secrets, clock, till, owner }: RecordsDeps,
   job: Job,
   extra: NewAsyncJob,
 ): Promise<Result<void, NotCreated>> {
@@ -277,6 +280,7 @@ async function create(
     const wanted = till && job.held ? till.holdOf(job, job.held) : null;
     const held = wanted ? await hold(execute, wanted) : ok(undefined);
     if (!held.ok) return held;
+    const webhook = extra.webhook === null ? null : sealAddress(secrets, job.id, extra.webhook);
     await tx.insert(jobs).values({
       id: job.id,
       accountId: job.accountId,
@@ -290,9 +294,10 @@ async function create(
       owner,
       createdMs: job.createdMs,
       ...extra,
+      webhook,
     });
     await tx.insert(jobContent).values({ jobId: job.id, request: job.bodyJson });
-    if (extra.webhook !== null) await addWebhook(tx, job.id, extra.webhook);
+    if (webhook !== null) await addWebhook(tx, job.id, webhook);
     return ok(undefined);
   });
 }

@@ -1,14 +1,26 @@
 // Webhooks, stored half: who is to be told of which job's end, and when. A row is made with its job, gets its time in the
 // transaction that ends the job, and goes when the receiver has taken it; one that was given up stays and says why.
 import { and, asc, eq, inArray, isNotNull, isNull, lte, notInArray } from "drizzle-orm";
+import { isSealed, type StoredSecrets } from "../accounts/stored-secrets.ts";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import { jobs, webhooks } from "./schema.ts";
 
-/** What is to be delivered now. */
+/** What is to be delivered now; `url` is sealed. */
 export type DueWebhook = { jobId: string; accountId: string; url: string; tries: number; dueMs: number };
 
-/** To be told when the job has ended. */
+/** An address as it is stored: many hold their receiver's secret. */
+export const sealAddress = (secrets: StoredSecrets, jobId: string, url: string): string =>
+  secrets.seal({ purpose: "webhook", id: jobId }, url);
+
+/** The address again; null where it was sealed under another master key. */
+export function readAddress(secrets: StoredSecrets, jobId: string, stored: string): string | null {
+  if (!isSealed(stored)) return stored;
+  const url = secrets.open({ purpose: "webhook", id: jobId }, stored);
+  return url.ok ? url.value : null;
+}
+
+/** To be told when the job has ended; `url` is sealed. */
 export const addWebhook = (tx: Drizzle, jobId: string, url: string): Promise<unknown> =>
   tx.insert(webhooks).values({ jobId, url });
 
@@ -72,7 +84,8 @@ export async function webhookFailed(db: Db, jobId: string, error: string, againM
 
 /** How a job's webhook stands, as its owner sees it. */
 export type WebhookView = {
-  url: string;
+  /** Null where it can be read no more. */
+  url: string | null;
   /** `waiting`: for the job's end. */
   status: "waiting" | "pending" | "delivered" | "failed";
   tries: number;
@@ -80,8 +93,13 @@ export type WebhookView = {
   next_try_ms: number | null;
 };
 
-/** The webhook of a job that was given `url`. */
-export async function webhookOf(db: Db, jobId: string, url: string): Promise<WebhookView> {
+/** The webhook of a job whose row has `stored` as its address. */
+export async function webhookOf(
+  { db, secrets }: { db: Db; secrets: StoredSecrets },
+  jobId: string,
+  stored: string,
+): Promise<WebhookView> {
+  const url = readAddress(secrets, jobId, stored);
   const [row] = await db.read.select().from(webhooks).where(eq(webhooks.jobId, jobId));
   if (!row) return { url, status: "delivered", tries: 0, error: null, next_try_ms: null };
   const { tries, dueMs, error } = row;

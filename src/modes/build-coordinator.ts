@@ -114,6 +114,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   }));
   const records = jobRecords({
     db,
+    secrets: data.secrets,
     clock,
     log,
     answerOf: (job) => outputs.get(job.id)?.stored(job) ?? null,
@@ -237,7 +238,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     mode,
     publicUrl: url,
     chat: { clock, jobs, defaults, streams },
-    jobs: { db, jobs, defaults, outputs, keepAliveMs, webhooks: webhookRule(config) },
+    jobs: { db, secrets: data.secrets, jobs, defaults, outputs, keepAliveMs, webhooks: webhookRule(config) },
     webhookKey: data.webhookKey,
     metrics: measured,
     unready() {

@@ -2,6 +2,7 @@
 // command that works on the data while none runs. The caller holds the directory's lock.
 import { createApiKey } from "../accounts/api-keys.ts";
 import { type KeyRing, openKeyRing } from "../accounts/key-ring.ts";
+import { type StoredSecrets, storedSecrets } from "../accounts/stored-secrets.ts";
 import type { Config } from "../config.ts";
 import { type Migrated, migrateDatabase } from "../db/migrate.ts";
 import { type DatabaseAddress, type Db, openDatabase } from "../db/open.ts";
@@ -11,12 +12,15 @@ import { readOrCreateSecretFile, readSecretFile, writeSecretFile } from "../iden
 import type { Clock } from "../lib/clock.ts";
 import { randomHex } from "../lib/hex.ts";
 import { DATABASE_FILE, LOCAL_API_KEY_FILE, REPLICA_FILE } from "./data-files.ts";
+import { randomBytes } from "./open-instance.ts";
 import { startValue } from "./start-error.ts";
 
 export type CoordinatorData = {
   identity: Identity;
   db: Db;
   ring: KeyRing;
+  /** For secrets in the database that have to be read back. */
+  secrets: StoredSecrets;
   /** What an account's webhooks are signed with: 32 bytes, always the same. */
   webhookKey(accountId: string): Uint8Array;
   /** Of the ed25519 key that signs receipts: 32 bytes. */
@@ -70,6 +74,7 @@ export async function openCoordinatorData({ config, dir, clock, onFault }: DataD
       identity,
       db,
       ring,
+      secrets: storedSecrets(deriveKey(master, "infernet/secrets"), randomBytes),
       webhookKey: (accountId) => deriveKey(master, `infernet/webhooks/${accountId}`),
       receiptSeed: deriveKey(master, "infernet/receipts"),
       settlementSeed: deriveKey(master, "infernet/settlement"),

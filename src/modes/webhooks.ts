@@ -15,11 +15,12 @@ export const webhookRule = ({ webhooks }: Pick<Config, "webhooks">): TargetRule 
 });
 
 export function startWebhooks(
-  { db, webhookKey }: Pick<CoordinatorData, "db" | "webhookKey">,
+  { db, secrets, webhookKey }: Pick<CoordinatorData, "db" | "secrets" | "webhookKey">,
   { config, clock, log }: { config: Config; clock: Clock; log: Log },
 ): Deliveries {
   return deliverWebhooks({
     db,
+    secrets,
     clock,
     log,
     random: Math.random,

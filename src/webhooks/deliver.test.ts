@@ -3,11 +3,12 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
 import fc from "fast-check";
 import { accounts } from "../accounts/schema.ts";
+import { storedSecrets } from "../accounts/stored-secrets.ts";
 import { type TestDatabase, testDatabase } from "../db/test-database.ts";
 import { failInterruptedChats } from "../jobs/records.ts";
 import { type JobRow, jobs, webhooks } from "../jobs/schema.ts";
-import { NO_LOG } from "../jobs/testing/stage.ts";
-import { addWebhook, webhookDue, webhookOf } from "../jobs/webhooks.ts";
+import { NO_LOG, testSecrets } from "../jobs/testing/stage.ts";
+import { addWebhook, sealAddress, webhookDue, webhookOf } from "../jobs/webhooks.ts";
 import { type ManualClock, manualClock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type Deliveries, deliverWebhooks, MAX_TRIES, waitAfter } from "./deliver.ts";
@@ -40,6 +41,7 @@ function coordinator(): Deliveries {
   const { db } = database;
   const one = deliverWebhooks({
     db,
+    secrets: testSecrets,
     clock,
     log: NO_LOG,
     random: () => 0.5,
@@ -82,12 +84,30 @@ async function job(over: Partial<JobRow> = {}, ended = true): Promise<string> {
       webhook: URL,
       ...over,
     });
-    await addWebhook(tx, id, URL);
+    await addWebhook(tx, id, sealAddress(testSecrets, id, URL));
     if (ended) await webhookDue(tx, id, nowMs);
   });
   return id;
 }
-const view = (id: string) => webhookOf(database.db, id, URL);
+const view = (id: string) => webhookOf({ db: database.db, secrets: testSecrets }, id, URL);
+
+test("an address that was sealed under another master key is given up, and said so", async () => {
+  const id = await job();
+  const elsewhere = storedSecrets(new Uint8Array(32), (bytes) => new Uint8Array(bytes));
+  const url = sealAddress(elsewhere, id, URL);
+  await database.db.writer.transact((tx) => tx.update(webhooks).set({ url }).where(eq(webhooks.jobId, id)));
+  await coordinator().look();
+  expect(posted).toEqual([]);
+  expect(await view(id)).toMatchObject({ status: "failed", error: expect.stringContaining("another master key") });
+  expect(await webhookOf({ db: database.db, secrets: testSecrets }, id, url)).toMatchObject({ url: null });
+});
+
+test("an address from before they were sealed is told all the same", async () => {
+  const id = await job();
+  await database.db.writer.transact((tx) => tx.update(webhooks).set({ url: URL }).where(eq(webhooks.jobId, id)));
+  await coordinator().look();
+  expect(posted.map(({ url }) => url)).toEqual([URL]);
+});
 
 test("an ended job is told once, signed, under the job's id, and the row goes", async () => {
   const id = await job();

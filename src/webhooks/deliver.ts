@@ -1,7 +1,15 @@
 // Deliver: tells receivers of the ends of jobs, at least once each. What is due is read from the database, so that nothing
 // is lost with this process; a receiver that is down is tried again, ever more rarely, for a day.
+import type { StoredSecrets } from "../accounts/stored-secrets.ts";
 import type { Db } from "../db/open.ts";
-import { claimWebhook, type DueWebhook, dueWebhooks, webhookDelivered, webhookFailed } from "../jobs/webhooks.ts";
+import {
+  claimWebhook,
+  type DueWebhook,
+  dueWebhooks,
+  readAddress,
+  webhookDelivered,
+  webhookFailed,
+} from "../jobs/webhooks.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { POST_TIMEOUT_MS, type Post } from "./post.ts";
@@ -9,6 +17,7 @@ import { signedHeaders } from "./sign.ts";
 
 export type DeliverDeps = {
   db: Db;
+  secrets: StoredSecrets;
   clock: Clock;
   log: Log;
   random: () => number;
@@ -111,11 +120,15 @@ export function deliverWebhooks(deps: DeliverDeps): Deliveries {
   };
 }
 
+const UNREADABLE = "its address was sealed under another master key than this instance has";
+
 /** One try, from the claim to what became of it. */
 async function deliver(deps: DeliverDeps, webhook: DueWebhook, signal: AbortSignal): Promise<void> {
   const { db, clock, log } = deps;
-  const { jobId, accountId, url } = webhook;
+  const { jobId, accountId } = webhook;
   if (!(await claimWebhook(db, webhook, clock.nowMs() + CLAIM_MS))) return;
+  const url = readAddress(deps.secrets, jobId, webhook.url);
+  if (url === null) return webhookFailed(db, jobId, UNREADABLE, null);
   const job = await deps.jobObject(accountId, jobId);
   if (job === null) return webhookDelivered(db, jobId);
   const body = JSON.stringify(job);

@@ -13,7 +13,7 @@ import { signHeader } from "../../identity/signed-fetch.ts";
 import type { KnownKey, VerifyDeps } from "../../identity/verify-request.ts";
 import type { OutputLog } from "../../jobs/output-log.ts";
 import { type JobRow, jobs as jobRows } from "../../jobs/schema.ts";
-import { NO_LOG, SimNode, type Stage, stage } from "../../jobs/testing/stage.ts";
+import { NO_LOG, SimNode, type Stage, stage, testSecrets } from "../../jobs/testing/stage.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { fromHex } from "../../lib/hex.ts";
 import type { JobId, Pubkey } from "../../protocol/primitives.ts";
@@ -148,7 +148,7 @@ export async function coordinatorStage(
     mode: "coordinator",
     publicUrl: () => "http://example.test",
     chat: { clock, jobs, defaults, streams },
-    jobs: { db, jobs, defaults, outputs, keepAliveMs: 60_000, webhooks: { allowPrivate: false } },
+    jobs: { db, secrets: testSecrets, jobs, defaults, outputs, keepAliveMs: 60_000, webhooks: { allowPrivate: false } },
     webhookKey,
     metrics: measured,
     unready: () => unready.why,

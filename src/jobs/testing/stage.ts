@@ -1,5 +1,6 @@
 // Stage: the real engine on a manual clock, with nodes that do what a test tells them. Nodes speak to the engine's
 // listener as links do, in the same order.
+import { storedSecrets } from "../../accounts/stored-secrets.ts";
 import type { TestDatabase } from "../../db/test-database.ts";
 import { type ManualClock, manualClock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
@@ -26,6 +27,10 @@ export const LIMITS: JobLimits = {
   maxAttempts: 3,
   resumeGraceMs: 15_000,
 };
+
+export const testSecrets = storedSecrets(new Uint8Array(32).fill(9), (bytes) =>
+  crypto.getRandomValues(new Uint8Array(bytes)),
+);
 
 const silent = () => {};
 export const NO_LOG: Log = { debug: silent, info: silent, warn: silent, error: silent, child: () => NO_LOG };
@@ -57,6 +62,7 @@ export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
   const registry = createRegistry({ clock, aliases: options.aliases ?? {} });
   const kept = jobRecords({
     db,
+    secrets: testSecrets,
     clock,
     log: NO_LOG,
     answerOf: options.answerOf ?? (() => null),
