@@ -88,6 +88,7 @@ CREATE TABLE `users` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `users_email_unique` ON `users` (`email`);--> statement-breakpoint
 DROP TRIGGER `nodes_changed`;--> statement-breakpoint
-CREATE TRIGGER `nodes_changed` AFTER UPDATE OF `status`, `role`, `auth_v2_seen`, `account_id` ON `nodes`
+CREATE TRIGGER `nodes_changed` AFTER UPDATE OF `status`, `role`, `auth_v2_seen`, `account_id`, `pool`, `maintenance` ON `nodes`
 WHEN OLD.`status` <> NEW.`status` OR OLD.`role` <> NEW.`role` OR OLD.`auth_v2_seen` <> NEW.`auth_v2_seen` OR OLD.`account_id` <> NEW.`account_id`
+  OR OLD.`pool` <> NEW.`pool` OR OLD.`maintenance` <> NEW.`maintenance`
 BEGIN UPDATE `changes` SET `n` = `n` + 1 WHERE `name` = 'nodes'; END;
