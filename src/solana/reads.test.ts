@@ -84,6 +84,33 @@ describe("finalized state", () => {
   });
 });
 
+test("what lands between the clock and the state is seen, never taken for expired", async () => {
+  const { instructions } = on.chain;
+  const base = on.settlement.address;
+  const marker = await on.chain.markerAddress(base, "seed");
+  const prepared = await on.chain.prepare({
+    ...{ feePayer: base, signers: [on.settlement] },
+    instructions: [await instructions.createMarker({ payer: base, base, seed: "seed", lamports: 890_880n })],
+  });
+  if (!prepared.ok) throw new Error(prepared.error.code);
+  const { wire, lastValidBlockHeight } = prepared.value;
+  let calls = 0;
+  for (const { faults } of on.servers)
+    faults.choose = () => {
+      calls += 1;
+      if (calls !== 2) return undefined;
+      on.local.submit(new Uint8Array(Buffer.from(wire, "base64")));
+      on.local.advance(200);
+      return undefined;
+    };
+  const state = await on.chain.finalized([marker]);
+  expect(calls).toBe(2);
+  expect(on.local.bank("finalized").height).toBeGreaterThan(lastValidBlockHeight);
+  expect({ there: state.get(marker) !== null, expired: state.blockHeight > lastValidBlockHeight }).toEqual({
+    ...{ there: true, expired: false },
+  });
+});
+
 describe("a deposit", () => {
   test("is found by its reference, with what came in, its memo and who paid; a failed one moved nothing", async () => {
     const treasury = await on.on.ata(await newAddress());
