@@ -18,7 +18,13 @@ import {
 } from "./generation.ts";
 import { modelPricesSchema, pricesSchema } from "./prices.ts";
 import { hex32Schema, hex128Schema, uuidSchema } from "./primitives.ts";
-import { receiptDisputeFrame, receiptHeadFrame, receiptKeySchema, receiptsFrame } from "./receipt-frames.ts";
+import {
+  isReceiptsFrame,
+  receiptDisputeFrame,
+  receiptHeadFrame,
+  receiptKeySchema,
+  receiptsFrame,
+} from "./receipt-frames.ts";
 import { hopsSchema, viaSchema } from "./trail.ts";
 
 /** The WebSocket subprotocol (RFC 6455 §1.9). */
@@ -364,6 +370,7 @@ function isUsualCoordinatorFrame(frame: unknown): frame is CoordinatorFrame {
     const { attempts } = frame;
     return Array.isArray(attempts) && attempts.length > 0 && attempts.length <= 8192 && attempts.every(isAttempt);
   }
+  if (frame.type === "receipts") return isReceiptsFrame(frame);
   return (
     frame.type === "dispatch" &&
     frame.task === undefined &&

@@ -3,13 +3,15 @@
 import { z } from "zod";
 import { hex64Schema, hex128Schema } from "./primitives.ts";
 
-/** Receipts in one frame. */
-export const MAX_RECEIPTS_PER_FRAME = 64;
+/** Receipts in one frame, which a node answers with one signature. */
+export const MAX_RECEIPTS_PER_FRAME = 256;
 
+const RECEIPT = /^[A-Za-z0-9+/]{516}$/;
+const SIGNATURE = /^[A-Za-z0-9+/]{86}==$/;
 /** 387 bytes as base64, without padding needed. */
-const receiptBase64 = z.string().regex(/^[A-Za-z0-9+/]{516}$/, "must be 387 bytes as base64");
+const receiptBase64 = z.string().regex(RECEIPT, "must be 387 bytes as base64");
 /** 64 bytes as base64. */
-const signatureBase64 = z.string().regex(/^[A-Za-z0-9+/]{86}==$/, "must be 64 bytes as base64");
+const signatureBase64 = z.string().regex(SIGNATURE, "must be 64 bytes as base64");
 
 /** A receipt as it travels, and as it is kept in files: its bytes, the coordinator's ed25519 signature, the job's salt. */
 export const sealedReceiptSchema = z.object({
@@ -47,6 +49,20 @@ export const receiptDisputeFrame = z.object({
 export type ReceiptsFrame = z.infer<typeof receiptsFrame>;
 export type ReceiptHeadFrame = z.infer<typeof receiptHeadFrame>;
 export type ReceiptDisputeFrame = z.infer<typeof receiptDisputeFrame>;
+
+/** What the schema takes, checked by hand: there is one for every job. */
+export function isReceiptsFrame(frame: Record<string, unknown>): boolean {
+  const { type, receipts } = frame;
+  if (type !== "receipts" || !Array.isArray(receipts)) return false;
+  return receipts.length > 0 && receipts.length <= MAX_RECEIPTS_PER_FRAME && receipts.every(isSealed);
+}
+const isSealed = (value: unknown): boolean => {
+  if (typeof value !== "object" || value === null) return false;
+  const { receipt, sig, salt } = value as Record<string, unknown>;
+  return isText(receipt, RECEIPT) && isText(sig, SIGNATURE) && isText(salt, SALT);
+};
+const isText = (value: unknown, form: RegExp): boolean => typeof value === "string" && form.test(value);
+const SALT = /^[0-9a-f]{64}$/;
 
 /** Seals a receipt for the way. */
 export const sealReceipt = (bytes: Uint8Array, signature: Uint8Array, salt: string): SealedReceipt => ({

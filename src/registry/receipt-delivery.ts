@@ -1,5 +1,5 @@
 // Receipt delivery: gives nodes on links the receipts of what they did and stores how far each vouches for its chain.
-// Off the hot path: at most every second or 64 receipts, a page at a time. Pollers and workers have no part in it.
+// Off the hot path: at most every second or 256 receipts, a page at a time. Pollers and workers have no part in it.
 import { and, asc, eq, gt, lt } from "drizzle-orm";
 import type { Db } from "../db/open.ts";
 import { nodeChains, receipts } from "../ledger/schema.ts";
@@ -51,9 +51,9 @@ type Link = {
   seq: number;
   /** A page is on its way, and the node has not answered it. */
   asked: boolean;
-  /** There may be more than was sent, which waits for no company. */
+  /** There may be more than is known of, which waits for no company. */
   behind: boolean;
-  /** New ones that were not sent. */
+  /** Those that are known not to have been sent. */
   fresh: number;
   cancelGather: Cancel | null;
   /** What the node said last, while something before it is being handled. */
@@ -114,8 +114,10 @@ export function receiptDelivery({ db, clock, log, saltOf }: ReceiptDeliveryDeps)
       .orderBy(asc(receipts.seq))
       .limit(MAX_RECEIPTS_PER_FRAME);
     if (links.get(node) !== link) return;
-    link.fresh -= fresh;
-    link.behind = rows.length === MAX_RECEIPTS_PER_FRAME;
+    const isFull = rows.length === MAX_RECEIPTS_PER_FRAME;
+    link.fresh = isFull ? Math.max(0, link.fresh - rows.length) : link.fresh - fresh;
+    // A full page and nothing known of what comes after it: who is behind stays so up to the first page that is not full.
+    link.behind = isFull && (link.behind || link.fresh === 0);
     if (rows.length === 0) return;
     link.asked = true;
     const frame: ReceiptsFrame = {

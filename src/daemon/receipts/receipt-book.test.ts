@@ -3,6 +3,7 @@ import { eq } from "drizzle-orm";
 import { type TestDatabase, testDatabase } from "../../db/test-database.ts";
 import { nodeChains, receipts } from "../../ledger/schema.ts";
 import { toHex } from "../../lib/hex.ts";
+import { MAX_RECEIPTS_PER_FRAME } from "../../protocol/receipt-frames.ts";
 import { verifyHead } from "../../protocol/receipt-signing.ts";
 import { decodeReceipt, encodeReceipt, type Receipt, receiptDigest } from "../../protocol/receipts.ts";
 import { NODE, testNode } from "../testing/link-stage.ts";
@@ -77,19 +78,20 @@ test("a node gets what it missed, page by page", async () => {
   await using made = await staged();
   const { on, database } = made;
   // An older version, which asks for no receipts.
-  const first = await testNode(on, { prices: PRICES, limit: 100 });
+  const count = MAX_RECEIPTS_PER_FRAME + 6;
+  const first = await testNode(on, { prices: PRICES, limit: count });
   await on.chats(
     first,
-    Array.from({ length: 70 }, (_, i) => `text ${i}`),
+    Array.from({ length: count }, (_, i) => `text ${i}`),
   );
   on.wire.cut();
   await on.turns();
   await first.client.stop(0);
   const second = await on.node();
   await on.delivered();
-  expect(seqs(on.wire.fromCoordinator).map(({ receipts: page }) => page.length)).toEqual([64, 6]);
-  expect(second.file.head?.seq).toBe(70);
-  expect(await chain(database)).toMatchObject({ seq: 70, countersignedSeq: 70 });
+  expect(seqs(on.wire.fromCoordinator).map(({ receipts: page }) => page.length)).toEqual([count - 6, 6]);
+  expect(second.file.head?.seq).toBe(count);
+  expect(await chain(database)).toMatchObject({ seq: count, countersignedSeq: count });
 });
 
 test("what the node said as its link broke is said again, and nothing is sent twice", async () => {
