@@ -3,6 +3,7 @@
 import type { ReceiptArchive } from "../settlement/receipt-export.ts";
 import { secretText } from "../webhooks/sign.ts";
 import { moneyRoutes } from "./account/money.ts";
+import { type FundingHttpDeps, fundingRoutes } from "./funding/routes.ts";
 import { type HomeDeps, home } from "./home.ts";
 import type { HumanDeps } from "./human/deps.ts";
 import { humanRoutes } from "./human/routes.ts";
@@ -35,6 +36,8 @@ export type CoordinatorRoutesDeps = HomeDeps &
     local: readonly LocalRoute[];
     archive: ReceiptArchive;
     payouts: PayoutRoutesDeps;
+    /** Null where nothing is settled on a chain. */
+    funding: Omit<FundingHttpDeps, "chat" | "db" | "publicUrl"> | null;
   };
 
 export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
@@ -178,6 +181,9 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
     ...jobs,
     ...moneyRoutes({ db: deps.jobs.db, clock: deps.chat.clock }),
     ...receiptRoutes(deps.archive),
+    ...(deps.funding
+      ? fundingRoutes({ ...deps.funding, chat: deps.chat, db: deps.jobs.db, publicUrl: deps.publicUrl })
+      : []),
     ...pollingRoutes(deps.polling),
     ...payoutRoutes(deps.payouts),
     ...workerRoutes(deps.polling),

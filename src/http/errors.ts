@@ -26,6 +26,17 @@ const KINDS = {
   job_ended: invalid(409),
   stream_restarted: invalid(409),
   idempotency_key_reused: invalid(422),
+  // Money on the chain.
+  not_offered: invalid(404),
+  deposit_not_found: invalid(404),
+  allowance_not_found: invalid(404),
+  epoch_not_found: invalid(404),
+  funded_otherwise: invalid(409),
+  allowance_there: invalid(409),
+  token_account_taken: invalid(409),
+  unsettled: invalid(409),
+  token_account_unspendable: invalid(422),
+  wallet_proof_invalid: invalid(422),
   // Between coordinators.
   loop_detected: invalid(508),
   hop_limit: invalid(508),
@@ -40,6 +51,9 @@ const KINDS = {
   model_not_allowed: { status: 403, type: "permission_error" },
   // Money. OpenAI's word for the type, which its clients know not to try again.
   insufficient_credit: { status: 402, type: "insufficient_quota" },
+  /** A prepaid chat, without its payment (x402). */
+  payment_required: { status: 402, type: "insufficient_quota" },
+  payment_refused: { status: 402, type: "insufficient_quota" },
   spend_limit: { status: 402, type: "insufficient_quota" },
   // People.
   session_missing: { status: 401, type: "authentication_error" },
@@ -75,6 +89,7 @@ const KINDS = {
   queue_timeout: overloaded(503, 5),
   backend_busy: overloaded(503, 5),
   storage_failed: overloaded(503, 10),
+  chain_unreachable: overloaded(503, 10),
   node_lost: { status: 502, type: "server_error" },
   backend_unreachable: { status: 502, type: "server_error" },
   backend_failed: { status: 502, type: "server_error" },

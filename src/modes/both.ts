@@ -37,6 +37,7 @@ export async function start({ config, log, restart }: StartInput): Promise<Runni
       instance,
       mode: "both",
       ownNode: () => ownNode?.own ?? null,
+      ownPubkey: identity.pubkey,
     });
     const { db } = coordinator.data;
     if (coordinator.keys.lookup(identity.pubkey)?.status !== "approved") {

@@ -30,12 +30,14 @@ import { createPollers } from "../registry/pollers.ts";
 import type { PriceBounds } from "../registry/price-bounds.ts";
 import { regionName } from "../registry/region.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
+import type { Funding } from "../settlement/funding.ts";
 import { versionText } from "../version.ts";
 import { joinUrl } from "./addresses.ts";
 import { admitNode } from "./admission.ts";
 import { openBilling, receiptArchive } from "./billing.ts";
 import { type CoordinatorData, localApiKey, openCoordinatorData } from "./coordinator-data.ts";
 import { followChanges } from "./follow-changes.ts";
+import { buildFunding } from "./funding.ts";
 import { keepHouse } from "./housekeeping.ts";
 import { type LiveKeys, loadKeys } from "./key-directory.ts";
 import { onChainOf, openChain } from "./open-chain.ts";
@@ -72,6 +74,8 @@ export type CoordinatorInput = {
   mode: "both" | "coordinator";
   /** The node in this process, once it is there. */
   ownNode?: () => OwnNode | null;
+  /** Its key. */
+  ownPubkey?: Pubkey;
 };
 
 export async function buildCoordinator(input: CoordinatorInput): Promise<Coordinator> {
@@ -133,6 +137,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     records,
     affinity: affinityIndex({ ttlMs: config.scheduler.affinity_ttl_s * 1000 }),
     till,
+    replenish: async (accountId) => (await funding?.replenish(accountId)) ?? false,
     onEnd(job: Job) {
       measured.jobEnded(job);
       outputs.delete(job.id);
@@ -198,6 +203,10 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   };
   const url = (): string => config.server.public_url ?? server.url;
   const onFault = (fault: unknown) => log.error("a mail could not be sent", { err: fault });
+  const funding: Funding | null = await buildFunding(config, opened, {
+    ...{ db, clock, log, registry, ownNode: input.ownPubkey ?? null },
+    hasRoom: (node) => jobs.listener.capacity(node),
+  });
   const people = buildPeople({ config, data, clock, random: randomBytes, url, onFault });
   const stopForgetting = forgetWhatIsOver(people, { clock, log });
   const admin = directAdmin({
@@ -264,6 +273,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       ...{ db, clock, payouts, random: randomBytes, coordinator: identity.pubkey },
       ...{ receiptKey: archive.key, billing: config.billing.mode },
     },
+    funding: funding && { funding, clock, random: randomBytes, coordinator: identity.pubkey },
     local: localRoutes(admin),
   });
   const server = startServer({
@@ -311,6 +321,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       await delivery.settled();
       await billing?.receipts.idle();
       await payouts?.stop();
+      await funding?.stop();
       await server.stop();
       await people.mail?.settled();
       await records.close();

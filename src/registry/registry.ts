@@ -54,6 +54,8 @@ export function createRegistry({
   const away = new WeakMap<Node, readonly Offer[]>();
   let linked = 0;
   const stands = standing(clock, nodes, () => linked);
+  /** Why a node is given no work though it would take some, beside what an admin decided: no stake, say. */
+  let withheld: (pubkey: Pubkey) => string | null = () => null;
 
   const remember = (model: string, pool: string) => {
     const byPool = lastServed.get(model) ?? new Map<string, number>();
@@ -92,8 +94,9 @@ export function createRegistry({
   };
   /** Whether it takes work, and why not, as things are now. */
   const consider = (node: Node) => {
-    node.accepting = node.channel !== null && node.status === "available" && !node.congested && !node.maintenance;
-    node.notice = node.refused ?? (node.maintenance ? MAINTENANCE : null);
+    const reason = node.maintenance ? MAINTENANCE : withheld(node.pubkey);
+    node.accepting = node.channel !== null && node.status === "available" && !node.congested && reason === null;
+    node.notice = node.refused ?? reason;
   };
   const locate = (node: Node) => {
     node.region = isPlausible(region, node.claimedRegion, node.leastRttMs) ? node.claimedRegion : "";
@@ -159,6 +162,12 @@ export function createRegistry({
       node.handles = handlesOf(node);
       consider(node);
       return node;
+    },
+
+    /** Gives no work to nodes that `reasonOf` names a reason for, from now on and whenever they come. */
+    withholdBy(reasonOf: (pubkey: Pubkey) => string | null): void {
+      withheld = reasonOf;
+      for (const node of nodes.values()) consider(node);
     },
 
     /** Gives a node no work while its handshake ends, and then as things are. */

@@ -38,7 +38,7 @@ const kindsOf = (deps: StakeTransactionDeps): OnceKinds => {
   const slash = slashKind(deps);
   return { slash, oracle: slash };
 };
-const stepsOf = async (stage: FundingStage, deps: StakeTransactionDeps, times = 1) => {
+const stepsOf = async (stage: FundingStage, deps: ReturnType<typeof depsOf>, times = 1) => {
   for (let n = 0; n < times; n++) await advanceSends({ ...deps, log: stage.log }, kindsOf(deps));
 };
 

@@ -308,14 +308,24 @@ async function setState(
   return await mustFind(deps, signature);
 }
 
-/** It bought its answer: the price is final, so what is left of it is the platform's. */
+/** It bought its answer: the price is final, so what is left of it is the platform's once the job holds nothing. */
 async function markUsed({ db, clock }: X402Deps, signature: string): Promise<void> {
-  const atMs = clock.nowMs();
-  await db.writer.transact(async (_, execute) => {
-    await execute("update x402_payments set used_ms = ? where signature = ? and used_ms is null", [atMs, signature]);
-    await sweep(execute, signature, SYSTEM_ACCOUNTS.fees, "rest", atMs);
-  });
+  for (let looks = 0; looks < MOST_LOOKS; looks++) {
+    const atMs = clock.nowMs();
+    const isSwept = await db.writer.transact(async (_, execute) => {
+      await execute("update x402_payments set used_ms = ? where signature = ? and used_ms is null", [atMs, signature]);
+      const account = clientLedger(accountIdOf(signature));
+      const [row] = await execute("select held from ledger_accounts where id = ?", [account]);
+      if (Number(row?.[0] ?? 0) > 0) return false;
+      await sweep(execute, signature, SYSTEM_ACCOUNTS.fees, "rest", atMs);
+      return true;
+    });
+    if (isSwept) return;
+    await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
+  }
 }
+/** A job whose client left may take a moment to end. */
+const MOST_LOOKS = 60;
 
 /** Takes what an account of a payment has free. */
 async function sweep(

@@ -42,12 +42,17 @@ export type Asked = {
   idPrefix: string;
   shape: () => Shape;
   includeUsage: boolean;
+  /** Told once the answer is over, with the job; null where it was not taken on. */
+  over?: (job: Job | null) => void;
 };
 
 /** Submits the job and answers from its output, as a stream or as a whole. */
 export async function answerTo(deps: ChatDeps, call: ClientCall, asked: Asked): Promise<Response> {
   const limited = takeLimits(call.caller, asked.spec);
-  if (limited) return limited;
+  if (limited) {
+    asked.over?.(null);
+    return limited;
+  }
   const silenceOver = call.mayBeSilent();
   if (asked.spec.stream) return streamed(deps, call, asked, silenceOver);
   const response = await whole(deps, call, asked);
@@ -55,16 +60,20 @@ export async function answerTo(deps: ChatDeps, call: ClientCall, asked: Asked): 
   return response;
 }
 
-async function whole(deps: ChatDeps, call: ClientCall, { spec, idPrefix, shape }: Asked): Promise<Response> {
+async function whole(deps: ChatDeps, call: ClientCall, { spec, idPrefix, shape, over }: Asked): Promise<Response> {
   const head = { id: "", created: nowS(deps) };
   const output = wholeChat(head, shape());
   const taken = deps.jobs.take(spec, output);
   const submitted = taken instanceof Promise ? await taken : taken;
-  if (!submitted.ok) return refused(submitted.error, spec);
+  if (!submitted.ok) {
+    over?.(null);
+    return refused(submitted.error, spec);
+  }
   const job = submitted.value;
   head.id = `${idPrefix}${job.id}`;
   cancelWithClient(deps, call, job);
   await output.ended;
+  over?.(job);
   if (job.state !== "completed") return failure(job);
   return Response.json(output.completion(job), { headers: jobHeaders(job) });
 }
@@ -72,7 +81,7 @@ async function whole(deps: ChatDeps, call: ClientCall, { spec, idPrefix, shape }
 async function streamed(
   deps: ChatDeps,
   call: ClientCall,
-  { spec, idPrefix, shape, includeUsage }: Asked,
+  { spec, idPrefix, shape, includeUsage, over }: Asked,
   silenceOver: () => void,
 ): Promise<Response> {
   const { clock, jobs, streams } = deps;
@@ -85,16 +94,24 @@ async function streamed(
   const submitted = taken instanceof Promise ? await taken : taken;
   if (!submitted.ok) {
     silenceOver();
+    over?.(null);
     return refused(submitted.error, spec);
   }
-  job = submitted.value;
+  const begun = submitted.value;
+  job = begun;
   cancelWithClient(deps, call, job);
   await startedOrDue(clock, job);
-  if (job.endedMs !== null && job.state !== "completed" && job.firstDeltaMs === null) return failure(job);
+  if (job.endedMs !== null && job.state !== "completed" && job.firstDeltaMs === null) {
+    over?.(job);
+    return failure(job);
+  }
   // From here on the client sees an answer that has begun: the job may not be displaced from the queue any more.
   job.displaceable = false;
   streams.add(output);
-  void output.closed.then(() => streams.delete(output));
+  void output.closed.then(() => {
+    streams.delete(output);
+    over?.(begun);
+  });
   return new Response(output.body(), {
     headers: { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", ...jobHeaders(job) },
   });

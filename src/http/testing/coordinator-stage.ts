@@ -174,6 +174,7 @@ export async function coordinatorStage(
       ...{ db, clock, random, payouts: null, coordinator: COORDINATOR.pubkey },
       ...{ receiptKey: archive.key, billing: "off" },
     },
+    funding: null,
     local: localRoutes(admin),
   });
   const links = createLinks({
