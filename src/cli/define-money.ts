@@ -61,7 +61,7 @@ function defineCredits(program: Command, attach: Attach): void {
     );
   moving("adjust", "correct what an account has; never below what is held")
     .argument("<account>", ACCOUNT)
-    .argument("<usd>", "by how much, e.g. 0.50; to take: -- ACCOUNT -3.20")
+    .argument("<usd>", "by how much, e.g. 0.50, or -3.20 to take")
     .action(
       attach(async (context, options, account: string, usd: string, flags: MoveFlags) =>
         (await load()).adjust(context, options, [account, usd], flags),
