@@ -174,6 +174,12 @@ describe("rates", () => {
   });
 });
 
+test("limits of spending go with a key's jobs, for the ledger to decide", async () => {
+  const { key, ask } = await keyed({ spendTotalMicroUsd: 5 });
+  await answered(ask("small"));
+  expect(on.ended.at(-1)?.budgets).toEqual([{ id: `key/${key.id}`, limit: 5n }]);
+});
+
 describe("GET /api/v1/key", () => {
   test("tells what the key is good for and what is left, in money too", async () => {
     const { key, call } = await keyed({
