@@ -1,6 +1,7 @@
 // Metering: what of an answer came from which attempt, in tokens. Nodes claim; what is counted is never more than can be
 // true of the bytes that passed, and each token is counted once, however many nodes had a part in the answer.
 import type { Usage } from "../protocol/generation.ts";
+import { grossOf } from "../protocol/receipts.ts";
 import type { AttemptRecord, Delivery, Job, Run } from "./job.ts";
 
 /** One attempt's part of the answer. */
@@ -69,3 +70,19 @@ function promptTokens(job: Job): number {
 function noteClamped({ record, usage }: { record: AttemptRecord; usage: Usage | null }): void {
   if (usage !== null && usage.completion_tokens > record.bytes) record.clamped = true;
 }
+
+/** µ$ of each share. Together never more than is held: where rounding up each would pass it, the last has less. */
+export function costsOf(job: Job, shares: readonly Share[]): bigint[] {
+  let left = job.held?.amount ?? 0n;
+  return shares.map(({ promptTokens, completionTokens, price }) => {
+    if (price === null) return 0n;
+    const gross = grossOf(promptTokens, completionTokens, price.input, price.output);
+    const cost = gross < left ? gross : left;
+    left -= cost;
+    return cost;
+  });
+}
+
+/** µ$ that the job costs. */
+export const chargeFor = (job: Job, shares: readonly Share[]): bigint =>
+  costsOf(job, shares).reduce((sum, cost) => sum + cost, 0n);

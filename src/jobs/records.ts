@@ -10,10 +10,11 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type AttemptRecord, type Job, type JobError, NODE_ERRORS } from "./job.ts";
+import { chargeFor } from "./metering.ts";
 import { type JobContentRow, type JobRow, jobContent, jobs, whereLive } from "./schema.ts";
 import type { JobEnd } from "./settle.ts";
 import { isEnd, type JobState, LIVE_STATES } from "./states.ts";
-import { chargeFor, type Till } from "./till.ts";
+import type { Till } from "./till.ts";
 import { addWebhook, endedWebhooksDue, sealAddress, webhookDue } from "./webhooks.ts";
 
 export type NewAsyncJob = {

@@ -17,9 +17,9 @@ import { fromHex } from "../lib/hex.ts";
 import { usd } from "../lib/money.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { attemptId } from "../protocol/primitives.ts";
-import { grossOf, saltedHasher, textHash } from "../protocol/receipts.ts";
+import { saltedHasher, textHash } from "../protocol/receipts.ts";
 import type { Held, Job } from "./job.ts";
-import type { Share } from "./metering.ts";
+import { chargeFor, costsOf, type Share } from "./metering.ts";
 import { writeChatEnds } from "./records.ts";
 import type { JobEnd } from "./settle.ts";
 
@@ -176,22 +176,6 @@ const partiesOf = (ends: readonly { job: Job; end: JobEnd }[]) => ({
 });
 
 const idBytes = (jobId: string): Uint8Array => fromHex(jobId.replaceAll("-", ""));
-
-/** µ$ of each share. Together never more than is held: where rounding up each would pass it, the last has less. */
-function costsOf(job: Job, shares: readonly Share[]): bigint[] {
-  let left = job.held?.amount ?? 0n;
-  return shares.map(({ promptTokens, completionTokens, price }) => {
-    if (price === null) return 0n;
-    const gross = grossOf(promptTokens, completionTokens, price.input, price.output);
-    const cost = gross < left ? gross : left;
-    left -= cost;
-    return cost;
-  });
-}
-
-/** µ$ that the job costs. */
-export const chargeFor = (job: Job, shares: readonly Share[]): bigint =>
-  costsOf(job, shares).reduce((sum, cost) => sum + cost, 0n);
 
 function earnedBy(job: Job, share: Share, gross: bigint): Earned[] {
   const { record, promptTokens, completionTokens, outputHash } = share;
