@@ -1,6 +1,7 @@
 // First admin: a link makes the first user with the role admin, and nobody after that.
 import { and, eq, isNull } from "drizzle-orm";
 import { err, ok, type Result } from "../lib/result.ts";
+import type { Allowance } from "./attempts.ts";
 import { audit } from "./audit.ts";
 import { findLink, insertLink, linkAddress, revokeLinks, useLink } from "./one-time-links.ts";
 import type { LinkRefusal } from "./password-links.ts";
@@ -8,7 +9,7 @@ import type { Origin, People } from "./people.ts";
 import { USER_ROLES } from "./roles.ts";
 import { LOCAL_ACCOUNT_ID, members, oneTimeLinks } from "./schema.ts";
 import { openSession } from "./sessions.ts";
-import { allow, networkOf, type TooMany } from "./sign-in.ts";
+import { allow, fromNetwork, type TooMany } from "./sign-in.ts";
 import { hasAdmin, insertUser } from "./users.ts";
 
 const SETUP_TTL_MS = 3_600_000;
@@ -76,8 +77,5 @@ export function asRefusal(fault: unknown): Result<never, { code: "link_not_valid
 }
 
 /** Secrets of links have 256 bits: what is bounded is the work that somebody can cause. */
-export const linkAllowance = (kind: string, { address }: Origin) => ({
-  name: `link/${kind}/${networkOf(address)}`,
-  limit: 60,
-  perMs: 3_600_000,
-});
+export const linkAllowance = (kind: string, { address }: Origin): Allowance =>
+  fromNetwork(`link/${kind}`, address, 60, 3_600_000);

@@ -1,6 +1,7 @@
 // Password links: a user sets a password without the one before: an admin gives them a link, or it comes by mail.
 import { eq } from "drizzle-orm";
 import { err, ok, type Result } from "../lib/result.ts";
+import type { Allowance } from "./attempts.ts";
 import { audit } from "./audit.ts";
 import type { Caller } from "./caller.ts";
 import { passwordMail } from "./mail.ts";
@@ -8,7 +9,7 @@ import { findLink, insertLink, linkAddress, revokeLinks, useLink } from "./one-t
 import type { Origin, People } from "./people.ts";
 import { sessions, users } from "./schema.ts";
 import { openSession } from "./sessions.ts";
-import { allow, networkOf, type TooMany } from "./sign-in.ts";
+import { allow, fromNetwork, type TooMany } from "./sign-in.ts";
 import { findUser } from "./users.ts";
 
 const HOUR_MS = 3_600_000;
@@ -46,7 +47,7 @@ export async function requestPasswordMail(
 ): Promise<Result<{ done: Promise<void> }, TooMany | { code: "mail_not_configured" }>> {
   const { mail } = people;
   if (mail === null) return err({ code: "mail_not_configured" });
-  const allowed = await allow(people, [...mailAllowances(email, address)]);
+  const allowed = await allow(people, mailAllowances(email, address));
   if (!allowed.ok) return allowed;
   const act = async () => {
     const made = await createPasswordLink(people, email, { actor: "system", from: address });
@@ -56,12 +57,11 @@ export async function requestPasswordMail(
 }
 
 /** How many mails strangers can have sent: to one address, from one place, and in all. */
-export const mailAllowances = (email: string, address: string) =>
-  [
-    { name: `mail/to/${email}`, limit: 3, perMs: HOUR_MS },
-    { name: `mail/from/${networkOf(address)}`, limit: 20, perMs: HOUR_MS },
-    { name: "mail/all", limit: 500, perMs: HOUR_MS },
-  ] as const;
+export const mailAllowances = (email: string, address: string): Allowance[] => [
+  { name: `mail/to/${email}`, limit: 3, perMs: HOUR_MS },
+  fromNetwork("mail/from", address, 20, HOUR_MS),
+  { name: "mail/all", limit: 500, perMs: HOUR_MS },
+];
 
 export type LinkRefusal = { code: "link_not_valid" } | { code: "busy" };
 

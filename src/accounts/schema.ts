@@ -107,7 +107,6 @@ export const members = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.accountId, table.userId] }), index("members_user").on(table.userId)],
 );
-export type MemberRow = typeof members.$inferSelect;
 
 export const sessions = sqliteTable(
   "sessions",

@@ -5,7 +5,7 @@ import { listAudit } from "./audit.ts";
 import { LOCAL_CALLER } from "./caller.ts";
 import { createPasswordLink, requestPasswordMail, setPasswordByLink } from "./password-links.ts";
 import { findSession, listSessions, revokeSessions } from "./sessions.ts";
-import { changePassword, networkOf, signIn } from "./sign-in.ts";
+import { changePassword, fromNetwork, networkOf, signIn } from "./sign-in.ts";
 import { testMailer, testPeople } from "./testing/people.ts";
 import { insertUser, setUserDisabled, setUserRoles } from "./users.ts";
 
@@ -102,6 +102,30 @@ test("wrong tries are slowed down, for addresses that nobody has too, and never 
   expect(noted.map(({ subject }) => subject)).toEqual([HERE.address, HERE.address]);
 });
 
+test("an address that nobody has costs a password's verification, as every other does", async () => {
+  await using on = await house();
+  await on.add("anna@example.org");
+  await on.add("none@example.org", null);
+  await on.add("gone@example.org");
+  await setUserDisabled(on.people, "gone@example.org", true, LOCAL_CALLER);
+  const hashes: (string | null)[] = [];
+  const { passwords } = on.people;
+  const counting = {
+    ...on.people,
+    passwords: {
+      ...passwords,
+      verify(password: string, hash: string | null) {
+        hashes.push(hash);
+        return passwords.verify(password, hash);
+      },
+    },
+  };
+  for (const email of ["anna@example.org", "nobody@example.org", "none@example.org", "gone@example.org"]) {
+    await signIn(counting, { email, password: "wrong password" }, HERE);
+  }
+  expect(hashes).toEqual([expect.stringContaining("$argon2id$"), null, null, null]);
+});
+
 test("good sign-ins are not counted", async () => {
   await using on = await house();
   await on.add("anna@example.org");
@@ -141,6 +165,14 @@ test("a browser keeps its mark, and a mark of another address or made up is none
   expect(await deviceAfter("bert@example.org", `${own}`)).not.toBe(own);
   const made = `${"0".repeat(32)}.${"0".repeat(64)}`;
   expect(await deviceAfter("anna@example.org", made)).not.toBe(made);
+});
+
+test("a private address, perhaps a proxy's, is given more than one of a stranger", () => {
+  const limitOf = (address: string) => fromNetwork("a", address, 100, 1).limit;
+  expect(["203.0.113.9", "2600::1"].map(limitOf)).toEqual([1_000, 100]);
+  expect(["8.8.8.8", "127.0.0.1", "10.1.2.3", "fd00::1", "unknown"].map(limitOf)).toEqual([
+    100, 1_000, 1_000, 1_000, 1_000,
+  ]);
 });
 
 test("a subscriber is one network, however many IPv6 addresses it has", () => {

@@ -75,7 +75,7 @@ function allowancesOf(email: string, address: string, device: string | null): Al
   return [
     { name: `sign-in/both/${email}/${network}`, limit: 10, perMs: 15 * MINUTE_MS },
     { name: `sign-in/email/${email}`, limit: 50, perMs: 60 * MINUTE_MS },
-    { name: `sign-in/address/${network}`, limit: isNear(network) ? 1_000 : 100, perMs: 15 * MINUTE_MS },
+    fromNetwork("sign-in/address", address, 100, 15 * MINUTE_MS),
   ];
 }
 
@@ -86,8 +86,11 @@ export function networkOf(address: string): string {
   return parsed instanceof ipaddr.IPv6 ? parsed.parts.slice(0, 4).join(":") : parsed.toString();
 }
 
-/** A private address may be a proxy's, with everybody behind it. */
-const isNear = (address: string): boolean => !ipaddr.isValid(address) || ipaddr.process(address).range() !== "unicast";
+/** What one network may do so often; ten times that from a private address, which may be a proxy's with many behind it. */
+export function fromNetwork(name: string, address: string, limit: number, perMs: number): Allowance {
+  const isNear = !ipaddr.isValid(address) || ipaddr.process(address).range() !== "unicast";
+  return { name: `${name}/${networkOf(address)}`, limit: isNear ? limit * 10 : limit, perMs };
+}
 
 /** Counts a try, and notes it where it was the last that is allowed for now. */
 async function count(people: People, allowances: Allowance[], address: string): Promise<Result<void, TooMany>> {

@@ -9,7 +9,7 @@ import { type LinkRefusal, mailAllowances } from "./password-links.ts";
 import type { Origin, People, PeopleSettings } from "./people.ts";
 import type { UserRole } from "./roles.ts";
 import { openSession } from "./sessions.ts";
-import { allow, networkOf, type TooMany } from "./sign-in.ts";
+import { allow, fromNetwork, type TooMany } from "./sign-in.ts";
 import { findUser, insertUser } from "./users.ts";
 
 const HOUR_MS = 3_600_000;
@@ -38,7 +38,7 @@ export async function signUp(
   }
   if (password === null) return err({ code: "password_needed" });
   const allowed = await allow(people, [
-    { name: `sign-up/${networkOf(origin.address)}`, limit: 20, perMs: HOUR_MS },
+    fromNetwork("sign-up", origin.address, 20, HOUR_MS),
     { name: "sign-up/all", limit: 1_000, perMs: HOUR_MS },
   ]);
   if (!allowed.ok) return allowed;

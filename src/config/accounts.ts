@@ -54,7 +54,10 @@ export function oidcProvider(entry: z.output<typeof oidcEntrySchema>) {
 
 const smtpUrl = z
   .string()
-  .refine((text) => /^smtps?:$/.test(URL.parse(text)?.protocol ?? ""), "must be an address beginning with smtp:// or smtps://")
+  .refine(
+    (text) => /^smtps?:$/.test(URL.parse(text)?.protocol ?? ""),
+    "must be an address beginning with smtp:// or smtps://",
+  )
   .meta({ allowed: "an address beginning with smtp:// or smtps://, with user and password where it needs them" });
 
 export const accounts = z.strictObject({

@@ -20,10 +20,7 @@ export function effectiveValue(config: Config, key: ConfigKey, secrets: "masked"
   const secretNames = secretFields(key);
   return (value as Record<string, unknown>[]).map((entry) =>
     Object.fromEntries(
-      Object.entries(entry).map(([name, inner]) => [
-        name,
-        inner !== undefined && secretNames.has(name) ? MASK : inner,
-      ]),
+      Object.entries(entry).map(([name, inner]) => [name, inner !== undefined && secretNames.has(name) ? MASK : inner]),
     ),
   );
 }

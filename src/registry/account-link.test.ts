@@ -90,9 +90,9 @@ test("only nodes that were let in, and serve, are linked", async () => {
   await using on = await network();
   const anna = await on.account("anna");
   expect(await on.link(secret(9), await on.challenge(anna))).toBe("node_unknown");
-  await ejectNode({ ...on.deps, by }, pubkeyOf(TWO), "");
+  await ejectNode({ db: on.db, clock: on.clock, by }, pubkeyOf(TWO), "");
   expect(await on.link(TWO, await on.challenge(anna))).toBe("node_unknown");
-  await allowNode({ ...on.deps, by }, pubkeyOf(secret(8)), { role: "client" });
+  await allowNode({ db: on.db, clock: on.clock, by }, pubkeyOf(secret(8)), { role: "client" });
   expect(await on.link(secret(8), await on.challenge(anna))).toBe("role_not_allowed");
 });
 

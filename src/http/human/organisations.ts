@@ -34,7 +34,7 @@ const inviteSchema = z.object({
 });
 
 type Handle = (deps: HumanDeps, call: SignedInCall, accountId: string) => Promise<Response>;
-/** `nobody`: any user. `member`: of this organisation. `owner`: who may change it. */
+/** `anybody`: any user. `member`: of this organisation. `owner`: who may change it. */
 type Who = "anybody" | "member" | "owner";
 
 export function organisationRoutes(deps: HumanDeps): HumanRoute[] {
