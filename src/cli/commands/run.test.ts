@@ -1,6 +1,6 @@
 // run: from start to stop, with a stand-in for the mode.
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../../config.ts";
@@ -100,6 +100,22 @@ describe("a run", () => {
       expect(await ended).toBe(0);
       expect(on.seen).toMatchObject({ again, stops: [signals === 0 ? "restart" : expect.any(String)] });
     }
+  });
+
+  test("shows the set-up link on a terminal, and writes it where only its owner reads it otherwise", async () => {
+    const link = "http://127.0.0.1:5/setup#secret";
+    const file = join(directory, "setup-link");
+    for (const tty of [true, false]) {
+      const on = world({ tty });
+      const ended = on.go({ ...on.running, setupLink: link });
+      await on.started;
+      expect(on.seen.err.includes(link)).toBe(tty);
+      expect(existsSync(file)).toBe(!tty);
+      on.signal("SIGTERM");
+      on.stopped.resolve();
+      await ended;
+    }
+    expect([readFileSync(file, "utf8"), statSync(file).mode & 0o777]).toEqual([`${link}\n`, 0o600]);
   });
 
   test("ends well after SIGTERM, once everything has stopped", async () => {
