@@ -4,8 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { LOCAL_CALLER } from "../accounts/caller.ts";
+import { migrateDatabase } from "../db/migrate.ts";
 import { openDatabase } from "../db/open.ts";
 import { testDatabase } from "../db/test-database.ts";
+import { sqldPath, testServer } from "../db/test-server.ts";
+import { usagePage } from "../jobs/usage.ts";
+import { statementPage } from "../ledger/statement.ts";
 import { manualClock } from "../lib/clock.ts";
 import { endPaid, persistAttempt } from "../settlement/moves.ts";
 import { settleOutside } from "../settlement/outside.ts";
@@ -208,6 +212,23 @@ test("a chat's hold may be there before its record is", async () => {
   await database.db.writer.batch("DELETE FROM jobs", [[]]);
   expect((await checkLedger(database.db, NOON_MS + 1_000)).clean).toBe(true);
   expect((await checkLedger(database.db, nowMs)).clean).toBe(false);
+});
+
+test.skipIf(sqldPath === null)("books on a libSQL server are looked at in the same way", async () => {
+  await using server = await testServer(sqldPath ?? "");
+  const db = await openDatabase({ url: server.url });
+  await migrateDatabase({ db, clock: manualClock() });
+  const books = booksOf(db);
+  await books.grant("local", 1_000n);
+  await books.end((await books.begin("local", 500n)) ?? "", [{ node: first.pubkey, gross: 400n }]);
+  await books.begin("local", 100n, { budgets: [{ id: "key/k", limit: 900n }], keyId: "k" });
+  await books.vouch(first);
+  const { checks } = await checkLedger(db, nowMs);
+  expect(checks.flatMap(({ faults }) => faults)).toEqual([]);
+  expect(await statementPage(db, "account/local", { fromMs: 0, toMs: nowMs }, null)).toMatchObject({ closing: 600n });
+  const usage = await usagePage(db, { period: { fromMs: NOON_MS, toMs: nowMs }, by: ["day", "key", "model"] }, null);
+  expect(usage.rows).toMatchObject([{ day: "2026-03-04", model: "tiny", requests: 1, charged_micro_usd: 400 }]);
+  await db.close();
 });
 
 type Step =
