@@ -6,6 +6,7 @@ import type { SetupFlags } from "./commands/setup.ts";
 import type { UpdateFlags } from "./commands/update.ts";
 import { defineKeys } from "./define-keys.ts";
 import { defineMoney } from "./define-money.ts";
+import { definePayouts } from "./define-payouts.ts";
 import { defineReceipts } from "./define-receipts.ts";
 import { defineUsers } from "./define-users.ts";
 import type { Attach } from "./program.ts";
@@ -24,6 +25,7 @@ export function defineCommands(program: Command, attach: Attach): void {
   defineKeys(program, attach);
   defineUsers(program, attach);
   defineMoney(program, attach);
+  definePayouts(program, attach);
   defineReceipts(program, attach);
   defineJoinTokens(program, attach);
   defineNodes(program, attach);
