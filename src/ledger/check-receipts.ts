@@ -8,7 +8,7 @@ import type { Receipt } from "../protocol/receipts.ts";
 import { checkRows, findings, type LedgerCheck } from "./check.ts";
 import { SYSTEM_ACCOUNTS } from "./ledger.ts";
 
-const PAGE = 500;
+const PAGE = 200;
 
 export async function checkReceipts(execute: Execute): Promise<LedgerCheck[]> {
   return [
