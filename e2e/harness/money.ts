@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { type CheckedLedger, checkLedger } from "../../src/admin/check-ledger.ts";
 import { type DatabaseAddress, type Db, openDatabase } from "../../src/db/open.ts";
-import { clientLedger, nodeLedger, post, SYSTEM_ACCOUNTS } from "../../src/ledger/ledger.ts";
+import { clientLedger, type LedgerAccountId, nodeLedger, post, SYSTEM_ACCOUNTS } from "../../src/ledger/ledger.ts";
 import { waitFor } from "./wait-for.ts";
 
 /** µ$. */
@@ -23,6 +23,8 @@ export type Books = {
   client(account?: string): Promise<Sums>;
   node(pubkey: string): Promise<Sums>;
   fees(): Promise<Sums>;
+  /** Of any ledger account. */
+  sum(id: LedgerAccountId): Promise<Sums>;
   /** In the order in which they were given out, node by node. */
   receipts(): Promise<ReceiptRow[]>;
   /** Amounts held for jobs under way. */
@@ -53,6 +55,7 @@ export async function openBooks(address: DatabaseAddress): Promise<Books> {
     client: (account = LOCAL) => sums(clientLedger(account)),
     node: (pubkey) => sums(nodeLedger(pubkey)),
     fees: () => sums(SYSTEM_ACCOUNTS.fees),
+    sum: sums,
     async receipts() {
       const rows = await db.query(
         "select node, seq, attempt, gross, node_amount, fee from receipts order by finished_ms, node, seq",

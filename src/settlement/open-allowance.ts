@@ -10,7 +10,7 @@ export type OpenAllowanceDeps = {
 export type OpeningTransaction = {
   /** Base64; lacks the wallet's signature and nothing else. */
   transaction: string;
-  token_account: Address;
+  tokenAccount: Address;
   lastValidBlockHeight: bigint;
 };
 
@@ -42,5 +42,5 @@ export async function openAllowanceTransaction(
   });
   if (!composed.ok) throw new Error(`opening an allowance takes ${composed.error.bytes} bytes`);
   const { wire, lastValidBlockHeight } = composed.value;
-  return { transaction: wire, token_account: address, lastValidBlockHeight };
+  return { transaction: wire, tokenAccount: address, lastValidBlockHeight };
 }

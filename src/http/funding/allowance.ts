@@ -16,7 +16,7 @@ import {
 } from "../../settlement/allowances.ts";
 import type { Funding } from "../../settlement/funding.ts";
 import type { AllowanceRow } from "../../settlement/funding-schema.ts";
-import { openAllowanceTransaction } from "../../settlement/open-allowance.ts";
+import { type OpeningTransaction, openAllowanceTransaction } from "../../settlement/open-allowance.ts";
 import { addressSchema } from "../../solana/address.ts";
 import { type ErrorCode, errorResponse } from "../errors.ts";
 import { check, parseJson } from "../openai/chat-request.ts";
@@ -69,12 +69,18 @@ export async function showAllowance(deps: AllowanceHttpDeps, call: ClientCall): 
     delegates: funding.delegates,
     max_unsettled_micro_usd: Number(funding.allowances.maxUnsettled),
     allowance: row ? allowanceView(row) : null,
-    ...(opening ? { open: { ...opening, last_valid_block_height: Number(opening.lastValidBlockHeight) } } : {}),
+    ...(opening ? { open: openingView(opening) } : {}),
     ...(wallet && tokenAccount
       ? { proof: proofView(proofOf(deps, call, { wallet, tokenAccount, delegate, issuedMs: clock.nowMs() })) }
       : {}),
   });
 }
+
+const openingView = ({ transaction, tokenAccount, lastValidBlockHeight }: OpeningTransaction) => ({
+  transaction,
+  token_account: tokenAccount,
+  last_valid_block_height: Number(lastValidBlockHeight),
+});
 
 const chosenDelegate = ({ funding }: AllowanceHttpDeps, wanted: string | undefined) =>
   funding.delegates.find(({ address }) => wanted === undefined || address === wanted)?.address ?? null;
