@@ -1,4 +1,4 @@
-// A long storm: `bun e2e/chaos/run.ts [--jobs 2000] [--clients 12] [--seed N]`. Prints what it did and exits with 1 where
+// A long storm: `bun e2e/chaos/run.ts [--jobs 2000] [--clients 12] [--seed N] [--free]`. Prints what it did and exits with 1 where
 // anything was wrong. The same seed disturbs in the same order; what it meets depends on the machine's speed.
 import { parseArgs } from "node:util";
 import { openStage } from "../harness/stage.ts";
@@ -10,13 +10,14 @@ const { values } = parseArgs({
     jobs: { type: "string", default: "2000" },
     clients: { type: "string", default: "12" },
     seed: { type: "string", default: `${Date.now() % 1_000_000}` },
+    free: { type: "boolean", default: false },
   },
 });
 console.error(`seed ${values.seed}`);
 const stage = await openStage();
 let failed = true;
 try {
-  const world = await openWorld(stage);
+  const world = await openWorld(stage, { charges: !values.free });
   await world.settled();
   const startedMs = performance.now();
   const reckoning = await storm(world, {

@@ -2,6 +2,7 @@
 import type { JobView } from "../harness/client.ts";
 import { waitFor } from "../harness/wait-for.ts";
 import { askOne, HONEST_ENDS, type Seen } from "./load.ts";
+import { type Reckoned, reckonMoney } from "./money.ts";
 import { type Random, random } from "./random.ts";
 import { type Verdict, verifier } from "./verify.ts";
 import type { Disturbance, World } from "./world.ts";
@@ -25,6 +26,8 @@ export type Reckoning = {
   takenOver: number;
   /** Chats whose record went down with the coordinator: compared with the undisturbed run alone. */
   withoutRecord: number;
+  /** µ$ charged in all, receipts, and jobs that two nodes or more were paid for. */
+  money: Reckoned;
   faults: string[];
 };
 
@@ -68,13 +71,14 @@ export async function storm(world: World, options: StormOptions): Promise<Reckon
   say("calm; reckoning");
 
   const reckoning = { verified: 0, takenOver: 0, withoutRecord: 0 };
+  await everyJobEnded(world, faults);
   const verify = verifier(world.api);
   for (const one of seen) {
     const fault = await reckon(world, verify, one, reckoning);
     if (fault !== undefined) faults.push(`${one.kind} ${one.n} (${one.jobId}): ${fault}`);
   }
-  await everyJobEnded(world, faults);
-  return { jobs, outcomes: countBy(seen, ({ outcome }) => outcome), disturbances, ...reckoning, faults };
+  const money = await reckonMoney(world, seen, faults);
+  return { jobs, outcomes: countBy(seen, ({ outcome }) => outcome), disturbances, ...reckoning, money, faults };
 }
 
 /** The coordinator was not there, or went before it answered: the client asks again. */

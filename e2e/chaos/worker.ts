@@ -1,6 +1,7 @@
 // Worker: an external worker as its users would write one, in front of another OpenAI-compatible server. Asks for jobs,
 // sends pieces as they come, says everything again until it was heard. Run as a process of its own, so that it can be
-// killed. Settings come by environment: COORDINATOR, COORDINATOR_KEY, ENGINE, ENGINE_KEY, MODEL.
+// killed. Settings come by environment: COORDINATOR, COORDINATOR_KEY, ENGINE, ENGINE_KEY, MODEL,
+// PRICES.
 import { readChat } from "../harness/sse.ts";
 
 const setting = (name: string): string => {
@@ -82,6 +83,7 @@ const registered = await tell<{ worker: string }>("register", {
   models: [{ name: model, context_length: 512 }],
   slots: SLOTS,
   continues: true,
+  prices: JSON.parse(setting("PRICES")),
 });
 if (!registered) throw new Error("the coordinator does not take this worker");
 console.log("registered");

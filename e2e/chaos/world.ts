@@ -7,6 +7,7 @@ import { type CapturedProcess, spawnCaptured } from "../harness/captured-process
 import { type Client, client } from "../harness/client.ts";
 import { type CuttableProxy, startCuttableProxy } from "../harness/cuttable-proxy.ts";
 import { commandJson, type Instance, localApiKey, plainEnvironment } from "../harness/instance.ts";
+import { type Books, booksOf } from "../harness/money.ts";
 import type { Stage } from "../harness/stage.ts";
 import { waitFor } from "../harness/wait-for.ts";
 import type { Random } from "./random.ts";
@@ -25,8 +26,20 @@ export type World = {
   restartCoordinator(): Promise<void>;
   /** Waits until all of it serves. */
   settled(): Promise<void>;
+  /** What the coordinator's database says of money. */
+  books: Books;
+  /** Everything is charged for. */
+  charges: boolean;
   output(): string;
 };
+
+/** µ$ a token, of every node: so that what an answer costs is seen in its usage. */
+export const TOKEN_PRICES = { input: 2, output: 5 };
+/** µ$ that the client has at the beginning: more than any storm spends. */
+export const CREDIT = 1_000_000_000_000;
+const MILLION = 1_000_000;
+const PRICES = { input: TOKEN_PRICES.input * MILLION, output: TOKEN_PRICES.output * MILLION };
+const PRICES_TOML = `price_input = ${PRICES.input}\nprice_output = ${PRICES.output}\n`;
 
 const COORDINATOR_TOML = `[coordinator]
 registration = "open"
@@ -36,8 +49,12 @@ queue_timeout_s = 600
 `;
 const ENGINE_TOML = "[engine]\nslots = 4\n";
 
-export async function openWorld(stage: Stage): Promise<World> {
-  let coordinator = await stage.start({ mode: "coordinator", config: COORDINATOR_TOML });
+export async function openWorld(stage: Stage, { charges }: { charges: boolean }): Promise<World> {
+  const config = `${COORDINATOR_TOML}${charges ? '[billing]\nmode = "credits"\n' : ""}`;
+  let coordinator = await stage.start({ mode: "coordinator", config });
+  const books = await booksOf(coordinator.dataDirectory);
+  stage.onClose(() => books.close());
+  if (charges) await books.grant(CREDIT);
   const { key } = await commandJson<Output<"createKey">>(stage.executable, coordinator.dataDirectory, [
     "keys",
     "create",
@@ -55,6 +72,8 @@ export async function openWorld(stage: Stage): Promise<World> {
       coordinator = await stage.restart(coordinator);
     },
     settled: () => stage.served(coordinator, MODEL, nodes.length),
+    books,
+    charges,
     output: () => [coordinator, ...nodes].map((one) => one.output().slice(-4000)).join("\n----\n"),
   };
 }
@@ -67,7 +86,7 @@ async function linkedNode(stage: Stage, coordinatorUrl: string, pubkey: string, 
   const proxy = startCuttableProxy(coordinatorUrl);
   stage.onClose(() => proxy.close());
   const coordinators = `coordinators = [{ url = "${proxy.url}", pubkey = "${pubkey}" }]`;
-  const config = `[node]\nname = "${name}"\nprobe = false\n${coordinators}\n${ENGINE_TOML}`;
+  const config = `[node]\nname = "${name}"\nprobe = false\n${PRICES_TOML}${coordinators}\n${ENGINE_TOML}`;
   let node = await stage.start({ mode: "node", config });
   return {
     name,
@@ -135,6 +154,7 @@ async function askingNode(stage: Stage, coordinator: Instance): Promise<Member> 
         ENGINE: engine.url,
         ENGINE_KEY: localApiKey(engine),
         MODEL,
+        PRICES: JSON.stringify(PRICES),
       }),
     });
     stage.onClose(() => void worker.kill9());
