@@ -123,7 +123,9 @@ export function receiptVerifier({ coordinator: only, evidence }: VerifierOptions
     const gap = receipt.seq - chain.head.seq - 1n;
     if (gap > 0n) {
       if (signer?.whole === true)
-        return err(`seq ${receipt.seq} at byte 81 follows ${chain.head.seq}: ${gap} receipts are missing`);
+        return err(
+          `seq ${receipt.seq} at byte 81 follows ${chain.head.seq}: ${gap === 1n ? "1 receipt is" : `${gap} receipts are`} missing`,
+        );
       done.missing += gap;
       chain.uncovered = 0;
     } else {
@@ -202,6 +204,15 @@ export function receiptVerifier({ coordinator: only, evidence }: VerifierOptions
     return wrong === undefined ? undefined : { receipt: nameOf(last.receipt), message: wrong };
   };
 
+  /** Each page of an export names the payouts of its receipts. */
+  const takePayout = (line: ExportedPayout): Fault | undefined => {
+    const { of } = payouts.get(line.id) ?? { of: null };
+    if (!of) payouts.set(line.id, { of: line, digests: [], proven: 0 });
+    else if (of.root !== line.root || of.node !== line.node || of.receipts !== line.receipts)
+      return { receipt: null, message: `payout ${line.id} is told in two ways` };
+    return undefined;
+  };
+
   return {
     take(line) {
       switch (line.t) {
@@ -210,8 +221,7 @@ export function receiptVerifier({ coordinator: only, evidence }: VerifierOptions
         case "head":
           return takeHead(line);
         case "payout":
-          payouts.set(line.id, { of: line, digests: [], proven: 0 });
-          return undefined;
+          return takePayout(line);
         case "receipt":
           return takeReceipt(line);
         case "disputed":

@@ -108,6 +108,7 @@ export async function* exportLines(pieces: AsyncIterable<string>): AsyncGenerato
     }
     if (rest.length > MAX_EXPORT_LINE_CHARS) return yield err(`line ${number + 1} is too long`);
   }
+  if (rest.trim() === "") return;
   if (kind !== "lines" && !FIRST_LINE.test(rest)) return yield* documentLines(rest);
   for (const line of rest.split("\n")) {
     const parsed = parseLine(line, ++number);
