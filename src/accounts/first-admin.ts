@@ -3,6 +3,7 @@ import { and, eq, isNull } from "drizzle-orm";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Allowance } from "./attempts.ts";
 import { audit } from "./audit.ts";
+import { SYSTEM_CALLER } from "./caller.ts";
 import { findLink, insertLink, linkAddress, revokeLinks, useLink } from "./one-time-links.ts";
 import type { LinkRefusal } from "./password-links.ts";
 import type { Origin, People } from "./people.ts";
@@ -17,11 +18,14 @@ const SETUP_TTL_MS = 3_600_000;
 export type SetupLink = { link: string; expiresMs: number };
 
 /** A new set-up link, good for an hour; those made before end. Refused once there is an admin. */
-export async function createSetupLink(people: People): Promise<Result<SetupLink, "admin_exists">> {
+export async function createSetupLink(people: People, by = SYSTEM_CALLER): Promise<Result<SetupLink, "admin_exists">> {
   return await people.db.writer.transact(async (tx) => {
     if (await hasAdmin(tx)) return err("admin_exists");
-    await revokeLinks(tx, people.clock.nowMs(), { kind: "setup" });
+    const nowMs = people.clock.nowMs();
+    await revokeLinks(tx, nowMs, { kind: "setup" });
     const { secret, link } = await insertLink(tx, people, { kind: "setup", ttlMs: SETUP_TTL_MS });
+    const after = { first_admin: true, expires_ms: link.expiresMs };
+    await audit(tx, { atMs: nowMs, ...by, action: "invitation.created", subject: link.id, after });
     return ok({ link: linkAddress(people.url(), "setup", secret), expiresMs: link.expiresMs });
   });
 }

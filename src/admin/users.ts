@@ -57,8 +57,8 @@ export function userAdmin(people: People): UserAdmin {
         hint: "`infernet users invitations` lists them",
       });
     }),
-    createSetupLink: operation(USER_OPERATIONS.createSetupLink, async () => {
-      const made = await createSetupLink(people);
+    createSetupLink: operation(USER_OPERATIONS.createSetupLink, async (_, by) => {
+      const made = await createSetupLink(people, by);
       if (made.ok) return ok({ link: made.value.link, expires_ms: made.value.expiresMs });
       const hint = "`infernet users list` shows them; `infernet users reset-password` lets one in again";
       return err({ code: "conflict", message: "there is an admin already", hint });
