@@ -9,6 +9,7 @@ import { testDatabase } from "../db/test-database.ts";
 import { identityOf } from "../identity/keys.ts";
 import { manualClock } from "../lib/clock.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import { createJoinToken } from "../registry/join-tokens.ts";
 import { type Registration, registerNode } from "../registry/nodes.ts";
 import { setPayout } from "../registry/payouts.ts";
 import { testArchive } from "../settlement/testing/test-archive.ts";
@@ -97,18 +98,23 @@ test("a node that was let in by what it brought is noted once, and where it chan
   await using on = await instance();
   const { db, clock } = on;
   const node = newPubkey();
-  for (let n = 0; n < 2; n += 1) await registerNode({ db, clock }, registration(node), { registration: "open" });
+  const { secret } = await createJoinToken({ db, clock, random }, { role: "provider" });
+  const rule = { registration: "token", secret } as const;
+  for (let n = 0; n < 2; n += 1) await registerNode({ db, clock }, registration(node), rule);
+  await registerNode({ db, clock }, registration(newPubkey()), { registration: "open" });
   const sol = { coin: "SOL", network: "solana" };
   for (const address of ["one", "one", "two"])
     await setPayout({ db, clock }, node, { ...sol, address }, 2, "198.51.100.4");
   const byNode = { actor: `node/${node}`, subject: `node/${node}`, from: "198.51.100.4" };
   const set = { ...byNode, action: "payout_address.set" };
-  expect(await on.acts()).toEqual([
+  const [made, ...acts] = await on.acts();
+  expect(made?.action).toBe("join_token.created");
+  expect(acts).toEqual([
     {
       ...byNode,
       action: "node.registered",
       before: null,
-      after: { role: "provider", name: "rig", admitted_by: "open" },
+      after: { role: "provider", name: "rig", admitted_by: "token" },
     },
     { ...set, before: null, after: { ...sol, address: "one" } },
     { ...set, before: { ...sol, address: "one" }, after: { ...sol, address: "two" } },

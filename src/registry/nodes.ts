@@ -103,8 +103,9 @@ export async function registerNode(
       })
       .returning();
     if (row === undefined) throw new Error("an upsert returned no row");
-    // Workers are names that a key gives itself: they have the key's entry.
-    if (known?.status !== "approved" && row.status === "approved" && transport !== "worker") {
+    // What strangers can repeat at will has no entry: keys under open registration, names that a key gives its workers.
+    const isDecided = row.status === "approved" && row.admittedBy !== "open" && transport !== "worker";
+    if (known?.status !== "approved" && isDecided) {
       const by = { actor: `node/${pubkey}`, from: address } as const;
       const after = { role, name, admitted_by: row.admittedBy };
       await noteDecision(tx, {
