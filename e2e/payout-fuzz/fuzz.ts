@@ -9,6 +9,8 @@ export type FuzzOptions = {
   ablation?: Ablation | null;
   /** Told of each round. */
   told?: (line: string) => void;
+  /** Ends it before there were enough. */
+  until?: (result: FuzzResult) => boolean;
 };
 export type FuzzResult = Counts & {
   rounds: number;
@@ -30,6 +32,7 @@ export async function fuzz({
   seed,
   ablation = null,
   told = () => undefined,
+  until = () => false,
 }: FuzzOptions): Promise<FuzzResult> {
   const startedMs = performance.now();
   const none: Counts = {
@@ -40,7 +43,7 @@ export async function fuzz({
     ...none,
     ...{ rounds: 0, seconds: 0, paidTwice: 0, wronglyMarked: 0, lost: 0, faults: 0, bad: 0, examples: [] },
   };
-  for (let round = 0; result.payouts < payouts; round += 1) {
+  for (let round = 0; result.payouts < payouts && !until(result); round += 1) {
     const { counts, findings } = await runRound({ seed: seed + round, ablation });
     for (const name of Object.keys(none) as (keyof Counts)[]) result[name] += counts[name];
     note(result, findings, seed + round);

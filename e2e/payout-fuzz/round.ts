@@ -116,7 +116,7 @@ async function startRound(world: PayoutWorld, random: Random, ablation: Ablation
       if (draw < 0.32) return "land-then-timeout";
       return draw < 0.4 ? "http503" : undefined;
     }
-    if (method === "getSignatureStatuses" && draw < 0.3) return "hide-status";
+    if (method === "getSignatureStatuses" && draw < 0.5) return "hide-status";
     if (draw < 0.03) return "http503";
     if (draw < 0.045) return "node-behind";
     return draw < 0.05 ? "timeout" : undefined;
@@ -226,7 +226,7 @@ async function startRound(world: PayoutWorld, random: Random, ablation: Ablation
     async chainGoesOn(): Promise<void> {
       if (!calm && snapshot === null && random.chance(0.3)) snapshot = chain.snapshot();
       const fresh = snapshot !== null && chain.bank("processed").slot - snapshot.slot < 20n;
-      chain.advance(fresh ? 1 + random.below(6) : 1 + random.below(random.chance(0.15) ? 220 : 20));
+      chain.advance(fresh ? 1 + random.below(6) : 1 + random.below(random.chance(0.2) ? 220 : 20));
       if (snapshot === null) return;
       const isFinal = snapshot.slot <= chain.bank("finalized").slot;
       if (!isFinal && !random.chance(0.35)) return;
