@@ -1,10 +1,13 @@
 // Receipt source: where the receipts are that a command is about. A coordinator has them in its database, and tells them
 // while it runs; a node keeps its own in files, which are read as they are, whether it runs or not.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Output } from "../admin/operations.ts";
 import { MAX_RECEIPTS } from "../admin/receipt-operations.ts";
 import type { Config } from "../config.ts";
-import { keptReceipts } from "../daemon/receipts/receipt-file.ts";
+import { keptReceipts, RECEIPTS_DIRECTORY } from "../daemon/receipts/receipt-file.ts";
 import { toHex } from "../lib/hex.ts";
+import { DATABASE_FILE } from "../modes/data-files.ts";
 import { type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
 import type { ExportDocument, ExportedReceipt, ExportLine } from "../protocol/receipt-export.ts";
 import { unsealReceipt } from "../protocol/receipt-frames.ts";
@@ -36,7 +39,7 @@ export async function withReceipts<T>(
   command: string,
   act: (source: ReceiptSource) => Promise<T>,
 ): Promise<T> {
-  if ((runningOwner(config)?.mode ?? config.mode) === "node") return act(nodeSource(config.data_dir));
+  if (isNode(config)) return act(nodeSource(config.data_dir));
   return withAdmin(context, config, command, (admin) =>
     act({
       async list(wishes, limit) {
@@ -69,6 +72,14 @@ export async function withReceipts<T>(
       },
     }),
   );
+}
+
+/** Whether the data directory is that of a node alone, however it was started. */
+function isNode(config: Config): boolean {
+  const mode = runningOwner(config)?.mode ?? config.mode;
+  if (mode === "node") return true;
+  const has = (name: string) => existsSync(join(config.data_dir, name));
+  return config.database.url === null && !has(DATABASE_FILE) && has(RECEIPTS_DIRECTORY);
 }
 
 const asked = ({ node, account, sinceMs }: ReceiptWishes) => ({

@@ -42,13 +42,14 @@ export type ExportedHead = z.infer<typeof exportedHeadSchema>;
 export type ExportedPayout = z.infer<typeof exportedPayoutSchema>;
 export type ExportedCoordinator = z.infer<typeof exportedCoordinatorSchema>;
 
+/** `t` is written first: by it a file of lines is known from a document. */
 export const exportLineSchema = z.discriminatedUnion("t", [
-  exportedCoordinatorSchema.extend({ t: z.literal("coordinator") }),
-  exportedHeadSchema.extend({ t: z.literal("head") }),
-  exportedPayoutSchema.extend({ t: z.literal("payout") }),
-  exportedReceiptSchema.extend({ t: z.literal("receipt") }),
+  z.object({ t: z.literal("coordinator"), ...exportedCoordinatorSchema.shape }),
+  z.object({ t: z.literal("head"), ...exportedHeadSchema.shape }),
+  z.object({ t: z.literal("payout"), ...exportedPayoutSchema.shape }),
+  z.object({ t: z.literal("receipt"), ...exportedReceiptSchema.shape }),
   /** In a node's own file: it did not vouch for this one. */
-  sealedReceiptSchema.extend({ t: z.literal("disputed"), reason: z.string().max(4096) }),
+  z.object({ t: z.literal("disputed"), ...sealedReceiptSchema.shape, reason: z.string().max(4096) }),
 ]);
 export type ExportLine = z.infer<typeof exportLineSchema>;
 

@@ -21,7 +21,7 @@ export type ReceiptFile = {
 };
 
 /** Below the data directory. */
-const DIRECTORY = "receipts";
+export const RECEIPTS_DIRECTORY = "receipts";
 /** A file that is larger is closed; about 10,000 receipts. */
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
 /** Closed files that are kept of each coordinator. */
@@ -29,7 +29,7 @@ const MAX_CLOSED = 15;
 
 /** Opens the file of one coordinator, which it makes where there is none. */
 export async function openReceiptFile(dataDirectory: string, coordinator: Pubkey, log: Log): Promise<ReceiptFile> {
-  const directory = path.join(dataDirectory, DIRECTORY);
+  const directory = path.join(dataDirectory, RECEIPTS_DIRECTORY);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const file = path.join(directory, `${coordinator}.jsonl`);
   const text = await readIfThere(file);
@@ -103,7 +103,7 @@ export async function openReceiptFile(dataDirectory: string, coordinator: Pubkey
 export async function* keptReceipts(
   dataDirectory: string,
 ): AsyncGenerator<{ coordinator: Pubkey; entries: ReceiptEntry[] }> {
-  const directory = path.join(dataDirectory, DIRECTORY);
+  const directory = path.join(dataDirectory, RECEIPTS_DIRECTORY);
   for (const { name, coordinator } of await filesOf(directory)) {
     yield { coordinator, entries: parseEntries(await readIfThere(path.join(directory, name))).entries };
   }
