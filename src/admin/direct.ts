@@ -36,6 +36,7 @@ import {
   type Status,
 } from "./operations.ts";
 import { type OwnNode, ownNodeAdmin } from "./own-node.ts";
+import { type LivePayouts, payoutAdmin } from "./payouts.ts";
 import { receiptAdmin } from "./receipts.ts";
 import { userAdmin } from "./users.ts";
 
@@ -47,6 +48,8 @@ export type Live = {
   resetLink(pubkey: Pubkey, reason: string): void | Promise<void>;
   /** Takes over what was decided about the node, whose link stays as it is. */
   reload(pubkey: Pubkey): Promise<void>;
+  /** Null where nothing is paid out on a chain. */
+  payouts?: LivePayouts | null;
   /** Address and process, for `status`. */
   url: string;
   pid: number;
@@ -108,6 +111,7 @@ export function directAdmin(deps: DirectDeps): Admin {
     ...userAdmin(deps.people),
     ...receiptAdmin(deps.archive),
     ...moneyAdmin(deps),
+    ...payoutAdmin({ db, clock: deps.clock, payouts: live?.payouts ?? null }),
     webhookSecret: operation(OPERATIONS.webhookSecret, async () =>
       ok({ secret: secretText(deps.webhookKey(LOCAL_ACCOUNT_ID)) }),
     ),

@@ -51,6 +51,10 @@ export const nodeOnlyAdmin = ({ status, node, commands, name }: NodeOnlyDeps): A
   listReceipts: refused,
   findReceipts: refused,
   exportReceipts: refused,
+  listPayouts: refused,
+  retryPayout: refused,
+  writeOffPayout: refused,
+  reclaimRent: refused,
   webhookSecret: refused,
   backup: refused,
 });

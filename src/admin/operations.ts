@@ -8,6 +8,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { COMMANDS, commandProgressSchema, modelNameSchema } from "../protocol/commands.ts";
 import { pubkeySchema, uuidSchema } from "../protocol/primitives.ts";
 import { MONEY_OPERATIONS } from "./money-operations.ts";
+import { PAYOUT_OPERATIONS } from "./payout-operations.ts";
 import { RECEIPT_OPERATIONS } from "./receipt-operations.ts";
 import { USER_OPERATIONS } from "./user-operations.ts";
 
@@ -348,6 +349,7 @@ export const OPERATIONS = {
   ...USER_OPERATIONS,
   ...RECEIPT_OPERATIONS,
   ...MONEY_OPERATIONS,
+  ...PAYOUT_OPERATIONS,
 
   /** What receivers check the signatures of the local account's webhooks with: `whsec_…`. */
   webhookSecret: operation("GET", "/webhooks/secret", nothing, z.object({ secret: z.string() })),

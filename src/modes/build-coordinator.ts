@@ -231,6 +231,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
         nodes.reset(pubkey, reason);
       },
       reload: keys.reload,
+      payouts,
       get url() {
         return server.url;
       },

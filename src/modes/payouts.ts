@@ -1,4 +1,5 @@
 // Payouts: the way of earnings onto the chain, as the configuration wants it.
+import type { LivePayouts } from "../admin/payouts.ts";
 import type { Config } from "../config.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -10,7 +11,7 @@ import { PAYOUT_COIN } from "./billing.ts";
 import type { OpenedChain } from "./open-chain.ts";
 import { randomBytes } from "./open-instance.ts";
 
-export type RunningPayouts = Payouts & { stop(): Promise<void> };
+export type RunningPayouts = Payouts & LivePayouts & { stop(): Promise<void> };
 
 const HOUR_MS = 3_600_000;
 /** Those of one transaction that needs no address table. */
@@ -26,9 +27,10 @@ export async function startPayouts(
   if (opened === null) return null;
   const { chain, settlement } = opened;
   // Only here, so that nobody else pays for loading it.
-  const [{ runPayouts }, { solanaPayouts }] = await Promise.all([
+  const [{ runPayouts }, { solanaPayouts }, { reclaimRent }] = await Promise.all([
     import("../settlement/runner.ts"),
     import("../settlement/solana-payouts.ts"),
+    import("../settlement/reclaim.ts"),
   ]);
   const rules: PlanRules = {
     minimum: BigInt(wanted.minimum),
@@ -37,27 +39,26 @@ export async function startPayouts(
     treasury: solana.treasury !== null,
   };
   const addressText = (bytes: Uint8Array): string => addressOf(bytes);
-  const runner = runPayouts(
-    {
-      ...{ db, clock, log, random: randomBytes, addressText },
-      chain: solanaPayouts({
-        chain,
-        settlement,
-        feeOwner: wanted.fee_wallet ?? settlement.address,
-        treasury: solana.treasury === null ? null : await chain.tokenAccountOf(solana.treasury),
-      }),
-    },
-    {
-      ...rules,
-      coin: PAYOUT_COIN,
-      automatic: wanted.interval_h !== null,
-      intervalMs: (wanted.interval_h ?? 0) * HOUR_MS,
-      reclaimAfterMs: wanted.reclaim_after_h * HOUR_MS,
-    },
-  );
+  const deps = {
+    ...{ db, clock, log, random: randomBytes, addressText },
+    chain: solanaPayouts({
+      chain,
+      settlement,
+      feeOwner: wanted.fee_wallet ?? settlement.address,
+      treasury: solana.treasury === null ? null : await chain.tokenAccountOf(solana.treasury),
+    }),
+  };
+  const runner = runPayouts(deps, {
+    ...rules,
+    coin: PAYOUT_COIN,
+    automatic: wanted.interval_h !== null,
+    intervalMs: (wanted.interval_h ?? 0) * HOUR_MS,
+    reclaimAfterMs: wanted.reclaim_after_h * HOUR_MS,
+  });
   return {
     ...{ coin: PAYOUT_COIN, rules, addressText, genesisHash: chain.genesisHash, mint: chain.mint },
     nudge: runner.nudge,
+    reclaim: (afterMs) => reclaimRent(deps, afterMs),
     stop: runner.stop,
   };
 }

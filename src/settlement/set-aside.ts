@@ -111,6 +111,17 @@ async function keepOnly(execute: Execute, payout: PayoutRow, kept: Share, source
   return true;
 }
 
+/** Has a stuck payout tried again, whatever was last seen of its source. False where it is not stuck. */
+export async function retryNow({ db }: MoveDeps, id: string): Promise<boolean> {
+  return await db.writer.transact(async (_, execute) => {
+    const rows = await execute(
+      "update payouts set state = 'due', reason = null, revision = revision + 1 where id = ? and state = 'stuck' returning id",
+      [id],
+    );
+    return rows.length === 1;
+  });
+}
+
 export type RetryDeps = MoveDeps & { chain: Pick<PayoutChain, "spendable">; log: Log };
 
 /** Lets stuck payouts go on whose source can pay them again, by what is final. */
