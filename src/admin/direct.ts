@@ -38,6 +38,7 @@ import {
 import { type OwnNode, ownNodeAdmin } from "./own-node.ts";
 import { type LivePayouts, payoutAdmin } from "./payouts.ts";
 import { receiptAdmin } from "./receipts.ts";
+import { type StakeDesk, stakeAdmin } from "./stakes.ts";
 import { userAdmin } from "./users.ts";
 
 /** The instance that runs; a command without one has `null` in its place. */
@@ -57,6 +58,8 @@ export type Live = {
   jobs(): Status["jobs"];
   /** In mode `both`, once it is there. */
   ownNode(): OwnNode | null;
+  /** Left out where nothing is settled on a chain. */
+  stakes?: StakeDesk | null;
 };
 
 export type DirectDeps = {
@@ -112,6 +115,7 @@ export function directAdmin(deps: DirectDeps): Admin {
     ...receiptAdmin(deps.archive),
     ...moneyAdmin(deps),
     ...payoutAdmin({ db, clock: deps.clock, payouts: live?.payouts ?? null }),
+    ...stakeAdmin({ ...deps, desk: () => live?.stakes ?? null }),
     webhookSecret: operation(OPERATIONS.webhookSecret, async () =>
       ok({ secret: secretText(deps.webhookKey(LOCAL_ACCOUNT_ID)) }),
     ),

@@ -10,6 +10,7 @@ import { pubkeySchema, uuidSchema } from "../protocol/primitives.ts";
 import { MONEY_OPERATIONS } from "./money-operations.ts";
 import { PAYOUT_OPERATIONS } from "./payout-operations.ts";
 import { RECEIPT_OPERATIONS } from "./receipt-operations.ts";
+import { STAKE_OPERATIONS } from "./stake-operations.ts";
 import { USER_OPERATIONS } from "./user-operations.ts";
 
 /** Longest name of a key or node, in UTF-16 units. */
@@ -350,6 +351,7 @@ export const OPERATIONS = {
   ...RECEIPT_OPERATIONS,
   ...MONEY_OPERATIONS,
   ...PAYOUT_OPERATIONS,
+  ...STAKE_OPERATIONS,
 
   /** What receivers check the signatures of the local account's webhooks with: `whsec_…`. */
   webhookSecret: operation("GET", "/webhooks/secret", nothing, z.object({ secret: z.string() })),

@@ -4,6 +4,7 @@ import { CliError, EXIT } from "./cli-error.ts";
 import type { InstallFlags, ServiceFlags } from "./commands/service.ts";
 import type { SetupFlags } from "./commands/setup.ts";
 import type { UpdateFlags } from "./commands/update.ts";
+import { defineFunding } from "./define-funding.ts";
 import { defineKeys } from "./define-keys.ts";
 import { defineMoney } from "./define-money.ts";
 import { definePayouts } from "./define-payouts.ts";
@@ -27,6 +28,7 @@ export function defineCommands(program: Command, attach: Attach): void {
   defineMoney(program, attach);
   definePayouts(program, attach);
   defineReceipts(program, attach);
+  defineFunding(program, attach);
   defineJoinTokens(program, attach);
   defineNodes(program, attach);
   defineWebhooks(program, attach);

@@ -239,6 +239,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       startedMs: instance.startedMs,
       jobs: () => ({ queued: jobs.queued(), running: jobs.live.size - jobs.queued() }),
       ownNode: input.ownNode ?? (() => null),
+      stakes: funding && { ...funding, minimum: config.stake.minimum },
     },
   });
   const human = humanDeps({ config, people, data, dir, log, admin, reloadNode: keys.reload });

@@ -1,6 +1,7 @@
 // Funding: all that brings money in and keeps it in line with the chain, made once and run for as long as the process
 // lives. Several processes may, on one database.
 
+import type { Caller } from "../accounts/caller.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
@@ -9,9 +10,28 @@ import { type AllowanceDeps, observeAllowance } from "./allowances.ts";
 import { checkDueDeposits, type DepositDeps } from "./deposits.ts";
 import { allowances } from "./funding-schema.ts";
 import { advanceSends, type OnceKinds } from "./once.ts";
+import { type OpeningTransaction, openAllowanceTransaction } from "./open-allowance.ts";
 import { closeEpoch, oracleKind } from "./oracle.ts";
-import { followProposals, type StakeTransactionDeps, slashKind } from "./stake-transactions.ts";
-import { observeStakes, type StakeDeps, type StakeRule, stakeRule } from "./stakes.ts";
+import {
+  createStakeTransaction,
+  depositStakeTransaction,
+  followProposals,
+  proposeStakeTransfer,
+  type StakeTransactionDeps,
+  slashKind,
+  slashPledge,
+  submitStakeTransaction,
+} from "./stake-transactions.ts";
+import {
+  forgetStake,
+  listStakes,
+  type NewStake,
+  observeStakes,
+  registerStake,
+  type StakeDeps,
+  type StakeRule,
+  stakeRule,
+} from "./stakes.ts";
 import { createPrepaid, type Prepaid } from "./x402.ts";
 
 export type FundingSettings = {
@@ -50,6 +70,10 @@ export type Funding = {
   oracle: boolean;
   /** Looks whether an account has more to spend than the ledger knows; true where it looked. */
   replenish(accountId: string): Promise<boolean>;
+  /** What is done with stakes. */
+  desk: StakeDesk;
+  /** A transaction with which a wallet opens an account for a pledge of so much. */
+  openPledge(wallet: Address, amount: bigint): Promise<OpeningTransaction>;
   /** Stakes were changed here. */
   restake(): Promise<void>;
   /** Everything once, now. */
@@ -57,6 +81,21 @@ export type Funding = {
   /** Resolves when what is under way has ended; nothing is begun any more. */
   stop(): Promise<void>;
 };
+
+export type StakeDesk = ReturnType<typeof stakeDesk>;
+
+/** The functions of stakes over their dependencies, so that whoever calls them loads no chain client. */
+const stakeDesk = (deps: StakeDeps & StakeTransactionDeps) => ({
+  list: () => listStakes(deps),
+  create: (wallet: Address) => createStakeTransaction(deps, wallet),
+  deposit: (node: string, amount: bigint) => depositStakeTransaction(deps, node, amount),
+  register: (stake: NewStake, by: Caller) => registerStake(deps, stake, by),
+  forget: (node: string, by: Caller) => forgetStake(deps, node, by),
+  propose: (transfer: Parameters<typeof proposeStakeTransfer>[1], by: Caller) =>
+    proposeStakeTransfer(deps, transfer, by),
+  slash: (wanted: Parameters<typeof slashPledge>[1], by: Caller) => slashPledge(deps, wanted, by),
+  submit: (transaction: string) => submitStakeTransaction(deps, transaction),
+});
 
 /** An account whose requests are refused one after the other asks the chain no more often. */
 const REPLENISH_EVERY_MS = 1_000;
@@ -117,6 +156,12 @@ export function runFunding(deps: FundingDeps, settings: FundingSettings): Fundin
     deposits,
     prepaid,
     stakes,
+    desk: stakeDesk(stakes),
+    openPledge: (wallet, amount) =>
+      openAllowanceTransaction(
+        { chain, random },
+        { wallet, delegate: settlement.address, deposit: amount, cap: amount },
+      ),
     oracle: epochMs !== null,
     async replenish(accountId) {
       const nowMs = clock.nowMs();

@@ -12,7 +12,7 @@ import { harmless, harmlessText } from "../harmless.ts";
 import { dataDirectory, runningOwner } from "../instance.ts";
 import { decimal, wholeNumber } from "../values.ts";
 
-type Target = { url: string; apiKey: string | null };
+export type Target = { url: string; apiKey: string | null };
 type Message = { role: "system" | "user" | "assistant"; content: string };
 type Session = { backend: Backend; model: string; settings: Record<string, number>; messages: Message[] };
 
@@ -56,7 +56,7 @@ function settingsOf({ maxTokens, temperature }: ChatFlags): Record<string, numbe
 }
 
 /** The coordinator to ask: the one named, else the instance here, else the first one this node dials. */
-async function findTarget(context: Context, options: GlobalOptions, named: string | undefined): Promise<Target> {
+export async function findTarget(context: Context, options: GlobalOptions, named: string | undefined): Promise<Target> {
   const apiKey = context.env.INFERNET_API_KEY || null;
   const url = named ?? context.env.INFERNET_URL;
   if (url) {
