@@ -52,16 +52,27 @@ export function createJobs(deps: JobsDeps) {
     tickedMs: deps.clock.nowMs(),
     queues: new Map(),
     holding: new Set(),
+    ending: new Set(),
     leaseFromMs: 0,
     draining: false,
     freed: (node) => pumpNode(board, node),
     ended(job) {
       job.reserved?.settle(tokensOf(job));
       deps.onEnd?.(job);
-      if (board.live.size === 0) for (const resolve of drained.splice(0)) resolve();
+      if (isEmpty()) for (const resolve of drained.splice(0)) resolve();
     },
   };
+  const isEmpty = () => board.live.size === 0 && board.ending.size === 0;
   const drained: (() => void)[] = [];
+  /** Resolves when all jobs have ended and were told of it, or after `limitMs`. */
+  const emptied = async (limitMs: number): Promise<void> => {
+    if (isEmpty()) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    drained.push(resolve);
+    const cancelTimer = board.clock.after(limitMs, resolve);
+    await promise;
+    cancelTimer();
+  };
   const stopTicking = deps.clock.every(TICK_MS, () => tick(board));
 
   return {
@@ -185,13 +196,7 @@ export function createJobs(deps: JobsDeps) {
         queueOf(board, job.model).remove(job);
         board.live.delete(job.id);
       }
-      if (board.live.size > 0) {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        drained.push(resolve);
-        const cancelTimer = board.clock.after(limitMs, resolve);
-        await promise;
-        cancelTimer();
-      }
+      await emptied(limitMs);
       const error: JobError = { code: "draining", message: "the coordinator is shutting down; try again" };
       // Asynchronous jobs that run still are left as they are too.
       for (const job of [...board.live.values()]) {
@@ -201,10 +206,14 @@ export function createJobs(deps: JobsDeps) {
       }
       board.live.clear();
       board.runs.clear();
+      await emptied(STORE_ENDS_MS);
       stopTicking();
     },
   };
 }
+
+/** At the end of a drain: an end that the storage does not take by then is not waited for. */
+const STORE_ENDS_MS = 5_000;
 
 /** What an ended job used; of one whose usage nobody knows, what it gave. */
 const tokensOf = ({ usage, attempts }: Job): number =>

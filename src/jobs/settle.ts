@@ -71,7 +71,11 @@ export function finish(board: Board, job: Job, state: EndState, error: JobError 
     board.records.touch(job);
     return;
   }
-  storeEnd(board, job, { state, shares }, tell);
+  board.ending.add(job);
+  storeEnd(board, job, { state, shares }, () => {
+    board.ending.delete(job);
+    tell();
+  });
 }
 
 /** Waits between tries to store an end: full disks are mended by people. */
