@@ -16,7 +16,7 @@ let backend: FaultBackend;
 let api: Client;
 
 beforeAll(async () => {
-  stage = await openStage();
+  stage = await openStage({ charges: true });
   const started = await stage.coordinator();
   coordinator = started.coordinator;
   api = client(() => coordinator.url, started.key, model);

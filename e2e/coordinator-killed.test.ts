@@ -20,7 +20,7 @@ let backend: FaultBackend;
 let api: Client;
 
 beforeAll(async () => {
-  stage = await openStage();
+  stage = await openStage({ charges: true });
   const started = await stage.coordinator("[coordinator]\nresume_grace_s = 20\n");
   coordinator = started.coordinator;
   api = client(() => coordinator.url, started.key, model);

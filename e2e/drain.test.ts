@@ -26,7 +26,7 @@ async function start(config: string, slots = 1): Promise<void> {
   await stage.served(coordinator, model);
 }
 beforeEach(async () => {
-  stage = await openStage();
+  stage = await openStage({ charges: true });
 }, 120_000);
 afterEach(() => stage.close());
 afterAll(() => stage.close());

@@ -25,7 +25,7 @@ async function pairOf(kind: "llamacpp" | "openai", model: string): Promise<Pair>
   return { backend, node: await stage.start({ mode: "node", config }) };
 }
 beforeAll(async () => {
-  stage = await openStage();
+  stage = await openStage({ charges: true });
   ({ coordinator, key } = await stage.coordinator("[coordinator]\nresume_grace_s = 1\n"));
   continuing = await Promise.all([1, 2].map(() => pairOf("llamacpp", "continuing")));
   plain = await Promise.all([1, 2].map(() => pairOf("openai", "plain")));

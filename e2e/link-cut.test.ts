@@ -29,7 +29,7 @@ async function start(graceS: number): Promise<void> {
   await stage.served(coordinator, backend.model);
 }
 beforeEach(async () => {
-  stage = await openStage();
+  stage = await openStage({ charges: true });
 }, 120_000);
 afterEach(() => stage.close());
 afterAll(() => stage.close());

@@ -23,14 +23,17 @@ const STILL_MS = 500;
 
 let stage: Stage;
 beforeAll(async () => {
-  stage = await openStage();
+  stage = await openStage({ charges: true });
 }, 120_000);
 afterAll(() => stage.close());
 
 type Chain = { coordinator: Instance; node: Instance; backend: FaultBackend; api: Client; key: string };
 
+/** Of tokens: answers here are long. */
+const UNBOUNDED = "default_max_tokens = 1000000\n";
+
 async function chain(config: string): Promise<Chain> {
-  const { coordinator, key } = await stage.coordinator(config);
+  const { coordinator, key } = await stage.coordinator(`[coordinator]\n${UNBOUNDED}${config}`);
   const backend = stage.backend();
   const node = await stage.node(coordinator, [backend.url]);
   await stage.served(coordinator, backend.model);
@@ -92,7 +95,7 @@ describe("a chat's reader", () => {
   }, 60_000);
 
   test("that has stopped for good is cut off, and its backend is let go of", async () => {
-    const all = await chain("[coordinator]\nstalled_reader_timeout_s = 2\n");
+    const all = await chain("stalled_reader_timeout_s = 2\n");
     all.backend.scriptNext({ tokens: pieces(64) });
     const before = resident(all);
     const reader = await stalledChat(all);
@@ -110,7 +113,7 @@ describe("a chat's reader", () => {
   }, 60_000);
 
   test("that takes little by little is not stalled, however long it takes", async () => {
-    const all = await chain("[coordinator]\nstalled_reader_timeout_s = 1\n");
+    const all = await chain("stalled_reader_timeout_s = 1\n");
     const tokens = pieces(28);
     all.backend.scriptNext({ tokens });
     const reader = await stalledChat(all);

@@ -21,7 +21,7 @@ const MODEL = "scripted-model";
 type Pair = { backend: FaultBackend; node: Instance };
 
 export async function measureFailovers(rounds: number, executable?: string): Promise<Failovers> {
-  const stage = await openStage(executable);
+  const stage = await openStage(executable === undefined ? {} : { executable });
   try {
     const { coordinator, key } = await stage.coordinator();
     const api = client(() => coordinator.url, key, MODEL);

@@ -14,6 +14,7 @@ import {
   startInstance,
   waitForModel,
 } from "./instance.ts";
+import { booksOf, faultsOf } from "./money.ts";
 
 export type Stage = {
   executable: string;
@@ -39,19 +40,48 @@ export type Stage = {
 export const backendsToml = (urls: string[]): string =>
   urls.map((url) => `[[node.backends]]\nkind = "openai"\nurl = "${url}"\n`).join("");
 
-/** `given`: another executable than the one that is built from here. */
-export async function openStage(given?: string): Promise<Stage> {
+export type StageOptions = {
+  /** Another executable than the one that is built from here. */
+  executable?: string;
+  /**
+   * Coordinators charge for everything, nodes ask for something, and the client has plenty. At the end the books are
+   * looked at, whatever was killed meanwhile: `close` rejects where something is wrong with them.
+   */
+  charges?: boolean;
+};
+
+const CHARGING = '[billing]\nmode = "credits"\n';
+/** µ$ per million tokens; by environment, so that a test's own table of the node stays as it is. */
+const ASKING = { INFERNET_NODE_PRICE_INPUT: "1000000", INFERNET_NODE_PRICE_OUTPUT: "2000000" };
+/** µ$: more than any test spends. */
+const PLENTY = 1_000_000_000_000;
+
+export async function openStage({ executable: given, charges = false }: StageOptions = {}): Promise<Stage> {
   const executable = given ?? (await builtExecutable());
   const root = mkdtempSync(join(tmpdir(), "infernet-e2e-"));
   const closers: (() => void | Promise<void>)[] = [];
   const instances = new Set<Instance>();
+  const charging = new Set<string>();
   const kept = (instance: Instance) => {
     instances.add(instance);
     return instance;
   };
   const directory = (name: string) => mkdtempSync(join(root, `${name}-`));
-  const start: Stage["start"] = async (options) =>
-    kept(await startInstance(executable, { dataDirectory: directory(options.mode), ...options }));
+  const start: Stage["start"] = async (options) => {
+    const env = charges && options.mode === "node" ? { ...ASKING, ...options.env } : (options.env ?? {});
+    return kept(await startInstance(executable, { dataDirectory: directory(options.mode), ...options, env }));
+  };
+  /** What is wrong with the books of the coordinators that charged, a line each. */
+  const wrong = async (): Promise<string[]> => {
+    const faults: string[] = [];
+    for (const one of charging) {
+      const books = await booksOf(one);
+      faults.push(...faultsOf(await books.check()));
+      await books.close();
+    }
+    charging.clear();
+    return faults;
+  };
   return {
     executable,
     directory,
@@ -64,7 +94,13 @@ export async function openStage(given?: string): Promise<Stage> {
       return backend;
     },
     async coordinator(config = "") {
-      const coordinator = await start({ mode: "coordinator", config });
+      const coordinator = await start({ mode: "coordinator", config: charges ? `${config}\n${CHARGING}` : config });
+      if (charges) {
+        charging.add(coordinator.dataDirectory);
+        const books = await booksOf(coordinator.dataDirectory);
+        await books.grant(PLENTY);
+        await books.close();
+      }
       return { coordinator, key: await createKey(executable, coordinator) };
     },
     async node(coordinator, backendUrls, config = "[node]") {
@@ -79,8 +115,11 @@ export async function openStage(given?: string): Promise<Stage> {
     async close() {
       // Killed, not stopped: how an instance stops is the matter of the tests that stop one.
       await Promise.all([...instances].filter((one) => one.running()).map((one) => one.kill9()));
-      for (const close of closers.reverse()) await close();
+      instances.clear();
+      const faults = await wrong();
+      for (const close of closers.splice(0).reverse()) await close();
       rmSync(root, { recursive: true, force: true });
+      if (faults.length > 0) throw new Error(`the books are wrong:\n${faults.join("\n")}`);
     },
   };
 }
