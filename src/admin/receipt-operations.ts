@@ -27,7 +27,6 @@ const receiptRow = exportedReceiptSchema.extend({
   /** Its node vouches for it; else it is the coordinator's word alone. */
   countersigned: z.boolean(),
 });
-export type ReceiptRow = z.output<typeof receiptRow>;
 
 /** Receipts of a page, in listings and in exports. */
 export const MAX_RECEIPTS = 500;

@@ -169,7 +169,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     if (frame.type === "dispatch") {
       if (!attempts.has(frame.attempt)) deps.receipts?.dispatched(frame, message);
       take(frame);
-    } else if (frame.type === "ack") for (const id of frame.attempts) withAttempt(id, forget);
+    } else if (frame.type === "ack") for (const id of frame.attempts) withAttempt(id, acknowledged);
     else if (frame.type === "cancel") withAttempt(frame.attempt, cancel);
     else if (frame.type === "credit") {
       withAttempt(frame.attempt, (attempt) => {
@@ -188,8 +188,13 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     const attempt = attempts.get(id);
     if (attempt) act(attempt);
   };
+  const acknowledged = (attempt: KeptAttempt) => {
+    deps.receipts?.acknowledged(attempt.id);
+    forget(attempt);
+  };
   /** The end goes out when the backend has let go. Output that is still here is of no use to anybody. */
   const cancel = (attempt: KeptAttempt) => {
+    deps.receipts?.cancelled(attempt.id);
     attempt.abort.abort();
     dropUnsent(attempt);
   };

@@ -1,5 +1,5 @@
 // Receipts: the Compute Payment Receipt (CPR) v1, 387 bytes that say who computed what for whom and for how much, its
-// digest, and the digest of a chain's head. receipts.md tells what each field means.
+// digest, and the digest of a chain's head. design.md tells what a receipt proves, and what it does not.
 import { fromHex } from "../lib/hex.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Delta } from "./generation.ts";

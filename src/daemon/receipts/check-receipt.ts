@@ -10,7 +10,7 @@ const ROUNDING_MICRO_USD = 16n;
 /**
  * Why this node does not vouch for a receipt about an attempt that it saw; undefined where nothing speaks against it.
  * Fewer tokens than its own count are explained by what coordinators clamp (SPEC: output to the bytes that passed and to
- * the bound, prompt to the request's bytes), by a cancellation, and by a part in another node's answer.
+ * the bound, prompt to the request's bytes), by a cancellation or a loss of the link, and by a part in another node's answer.
  */
 export function receiptFault(receipt: Receipt, salt: Uint8Array, witness: Witness): string | undefined {
   const request = new Uint8Array(saltedHasher(salt).update(witness.request).digest());
@@ -25,7 +25,7 @@ function tokensFault(
 ): string | undefined {
   const bytes = deltas.reduce((sum, delta) => sum + outputBytes(delta), 0);
   if (completionTokens > bytes) return `completion_tokens ${completionTokens} at byte 279; ${bytes} bytes were sent`;
-  if (end?.outcome !== "completed" || !end.usage || !seen.isFirst) return undefined;
+  if (end?.outcome !== "completed" || !end.usage || !seen.isFirst || !seen.counts) return undefined;
   const own = { prompt: end.usage.prompt_tokens, completion: end.usage.completion_tokens };
   if (promptTokens > own.prompt) return `prompt_tokens ${promptTokens} at byte 275; this node counted ${own.prompt}`;
   if (promptTokens < Math.min(own.prompt, seen.request.length))
@@ -49,8 +49,12 @@ function amountFault(receipt: Receipt, { prices, isFirst }: Witness): string | u
 }
 
 /** Where the whole answer counts, the hash is that of what was sent. */
-function outputFault(receipt: Receipt, salt: Uint8Array, { deltas, end, isFirst, limit }: Witness): string | undefined {
-  if (end?.outcome !== "completed" || !isFirst) return undefined;
+function outputFault(
+  receipt: Receipt,
+  salt: Uint8Array,
+  { deltas, end, isFirst, counts, limit }: Witness,
+): string | undefined {
+  if (end?.outcome !== "completed" || !isFirst || !counts) return undefined;
   const { usage } = end;
   // At the bound the coordinator may have cut it.
   if (limit === null || !usage || receipt.completionTokens >= limit) return undefined;

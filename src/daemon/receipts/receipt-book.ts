@@ -1,5 +1,5 @@
 // Receipt book: the node's end of its receipts at one coordinator. Checks each page of receipts against its own chain and
-// what it saw, keeps them, and vouches for the chain by one signature a page. design.md tells what it does not accept.
+// what it saw, keeps them, and vouches for the chain by one signature a page. protocol/design.md tells what it does not accept.
 import type { Clock } from "../../lib/clock.ts";
 import { fromHex, toHex } from "../../lib/hex.ts";
 import type { Log } from "../../lib/log.ts";
@@ -25,7 +25,7 @@ import type { ReceiptEntry, ReceiptFile } from "./receipt-file.ts";
 import { type Witness, type Witnesses, witnesses } from "./witness.ts";
 
 /** What a link asks of the book. Called in the order of arrival. */
-export type ReceiptLink = Pick<Witnesses, "announced" | "dispatched" | "ended"> & {
+export type ReceiptLink = Pick<Witnesses, "announced" | "dispatched" | "ended" | "cancelled" | "acknowledged"> & {
   /** The link works. `key`: absent where the coordinator issues no receipts. */
   opened(say: (frame: NodeFrame) => void, key: ReceiptKey | undefined): void;
   receipts(frame: ReceiptsFrame): void;
@@ -122,6 +122,8 @@ export function receiptBook(deps: ReceiptBookDeps): ReceiptBook {
     // What is not compared later is not kept either.
     dispatched: (frame, message) => void (link && seen.dispatched(frame, message)),
     ended: seen.ended,
+    cancelled: seen.cancelled,
+    acknowledged: seen.acknowledged,
     opened(say, key) {
       link = null;
       if (!key) return;

@@ -22,6 +22,9 @@ export type Witness = {
   deltas: readonly Delta[];
   /** Null until it has ended. */
   end: KeptAttempt["end"];
+  /** The coordinator has its end, and did not call it off before: the answer counts as it ended here. */
+  counts: boolean;
+  calledOff: boolean;
 };
 
 export type Witnesses = {
@@ -30,6 +33,10 @@ export type Witnesses = {
   /** `message`: the text that the frame came in. */
   dispatched(frame: DispatchFrame, message: string): void;
   ended(attempt: KeptAttempt): void;
+  /** The coordinator wants it stopped, ended or not. */
+  cancelled(attempt: string): void;
+  /** The coordinator has its end. */
+  acknowledged(attempt: string): void;
   /** All attempts of a job that ended here and are remembered. */
   ofJob(jobId: string): readonly Witness[];
   forget(witness: Witness): void;
@@ -93,6 +100,8 @@ export function witnesses({ clock }: { clock: Clock }): Witnesses {
         prices: pricesOf(frame.model),
         deltas: [],
         end: null,
+        counts: false,
+        calledOff: false,
       };
       all.set(frame.attempt, { witness, bytes: request.length * 2 });
       const ofJob = byJob.get(jobOf(frame.attempt)) ?? new Set();
@@ -108,6 +117,14 @@ export function witnesses({ clock }: { clock: Clock }): Witnesses {
       kept.bytes += size;
       bytes += size;
       trim();
+    },
+    cancelled(attempt) {
+      const kept = all.get(attempt);
+      if (kept) kept.witness.calledOff = true;
+    },
+    acknowledged(attempt) {
+      const kept = all.get(attempt);
+      if (kept) kept.witness.counts = !kept.witness.calledOff;
     },
     ofJob: (jobId) =>
       [...(byJob.get(jobId) ?? [])].flatMap((attempt) => {
