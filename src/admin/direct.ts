@@ -115,7 +115,7 @@ export function directAdmin(deps: DirectDeps): Admin {
     ...receiptAdmin(deps.archive),
     ...moneyAdmin(deps),
     ...payoutAdmin({ db, clock: deps.clock, payouts: live?.payouts ?? null }),
-    ...stakeAdmin({ ...deps, desk: () => live?.stakes ?? null }),
+    ...stakeAdmin({ clock: deps.clock, pubkey: deps.pubkey, desk: () => live?.stakes ?? null }),
     webhookSecret: operation(OPERATIONS.webhookSecret, async () =>
       ok({ secret: secretText(deps.webhookKey(LOCAL_ACCOUNT_ID)) }),
     ),

@@ -15,9 +15,10 @@ import { STAKE_OPERATIONS, type StakeRowView, type ToSignView } from "./stake-op
 export type StakeDesk = Pick<Funding, "stakes" | "restake" | "chain" | "openPledge" | "desk"> & { minimum: number };
 export type StakeAdmin = Pick<Admin, keyof typeof STAKE_OPERATIONS>;
 export type StakeAdminDeps = {
-  clock: Clock;
-  random: (bytes: number) => Uint8Array;
+  clock: Pick<Clock, "nowMs">;
+  /** This coordinator's. */
   pubkey: string;
+  /** Null where there are no stakes. */
   desk: () => StakeDesk | null;
 };
 
