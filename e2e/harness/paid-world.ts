@@ -16,6 +16,9 @@ export type PaidWorld = {
   chain: LocalChain;
   on: ChainStage;
   coordinator: Instance;
+  node: Instance;
+  /** Of the chain's RPC. */
+  rpcUrl: string;
   backend: FaultBackend;
   books: Books;
   key: string;
@@ -30,8 +33,12 @@ export type PaidWorld = {
 // biome-ignore lint/suspicious/noExplicitAny: a test says what it expects by looking.
 export type Json = any;
 
-/** `config`: more lines of `[solana]`. `pollS`: seconds between two looks at the chain. */
-export async function openPaidWorld(stage: Stage, config = "", pollS = 1): Promise<PaidWorld> {
+/** `more`: lines after those of `[solana]`, or what makes them. `pollS`: seconds between two looks at the chain. */
+export async function openPaidWorld(
+  stage: Stage,
+  more: string | ((on: ChainStage) => Promise<string>) = "",
+  pollS = 1,
+): Promise<PaidWorld> {
   const chain = createLocalChain();
   const server = serveChain(chain);
   stage.onClose(() => server[Symbol.asyncDispose]());
@@ -39,6 +46,7 @@ export async function openPaidWorld(stage: Stage, config = "", pollS = 1): Promi
   const treasury = await on.wallet(0n);
   const treasuryAccount = await on.ata(treasury.address);
   await on.finalize();
+  const lines = typeof more === "string" ? more : await more(on);
   const toml = `[coordinator]
 price_output_max = ${TOKEN * 1_000_000}
 [billing]
@@ -48,10 +56,14 @@ rpc_urls = ["${server.url}"]
 mint = "${on.mint}"
 treasury = "${treasury.address}"
 poll_s = ${pollS}
-${config}`;
+${lines}`;
   const { coordinator, key } = await stage.coordinator(toml);
   const backend = stage.backend();
-  await stage.node(coordinator, [backend.url], `[node]\nprobe = false\nprice_output = ${TOKEN * 1_000_000}`);
+  const node = await stage.node(
+    coordinator,
+    [backend.url],
+    `[node]\nprobe = false\nprice_output = ${TOKEN * 1_000_000}`,
+  );
   await stage.served(coordinator, MODEL);
   const books = await booksOf(coordinator.dataDirectory);
   stage.onClose(() => books.close());
@@ -66,7 +78,8 @@ ${config}`;
   const settlement = (await ask("/api/v1/funding/allowance")).json.delegates[0].address as string;
   await on.control("local_airdrop", settlement, 1_000_000_000n);
   await on.finalize();
-  return { chain, on, coordinator, backend, books, key, treasuryAccount, settlement, ask };
+  const { url: rpcUrl } = server;
+  return { chain, on, rpcUrl, coordinator, node, backend, books, key, treasuryAccount, settlement, ask };
 }
 
 /** Has the chain go on until it holds. */
