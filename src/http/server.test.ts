@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { MemoryNonces } from "../identity/nonces.ts";
 import { systemClock } from "../lib/clock.ts";
-import { silentLog } from "../lib/log.ts";
+import { type LogFields, silentLog } from "../lib/log.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
 import type { HttpRoute } from "./routes.ts";
 import { type HttpServer, startServer } from "./server.ts";
@@ -22,7 +22,24 @@ const routes: HttpRoute[] = [
     summary: "",
     handle: ({ params }) => new Response(params["*"]),
   },
+  {
+    method: "GET",
+    path: "/faulty",
+    tier: "public",
+    summary: "",
+    handle: () => {
+      throw new Error("a table's name");
+    },
+  },
+  {
+    method: "GET",
+    path: "/faulty/later",
+    tier: "public",
+    summary: "",
+    handle: () => Promise.reject(new Error("a table's name")),
+  },
 ];
+const logged: LogFields[] = [];
 
 let server: HttpServer;
 beforeAll(() => {
@@ -36,7 +53,7 @@ beforeAll(() => {
     listeningSinceMs: 0,
   };
   server = startServer({
-    log: silentLog,
+    log: { ...silentLog, error: (message, fields) => void logged.push({ message, ...fields }) },
     host: "127.0.0.1",
     port: 0,
     tls: null,
@@ -96,4 +113,13 @@ test("a model's name may come with its slash as it is or encoded", async () => {
   }
   expect(await (await fetch(`${server.url}/v1/models/100%25`)).text()).toBe("100%");
   expect(await (await fetch(`${server.url}/v1/models/%ff`)).text()).toBe("%ff");
+});
+
+test("a fault is told to the log, and to whoever asks only that there was one", async () => {
+  for (const path of ["/faulty", "/faulty/later"]) {
+    const answer = await fetch(server.url + path);
+    expect([answer.status, await answer.json()]).toMatchObject([500, { error: { code: "internal_error" } }]);
+    const [{ err, ...entry } = {}] = logged.splice(0);
+    expect([String(err), entry]).toEqual(["Error: a table's name", { message: "a request failed", path }]);
+  }
 });

@@ -96,6 +96,15 @@ async function link(deps: ServerDeps, request: Request, server: Server<LinkSocke
 /** One Elysia route for each of ours; the tier decides what stands before the handler. */
 function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
   const app = new Elysia({ normalize: false });
+  // Before the routes: those that are there already would answer with the fault's own words.
+  app.onError(({ code, error, request }) => {
+    if (code === "NOT_FOUND") return notFound(deps, request);
+    deps.log.error("a request failed", {
+      err: error instanceof Error ? error : String(error),
+      path: pathOf(request.url),
+    });
+    return refuse(pathOf(request.url), "internal_error", "something went wrong here; the log has more");
+  });
   for (const route of deps.routes) {
     app.route(
       route.method,
@@ -109,14 +118,6 @@ function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
       { parse: "none" },
     );
   }
-  app.onError(({ code, error, request }) => {
-    if (code === "NOT_FOUND") return notFound(deps, request);
-    deps.log.error("a request failed", {
-      err: error instanceof Error ? error : String(error),
-      path: pathOf(request.url),
-    });
-    return refuse(pathOf(request.url), "internal_error", "something went wrong here; the log has more");
-  });
   return app.compile();
 }
 
