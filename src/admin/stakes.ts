@@ -12,7 +12,7 @@ import type { Admin, AdminError } from "./operations.ts";
 import { STAKE_OPERATIONS, type StakeRowView, type ToSignView } from "./stake-operations.ts";
 
 /** Stakes of a running coordinator that settles on a chain. */
-export type StakeDesk = Pick<Funding, "stakes" | "restake" | "chain" | "openPledge" | "desk"> & { minimum: number };
+export type StakeDesk = Pick<Funding, "stakes" | "restake" | "chain" | "openAllowance" | "desk"> & { minimum: number };
 export type StakeAdmin = Pick<Admin, keyof typeof STAKE_OPERATIONS>;
 export type StakeAdminDeps = {
   clock: Pick<Clock, "nowMs">;
@@ -62,11 +62,12 @@ export function stakeAdmin(deps: StakeAdminDeps): StakeAdmin {
       ),
     ),
     openStake: operation(STAKE_OPERATIONS.openStake, ({ kind, wallet, amount_micro_usd: amount }) =>
-      at(async ({ desk, openPledge }) => {
+      at(async ({ desk, stakes, openAllowance }) => {
         if (kind === "multisig") return signed(await desk.create(wallet));
         if (amount === undefined)
           return err({ code: "invalid", message: "amount_micro_usd: a pledge needs an amount" });
-        return ok(signing({ ...(await openPledge(wallet, BigInt(amount))), missing: [wallet] }));
+        const pledge = { wallet, delegate: stakes.settlement, deposit: BigInt(amount), cap: BigInt(amount) };
+        return ok(signing({ ...(await openAllowance(pledge)), missing: [wallet] }));
       }),
     ),
     depositStake: operation(STAKE_OPERATIONS.depositStake, ({ pubkey, amount_micro_usd: amount }) =>

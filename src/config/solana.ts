@@ -39,7 +39,7 @@ export const solana = z.strictObject({
   ),
   delegate_multisig: key(
     address(),
-    "An SPL multisig, the settlement key among its signers, that clients may approve instead of the key alone.",
+    "An SPL multisig, the settlement key among its signers, that clients may approve instead of the key alone. Payouts from there wait for the other signers.",
     { example: "<address>" },
   ),
   treasury: key(

@@ -275,7 +275,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       ...{ db, clock, payouts, random: randomBytes, coordinator: identity.pubkey },
       ...{ receiptKey: archive.key, billing: config.billing.mode },
     },
-    funding: funding && { funding, clock, random: randomBytes, coordinator: identity.pubkey },
+    funding: funding && { funding, clock, coordinator: identity.pubkey },
     local: localRoutes(admin),
   });
   const server = startServer({

@@ -111,3 +111,18 @@ test("a node that is long gone is forgotten, but not what an admin decided about
   expect(registry.nodes.size).toBe(0);
   expect(join().pool).toBe("acme");
 });
+
+test("a node that is withheld has no work, is told why, and has work again once it is not, also after it was away", () => {
+  const clock = manualClock();
+  const registry = createRegistry({ clock });
+  const ready = { type: "ready" as const, sig: "0".repeat(128), name: "n", device: DEVICE, attempts: [] };
+  const join = () => registry.attach(NODE, CHANNEL, { ...ready, ...serves(["m"]) });
+  const node = join();
+  expect([node.accepting, node.notice]).toEqual([true, null]);
+  registry.withholdBy((pubkey) => (pubkey === NODE ? "it has nothing at stake" : null));
+  expect([node.accepting, node.notice]).toEqual([false, "it has nothing at stake"]);
+  registry.detach(node, true);
+  expect(join().accepting).toBe(false);
+  registry.withholdBy(() => null);
+  expect([node.accepting, node.notice]).toEqual([true, null]);
+});

@@ -7,6 +7,7 @@ import { fundFrom } from "../ledger/funding.ts";
 import { clientLedger, nodeLedger, post, SYSTEM_ACCOUNTS } from "../ledger/ledger.ts";
 import type { Address, FinalizedState } from "../solana/chain.ts";
 import { allowanceOf, endAllowance, observeAllowance, registerAllowance } from "./allowances.ts";
+import { allowancePayouts } from "./funding-schema.ts";
 import { type FundingStage, fundingStage } from "./testing/funding-stage.ts";
 
 const ME = LOCAL_ACCOUNT_ID;
@@ -170,6 +171,8 @@ test("a payout whose marker's rent was taken back is counted by the slot of its 
   await stage.chain.send(reclaim.value.wire);
   await stage.on.finalize();
   await observeAllowance(deps, ME);
+  const counted = await stage.db.read.select().from(allowancePayouts);
+  expect(counted).toMatchObject([{ payoutId: id, tokenAccount: account, amount: 400 }]);
   expect(await allowanceOf(stage, ME)).toMatchObject({ spendable: 600, paidOut: 400 });
   expect((await stage.balance()).available).toBe(600n);
 });

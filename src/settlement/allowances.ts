@@ -1,5 +1,5 @@
 // Allowances: a client's own token account pays for its jobs. What the ledger lets the client spend follows the chain, as
-// it is final, less what was used and not yet paid there. design.md tells why that counts nothing twice.
+// it is final, less what was used and not yet paid there. funding.md tells why that counts nothing twice.
 import { eq } from "drizzle-orm";
 import { audit } from "../accounts/audit.ts";
 import type { Caller } from "../accounts/caller.ts";

@@ -72,8 +72,8 @@ export type Funding = {
   replenish(accountId: string): Promise<boolean>;
   /** What is done with stakes. */
   desk: StakeDesk;
-  /** A transaction with which a wallet opens an account for a pledge of so much. */
-  openPledge(wallet: Address, amount: bigint): Promise<OpeningTransaction>;
+  /** A transaction with which a wallet opens a token account of its own and approves what may be taken out of it. */
+  openAllowance(wanted: Parameters<typeof openAllowanceTransaction>[1]): Promise<OpeningTransaction>;
   /** Stakes were changed here. */
   restake(): Promise<void>;
   /** Everything once, now. */
@@ -157,11 +157,7 @@ export function runFunding(deps: FundingDeps, settings: FundingSettings): Fundin
     prepaid,
     stakes,
     desk: stakeDesk(stakes),
-    openPledge: (wallet, amount) =>
-      openAllowanceTransaction(
-        { chain, random },
-        { wallet, delegate: settlement.address, deposit: amount, cap: amount },
-      ),
+    openAllowance: (wanted) => openAllowanceTransaction({ chain, random }, wanted),
     oracle: epochMs !== null,
     async replenish(accountId) {
       const nowMs = clock.nowMs();

@@ -16,16 +16,15 @@ import {
 } from "../../settlement/allowances.ts";
 import type { Funding } from "../../settlement/funding.ts";
 import type { AllowanceRow } from "../../settlement/funding-schema.ts";
-import { type OpeningTransaction, openAllowanceTransaction } from "../../settlement/open-allowance.ts";
+import type { OpeningTransaction } from "../../settlement/open-allowance.ts";
 import { addressSchema } from "../../solana/address.ts";
 import { type ErrorCode, errorResponse } from "../errors.ts";
 import { check, parseJson } from "../openai/chat-request.ts";
 import type { ClientCall } from "../routes.ts";
 
 export type AllowanceHttpDeps = {
-  funding: Pick<Funding, "allowances" | "delegates" | "chain">;
+  funding: Pick<Funding, "allowances" | "delegates" | "chain" | "openAllowance">;
   clock: AllowanceDeps["clock"];
-  random: (bytes: number) => Uint8Array;
   /** This coordinator's public key, which proofs name. */
   coordinator: string;
 };
@@ -47,7 +46,7 @@ const querySchema = z.object({
  * and approves `cap` of it, for the wallet to sign and send. With `token_account` too: the text that proves whose it is.
  */
 export async function showAllowance(deps: AllowanceHttpDeps, call: ClientCall): Promise<Response> {
-  const { funding, clock, random } = deps;
+  const { funding, clock } = deps;
   const query = check(querySchema, Object.fromEntries(call.query));
   if (!query.ok) return errorResponse("invalid_value", query.error.message, { param: query.error.param });
   const { wallet, token_account: tokenAccount, deposit = 0, cap } = query.value;
@@ -57,10 +56,7 @@ export async function showAllowance(deps: AllowanceHttpDeps, call: ClientCall): 
   const opening =
     wallet === undefined || tokenAccount !== undefined
       ? null
-      : await openAllowanceTransaction(
-          { chain: funding.chain, random },
-          { wallet, delegate, deposit: BigInt(deposit), cap: BigInt(cap ?? deposit) },
-        );
+      : await funding.openAllowance({ wallet, delegate, deposit: BigInt(deposit), cap: BigInt(cap ?? deposit) });
   return Response.json({
     mint: funding.chain.mint,
     decimals: funding.chain.decimals,
