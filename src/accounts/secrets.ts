@@ -1,4 +1,5 @@
 // Secrets: the random texts that sessions and one-time links are known by. Whoever stores one stores its hash.
+import { timingSafeEqual } from "node:crypto";
 import { toHex } from "../lib/hex.ts";
 
 export type Random = (bytes: number) => Uint8Array;
@@ -10,6 +11,12 @@ const SECRET = /^[A-Za-z0-9_-]{43}$/;
 /** 256 random bits as 43 characters of base64url. */
 export const newSecret = (random: Random): string => Buffer.from(random(SECRET_BYTES)).toString("base64url");
 export const isSecret = (text: string): boolean => SECRET.test(text);
+
+/** Whether somebody's text is the one that we made; its time tells nothing but the length. */
+export function isSameText(given: string, made: string): boolean {
+  const [theirs, ours] = [Buffer.from(given), Buffer.from(made)];
+  return theirs.length === ours.length && timingSafeEqual(theirs, ours);
+}
 
 /** What is stored of a secret, hex. It has 256 random bits, so that a plain hash cannot be searched. */
 export const hashSecret = (purpose: "session" | "link", secret: string): string =>

@@ -163,8 +163,11 @@ test("a browser keeps its mark, and a mark of another address or made up is none
   expect(own).toMatch(/^[0-9a-f]{32}\.[0-9a-f]{64}$/);
   expect(await deviceAfter("anna@example.org", `${own}`)).toBe(own);
   expect(await deviceAfter("bert@example.org", `${own}`)).not.toBe(own);
-  const made = `${"0".repeat(32)}.${"0".repeat(64)}`;
-  expect(await deviceAfter("anna@example.org", made)).not.toBe(made);
+  for (const digit of ["0", "é"]) {
+    const made = `${"0".repeat(32)}.${digit.repeat(64)}`;
+    expect(await deviceAfter("anna@example.org", made)).toMatch(/^[0-9a-f]{32}\.[0-9a-f]{64}$/);
+    expect(await deviceAfter("anna@example.org", made)).not.toBe(made);
+  }
 });
 
 test("a private address, perhaps a proxy's, is given more than one of a stranger", () => {

@@ -1,7 +1,7 @@
 // Human authentication: from a session cookie to who is signed in; and the proof that a request that changes something
 // was made by a page of ours.
-import { timingSafeEqual } from "node:crypto";
 import type { People } from "../../accounts/people.ts";
+import { isSameText } from "../../accounts/secrets.ts";
 import { csrfToken, findSession } from "../../accounts/sessions.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { errorResponse } from "../errors.ts";
@@ -76,6 +76,5 @@ function isFromHere({ headers }: Request): boolean {
 
 function provesPage(call: HumanCall, csrf: string): boolean {
   const given = call.request.headers.get(CSRF_HEADER) ?? bodyFields(call).csrf_token;
-  if (typeof given !== "string" || given.length !== csrf.length) return false;
-  return timingSafeEqual(Buffer.from(given), Buffer.from(csrf));
+  return typeof given === "string" && isSameText(given, csrf);
 }

@@ -93,6 +93,8 @@ describe("what changes something", () => {
       { "x-csrf-token": "" },
       { "x-csrf-token": bert.csrf },
       { "x-csrf-token": `${anna.csrf}x` },
+      // As many characters, and more bytes.
+      { "x-csrf-token": "é".repeat(anna.csrf.length) },
     ]) {
       const { status, body } = await rename(headers as Record<string, string>);
       expect([status, body.error?.code]).toEqual([403, "csrf_failed"]);
@@ -102,6 +104,7 @@ describe("what changes something", () => {
     const form = { "content-type": "application/x-www-form-urlencoded" };
     expect((await rename(form, `name=Anna&csrf_token=${anna.csrf}`)).status).toBe(200);
     expect((await rename(form, "name=Anna")).status).toBe(403);
+    expect((await rename(form, `name=Anna&csrf_token=${"é".repeat(anna.csrf.length)}`)).status).toBe(403);
   });
 
   test("is refused to other origins even with the token, and to forms of other sites at sign-in", async () => {
