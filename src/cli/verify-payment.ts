@@ -5,7 +5,6 @@ import { fromHex } from "../lib/hex.ts";
 import { payoutMemo } from "../protocol/merkle.ts";
 import type { PayoutJson } from "../protocol/payouts.ts";
 import type { Address, Signature } from "../solana/chain.ts";
-import { connectChain } from "../solana/connect.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 
 const TIMEOUT_MS = 20_000;
@@ -15,6 +14,7 @@ export async function verifyPayment(
   { rpcUrl, genesis, mint }: { rpcUrl: string; genesis: string; mint: string },
   { id, signature, root, wallet, node_amount }: PayoutJson,
 ): Promise<void> {
+  const { connectChain } = await import("../solana/connect.ts");
   const cluster = { genesisHash: async () => genesis, remember: async () => genesis };
   const priorityFee = { percentile: 0, maxLamports: 0n };
   const connected = await connectChain(

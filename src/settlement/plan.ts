@@ -1,4 +1,5 @@
 // Plan: gives a node's unpaid receipts to payouts, in one transaction. Nothing is signed here, and nothing is sent.
+import { eq } from "drizzle-orm";
 import { audit } from "../accounts/audit.ts";
 import type { Execute } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
@@ -16,7 +17,7 @@ import {
   transfersOf,
 } from "./legs.ts";
 import type { AddressText } from "./payout-chain.ts";
-import { type PayoutState, TREASURY } from "./schema.ts";
+import { type PayoutState, payoutFronts, TREASURY } from "./schema.ts";
 
 export type PlanDeps = {
   db: Db;
@@ -89,9 +90,9 @@ async function dissolvePlans({ db }: PlanDeps, node: string): Promise<void> {
 /** The hold on what a node is owed for as long as a payout of it is open. */
 export const holdOf = (payoutId: string): string => `payout/${payoutId}`;
 
-async function frontOf(db: Db, node: string): Promise<number> {
-  const [row] = await db.query("select seq from payout_fronts where node = ?", [node]);
-  return Number(row?.[0] ?? 0);
+async function frontOf({ read }: Db, node: string): Promise<number> {
+  const row = await read.select().from(payoutFronts).where(eq(payoutFronts.node, node)).get();
+  return row?.seq ?? 0;
 }
 
 /** Those that have no payout and that somebody here can pay, in order. */

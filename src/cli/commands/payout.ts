@@ -24,6 +24,7 @@ import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, type GlobalOptions, printJson, requireConfig } from "../context.ts";
 import { harmless } from "../harmless.ts";
 import { askCoordinator, type NodeCoordinator, nodeOf } from "../node-coordinators.ts";
+import { verifyPayment } from "../verify-payment.ts";
 
 export type PayoutFlags = { json?: boolean; wallet?: string; rpcUrl?: string; wait: boolean };
 
@@ -178,7 +179,6 @@ async function follow(
     }
     if (now.root !== one.root) await checkReceipts(here, prepared, now, wallet);
     if (now.state === "paid" && here.flags.rpcUrl !== undefined) {
-      const { verifyPayment } = await import("../verify-payment.ts");
       await verifyPayment({ rpcUrl: here.flags.rpcUrl, genesis: prepared.genesis, mint: prepared.mint }, now);
       terminal.err(`Payout ${now.id.slice(0, 8)}: the chain says so, too\n`);
     }
