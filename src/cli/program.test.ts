@@ -182,7 +182,7 @@ describe("where nothing runs", () => {
     expect(made.out).toMatch(/^inf_[0-9A-Za-z]{43}\n$/);
     const listed = await cli(["keys", "list"]);
     expect(listed.out).toMatch(
-      /^ID +NAME +ROLE +POOLS +KEY +CREATED +USED +STATE\nkey_\w+ +alice +client +- +inf_\w{8}… .* active\n$/,
+      /^ID +NAME +ROLE +ONLY +LIMITS +POOLS +KEY +CREATED +USED +STATE\nkey_\w+ +alice +client +- +- +- +inf_\w{8}… .* active\n$/,
     );
     const { keys } = JSON.parse((await cli(["keys", "list", "--json"])).out);
     expect(await cli(["keys", "revoke", keys[0].id])).toEqual({ code: 0, out: `revoked ${keys[0].id}\n`, err: "" });

@@ -13,11 +13,10 @@ import {
   settle,
   settleOne,
 } from "../ledger/settlement.ts";
-import { fromHex } from "../lib/hex.ts";
 import { usd } from "../lib/money.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { attemptId } from "../protocol/primitives.ts";
-import { saltedHasher, textHash } from "../protocol/receipts.ts";
+import { jobSalt, saltedHasher, textHash } from "../protocol/receipts.ts";
 import type { Held, Job } from "./job.ts";
 import { chargeFor, costsOf, type Share } from "./metering.ts";
 import { writeChatEnds } from "./records.ts";
@@ -65,8 +64,7 @@ export function createTill({ db, issuer, saltKey, owner, recordOwner, highestPri
   const holdings: Holding[] = [];
   let working = false;
 
-  const saltOf = (jobId: string): Uint8Array =>
-    new Uint8Array(new Bun.CryptoHasher("sha256", saltKey).update(idBytes(jobId)).digest());
+  const saltOf = (jobId: string): Uint8Array => jobSalt(saltKey, jobId);
 
   /** Ends go first: what they let go of may be held again. */
   async function together(ends: readonly Ending[], wanted: readonly Holding[]): Promise<void> {
@@ -174,8 +172,6 @@ const partiesOf = (ends: readonly { job: Job; end: JobEnd }[]) => ({
   accountIds: new Set(ends.map(({ job }) => job.accountId)),
   nodes: new Set(ends.flatMap(({ end }) => end.shares.map(({ record }) => record.node))),
 });
-
-const idBytes = (jobId: string): Uint8Array => fromHex(jobId.replaceAll("-", ""));
 
 function earnedBy(job: Job, share: Share, gross: bigint): Earned[] {
   const { record, promptTokens, completionTokens, outputHash } = share;
