@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { testDatabase } from "../db/test-database.ts";
 import { manualClock } from "../lib/clock.ts";
+import { err } from "../lib/result.ts";
 import { listAudit } from "./audit.ts";
 import { LOCAL_CALLER } from "./caller.ts";
 import { createPasswordLink, requestPasswordMail, setPasswordByLink } from "./password-links.ts";
@@ -216,6 +217,33 @@ test("a new password ends every session, and takes the old one to be set", async
   expect(await findSession(on.people, changed.value.token)).toBeDefined();
   expect((await on.enter("anna@example.org")).ok).toBe(false);
   expect((await on.enter("anna@example.org", "a new password")).ok).toBe(true);
+});
+
+test("whoever was signing in with the old password while a new one was set is not in", async () => {
+  await using on = await house();
+  await on.add("anna@example.org");
+  const link = await createPasswordLink(on.people, "anna@example.org", LOCAL_CALLER);
+  const secret = link.ok ? (link.value.link.split("#")[1] ?? "") : "";
+  const { passwords } = on.people;
+  const verify: typeof passwords.verify = async (password, hash) => {
+    await setPasswordByLink(on.people, { secret, password: "a new password" }, HERE);
+    return await passwords.verify(password, hash);
+  };
+  const slow = { ...on.people, passwords: { ...passwords, verify } };
+  const entered = await signIn(slow, { email: "anna@example.org", password: PASSWORD }, HERE);
+  expect(entered).toEqual({ ok: false, error: { code: "wrong_credentials" } });
+});
+
+test("a try that nobody had time to look at is not counted", async () => {
+  await using on = await house();
+  await on.add("anna@example.org");
+  const { passwords } = on.people;
+  const busy = { ...on.people, passwords: { ...passwords, verify: async () => err("busy" as const) } };
+  for (let i = 0; i < 30; i += 1) {
+    const entered = await signIn(busy, { email: "anna@example.org", password: PASSWORD }, HERE);
+    expect(entered).toEqual({ ok: false, error: { code: "busy" } });
+  }
+  expect((await on.enter("anna@example.org")).ok).toBe(true);
 });
 
 test("what an admin decides about a user ends their sessions at once", async () => {

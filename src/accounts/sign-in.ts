@@ -2,6 +2,7 @@
 // network address and for both together; an address that nobody has costs the same time and gets the same answer.
 import { eq } from "drizzle-orm";
 import ipaddr from "ipaddr.js";
+import type { Drizzle } from "../db/executor.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type Allowance, countAttempt, giveBack } from "./attempts.ts";
 import { audit } from "./audit.ts";
@@ -38,14 +39,19 @@ export async function signIn(
   const proved = await proveUser(people, credentials, origin);
   if (!proved.ok) return proved;
   const token = await people.db.writer.transact(async (tx) => {
-    // Shut out while the password was looked at.
-    const user = await findUser(tx, proved.value.id);
-    if (user === undefined || user.disabledMs !== null) return null;
+    const user = await stillProved(tx, proved.value);
+    if (user === null) return null;
     if (before !== null) await endSession(tx, before);
     return await openSession(tx, people, user, origin);
   });
   if (token === null) return err({ code: "wrong_credentials" });
   return ok({ token, userId: proved.value.id, device: keptDevice(people, credentials) });
+}
+
+/** Whose password was proved, as they are now; null where it was changed or they were shut out while it was looked at. */
+async function stillProved(tx: Drizzle, { id, passwordHash }: UserRow): Promise<UserRow | null> {
+  const user = await findUser(tx, id);
+  return user?.disabledMs === null && user.passwordHash === passwordHash ? user : null;
 }
 
 const keptDevice = ({ attemptsKey, random }: People, { email, device = null }: Credentials): string =>
@@ -63,10 +69,10 @@ export async function proveUser(
   if (!counted.ok) return counted;
   const user = await findUser(db.read, email);
   const fits = await passwords.verify(password, user?.disabledMs === null ? user.passwordHash : null);
+  // What was right or not looked at is no wrong try.
+  if (!fits.ok || fits.value) await db.writer.transact((tx) => giveBack(tx, key, allowances), { durable: false });
   if (!fits.ok) return err({ code: "busy" });
-  if (!fits.value || user === undefined) return err({ code: "wrong_credentials" });
-  await db.writer.transact((tx) => giveBack(tx, key, allowances), { durable: false });
-  return ok(user);
+  return fits.value && user !== undefined ? ok(user) : err({ code: "wrong_credentials" });
 }
 
 function allowancesOf(email: string, address: string, device: string | null): Allowance[] {
@@ -140,9 +146,8 @@ export async function changePassword(
   const hash = await people.passwords.hash(next);
   if (!hash.ok) return err({ code: "busy" });
   const token = await people.db.writer.transact(async (tx) => {
-    const row = await findUser(tx, user.id);
-    // Changed or shut out meanwhile.
-    if (row === undefined || row.disabledMs !== null || row.passwordHash !== proved.value.passwordHash) return null;
+    const row = await stillProved(tx, proved.value);
+    if (row === null) return null;
     const nowMs = people.clock.nowMs();
     await tx.update(users).set({ passwordHash: hash.value }).where(eq(users.id, user.id));
     await tx.delete(sessions).where(eq(sessions.userId, user.id));
