@@ -98,6 +98,20 @@ test("of parallel requests with one payment, one is answered", async () => {
   expect((await balanceOf(stage.db, SYSTEM_ACCOUNTS.x402)).balance).toBe(-900n);
 });
 
+test("of parallel payments of a wallet that is good for one, one is sent", async () => {
+  await using stage = await fundingStage();
+  const prepaid = createPrepaid(depsOf(stage));
+  const wanted = prepaid.requirementsFor(900n);
+  const from = await payer(stage, 1_000n);
+  const payments = await Promise.all(Array.from({ length: 6 }, () => payment(stage, from, wanted)));
+  const before = (await stage.on.rpc.getBalance(stage.settlement.address, { commitment: "processed" }).send()).value;
+  const results = await Promise.all(payments.map((paying) => prepaid.settle(paying, wanted, HASH)));
+  expect(results.map(reasonOf).sort()).toEqual(["settled", ...Array(5).fill("transaction_failed")]);
+  const after = (await stage.on.rpc.getBalance(stage.settlement.address, { commitment: "processed" }).send()).value;
+  // Two signatures and the least that can be bid.
+  expect(before - after).toBe(10_001n);
+});
+
 test("killed after sending, the payment is credited by the next process, whether it is repeated or not", async () => {
   for (const repeats of [true, false]) {
     await using stage = await fundingStage();

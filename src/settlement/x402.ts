@@ -91,6 +91,7 @@ export type Prepaid = ReturnType<typeof createPrepaid>;
 export function createPrepaid(deps: X402Deps) {
   /** Payments that are being settled or answered here. */
   const busy = new Set<string>();
+  const lanes = createLanes();
   return {
     requirementsFor: (bound: bigint) => requirementsFor(deps, bound),
 
@@ -108,10 +109,21 @@ export function createPrepaid(deps: X402Deps) {
       const { signature } = checked.value;
       if (busy.has(signature)) return err(duplicate(signature));
       busy.add(signature);
-      const settled = await settleOnce(deps, { ...checked.value, requestHash }).catch((fault: unknown) => {
+      const toSettle = { ...checked.value, requestHash };
+      const settled = await lanes
+        .enter(toSettle.payer, () => settleOnce(deps, toSettle))
+        .catch((fault: unknown) => {
+          busy.delete(signature);
+          throw fault;
+        });
+      if (settled === "full") {
         busy.delete(signature);
-        throw fault;
-      });
+        return err({
+          reason: "settlement_pending",
+          detail: "too many payments of this wallet are under way",
+          signature,
+        });
+      }
       if (!settled.ok) {
         busy.delete(signature);
         return settled;
@@ -127,6 +139,38 @@ export function createPrepaid(deps: X402Deps) {
     },
 
     follow: () => followPayments(deps),
+  };
+}
+
+/** Payments of one wallet that may wait. */
+const MAX_LANE = 16;
+
+/**
+ * One payment of a wallet at a time: the next is looked at with the state that the one before left, so that a wallet
+ * good for one cannot have this coordinator pay the fees of many.
+ */
+function createLanes() {
+  const lanes = new Map<string, { last: Promise<unknown>; length: number }>();
+  return {
+    async enter<T>(name: string, act: () => Promise<T>): Promise<T | "full"> {
+      const lane = lanes.get(name) ?? { last: Promise.resolve(), length: 0 };
+      if (lane.length >= MAX_LANE) return "full";
+      lanes.set(name, lane);
+      lane.length += 1;
+      const before = lane.last;
+      const mine = (async () => {
+        await before;
+        return act();
+      })();
+      // Whether it went well is its own caller's to know.
+      lane.last = mine.catch(() => undefined);
+      try {
+        return await mine;
+      } finally {
+        lane.length -= 1;
+        if (lane.length === 0) lanes.delete(name);
+      }
+    },
   };
 }
 
