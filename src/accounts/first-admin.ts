@@ -1,7 +1,6 @@
 // First admin: a link makes the first user with the role admin, and nobody after that.
 import { and, eq, isNull } from "drizzle-orm";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { Allowance } from "./attempts.ts";
 import { audit } from "./audit.ts";
 import { SYSTEM_CALLER } from "./caller.ts";
 import { findLink, insertLink, linkAddress, revokeLinks, useLink } from "./one-time-links.ts";
@@ -10,7 +9,6 @@ import type { Origin, People } from "./people.ts";
 import { USER_ROLES } from "./roles.ts";
 import { LOCAL_ACCOUNT_ID, members, oneTimeLinks } from "./schema.ts";
 import { openSession } from "./sessions.ts";
-import { allow, fromNetwork, type TooMany } from "./sign-in.ts";
 import { hasAdmin, insertUser } from "./users.ts";
 
 const SETUP_TTL_MS = 3_600_000;
@@ -37,10 +35,8 @@ export async function setUp(
   people: People,
   { secret, email, name, password }: NewPerson,
   origin: Origin,
-): Promise<Result<{ token: string; userId: string }, LinkRefusal | TooMany | { code: "email_taken" }>> {
+): Promise<Result<{ token: string; userId: string }, LinkRefusal | { code: "email_taken" }>> {
   const { db, clock, passwords } = people;
-  const allowed = await allow(people, [linkAllowance("setup", origin)]);
-  if (!allowed.ok) return allowed;
   if (!(await findLink(db.read, "setup", secret, clock.nowMs()))) return err({ code: "link_not_valid" });
   const hash = await passwords.hash(password);
   if (!hash.ok) return err({ code: "busy" });
@@ -79,7 +75,3 @@ export function asRefusal(fault: unknown): Result<never, { code: "link_not_valid
   if (fault instanceof LinkWasUsed) return err({ code: "link_not_valid" });
   throw fault;
 }
-
-/** Secrets of links have 256 bits: what is bounded is the work that somebody can cause. */
-export const linkAllowance = (kind: string, { address }: Origin): Allowance =>
-  fromNetwork(`link/${kind}`, address, 60, 3_600_000);

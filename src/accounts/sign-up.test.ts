@@ -90,6 +90,16 @@ test("a set-up link is good for an hour, and until there is another", async () =
   expect((await setUp(on.people, person("anna@example.org", latest), HERE)).ok).toBe(true);
 });
 
+test("secrets that open nothing are not counted: they could fill the counts that people depend on", async () => {
+  await using on = await house({ signUp: "invite" });
+  for (let i = 0; i < 100; i += 1) {
+    const eve = person("eve@example.org", `${i}`.padStart(43, "x"));
+    for (const tried of [await setUp(on.people, eve, HERE), await signUpByInvitation(on.people, eve, HERE)])
+      expect(tried).toEqual({ ok: false, error: { code: "link_not_valid" } });
+  }
+  expect(await on.people.db.query("SELECT count(*) FROM attempts")).toEqual([[0]]);
+});
+
 test("a set-up link that was made before an admin came another way is dead", async () => {
   await using on = await house();
   const made = await createSetupLink(on.people);

@@ -1,7 +1,7 @@
 // Sign-up: by everybody or by invitation, as the instance is set. Where mail is configured, an address is proved before
 // anything is made of it, and whoever asks learns nothing about it.
 import { err, ok, type Result } from "../lib/result.ts";
-import { asRefusal, LinkWasUsed, linkAllowance, type NewPerson } from "./first-admin.ts";
+import { asRefusal, LinkWasUsed, type NewPerson } from "./first-admin.ts";
 import { type Invitation, joinByInvitation } from "./invitations.ts";
 import { knownAlreadyMail, signUpMail } from "./mail.ts";
 import { findLink, insertLink, linkAddress, revokeLinks, useLink } from "./one-time-links.ts";
@@ -92,8 +92,6 @@ export async function signUpByInvitation(
 ): Promise<Finished> {
   const { db, clock, settings } = people;
   if (settings.signUp === "closed") return err({ code: "sign_up_closed" });
-  const allowed = await allow(people, [linkAllowance("invitation", origin)]);
-  if (!allowed.ok) return allowed;
   const link = await findLink(db.read, "invitation", secret, clock.nowMs());
   if (!link || (link.email !== null && link.email !== email)) return err({ code: "link_not_valid" });
   // Those of an organisation's owner are for people who are here already, unless everybody may come.
