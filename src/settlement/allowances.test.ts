@@ -136,6 +136,8 @@ test("a payout that is marked as paid is not taken for paid by a server that is 
   await use(stage, 400n);
   const id = await plan(stage, account, 400n);
   const marker = await stage.chain.markerAddress(stage.settlement.address, id);
+  // A slot that nobody has looked at yet.
+  await stage.on.advance(1);
   const before: FinalizedState = await stage.chain.finalized([account as Address, marker]);
   const signature = await pay(stage, id, account, 400n);
   await stage.on.finalize();
