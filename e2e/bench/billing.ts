@@ -19,12 +19,22 @@ const { values: flags } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "1" },
-    shapes: { type: "string", default: "unary-1,unary-32,stream-burst,stream-paced,burst-32" },
+    shapes: { type: "string", default: "unary-1,unary-32,stream-1,stream-burst,stream-paced,burst-32" },
     json: { type: "string" },
     pin: { type: "string", default: "1" },
     executable: { type: "string" },
   },
 });
+/** One reader after the other: what a request waits for by itself, and not for others. */
+const ALONE: Shape = {
+  key: "stream-1",
+  mode: "stream",
+  connections: 1,
+  tokens: 16,
+  waves: false,
+  backend: { delay: 1, ttft: 20, turn: 0 },
+  seconds: 2,
+};
 const OFF = "infernet";
 const ON = "infernet-charging";
 
@@ -88,7 +98,7 @@ ${table(["callers", "jobs/s", "cpu us/job", "jobs/commit"], rows)}`;
 const directory = mkdtempSync(join(tmpdir(), "infernet-bench-"));
 const executable = flags.executable ?? (await builtExecutable());
 const wanted = flags.shapes.split(",");
-const shapes = SHAPES.filter(({ key }) => wanted.includes(key));
+const shapes = [...SHAPES, ALONE].filter(({ key }) => wanted.includes(key));
 const bench = await openBench(directory, flags.pin === "1");
 let good = false;
 try {
