@@ -13,6 +13,10 @@ export const payouts = z.strictObject({
     "Pays every node that is owed the minimum so often, unasked. Left out: nodes ask, with `infernet payout`.",
     { example: "24" },
   ),
+  max_transfers: key(
+    int(2, 32).default(16),
+    "Transfers of one transaction: two for each client that pays. Above 16 it takes an address table on the chain, whose rent is yours.",
+  ),
   fee_wallet: key(
     addressSchema.meta({ allowed: "a Solana address (32 bytes in base58)" }).nullable().default(null),
     "Wallet that gets the platform's share. Left out: the settlement key's own.",

@@ -14,8 +14,6 @@ import { randomBytes } from "./open-instance.ts";
 export type RunningPayouts = Payouts & LivePayouts & { stop(): Promise<void> };
 
 const HOUR_MS = 3_600_000;
-/** Those of one transaction that needs no address table. */
-const MAX_TRANSFERS = 16;
 const MAX_RECEIPTS = 10_000;
 
 /** Null where nothing is settled on a chain. */
@@ -27,14 +25,15 @@ export async function startPayouts(
   if (opened === null) return null;
   const { chain, settlement } = opened;
   // Only here, so that nobody else pays for loading it.
-  const [{ runPayouts }, { solanaPayouts }, { reclaimRent }] = await Promise.all([
+  const [{ runPayouts }, { solanaPayouts }, { addressTables }, { reclaimRent }] = await Promise.all([
     import("../settlement/runner.ts"),
     import("../settlement/solana-payouts.ts"),
+    import("../settlement/address-tables.ts"),
     import("../settlement/reclaim.ts"),
   ]);
   const rules: PlanRules = {
     minimum: BigInt(wanted.minimum),
-    maxTransfers: MAX_TRANSFERS,
+    maxTransfers: wanted.max_transfers,
     maxReceipts: MAX_RECEIPTS,
     treasury: solana.treasury !== null,
   };
@@ -46,6 +45,7 @@ export async function startPayouts(
       settlement,
       feeOwner: wanted.fee_wallet ?? settlement.address,
       treasury: solana.treasury === null ? null : await chain.tokenAccountOf(solana.treasury),
+      tables: addressTables({ db, clock, chain, settlement }),
     }),
   };
   const runner = runPayouts(deps, {

@@ -283,6 +283,53 @@ describe("what may go wrong on the way", () => {
   });
 });
 
+test("14 clients pay in one transaction, by an address table that the next payout uses, too", async () => {
+  const node = await newNode();
+  const clients: Client[] = [];
+  for (let n = 0; n < 14; n += 1) clients.push(await newClient());
+  const sent: number[] = [];
+  const send = async (wire: string) => {
+    sent.push(Buffer.from(wire, "base64").length);
+    await world.deps.chain.send(wire);
+  };
+  for (const steps of [2, 1]) {
+    for (const client of clients) await job(node, client, 1_000n);
+    const planned = await planAll(node, "due", { ...RULES, maxTransfers: 32 });
+    const [id = ""] = planned.ok ? planned.value.map((each) => each.id) : [];
+    for (let n = 1; n < steps; n += 1) {
+      await step(id, { send });
+      expect((await getPayout(world.deps, id))?.trouble).toBe("its address table is being made");
+      await world.stage.finalize();
+    }
+    await step(id, { send });
+    await world.stage.finalize();
+    await step(id);
+    expect(await getPayout(world.deps, id)).toMatchObject({ state: "paid", trouble: null });
+  }
+  expect(await world.stage.balance(node.account)).toBe(2n * 14n * 880n);
+  expect(sent.length).toBe(2);
+  expect(Math.max(...sent)).toBeLessThanOrEqual(1232);
+  expect(await faults()).toEqual([]);
+}, 20_000);
+
+test("what is too large for any transaction is paid by two", async () => {
+  const node = await newNode();
+  for (let n = 0; n < 10; n += 1) await job(node, await newClient(), 1_000n);
+  const planned = await planAll(node, "due", { ...RULES, maxTransfers: 32 });
+  const [id = ""] = planned.ok ? planned.value.map((each) => each.id) : [];
+  const { prepare } = world.deps.chain;
+  const small: PayoutChain["prepare"] = async (order) =>
+    order.legs.length > 5 ? { outcome: "too_large" } : prepare(order);
+  await step(id, { prepare: small });
+  const both = await listPayouts(world.deps, 9, { node: node.pubkey, state: "due" });
+  expect(both.map(({ receipts }) => receipts)).toEqual([5, 5]);
+  for (const each of both) await step(each.id, { prepare: small });
+  await world.stage.finalize();
+  for (const each of both) await step(each.id);
+  expect(await world.stage.balance(node.account)).toBe(8_800n);
+  expect(await faults()).toEqual([]);
+}, 20_000);
+
 describe("a client that cannot pay", () => {
   test("holds nobody up: its receipts wait in a payout of their own until it can", async () => {
     const node = await newNode();

@@ -7,7 +7,7 @@ import { endAttempt, endPaid, noteTrouble, persistAttempt } from "./moves.ts";
 import type { PayoutChain } from "./payout-chain.ts";
 import { attemptsOf, getPayout, legsOf } from "./payouts.ts";
 import type { PayoutAttemptRow, PayoutRow } from "./schema.ts";
-import { type SetAsideDeps, setAside } from "./set-aside.ts";
+import { halve, type SetAsideDeps, setAside } from "./set-aside.ts";
 
 export type AdvanceDeps = SetAsideDeps & { chain: PayoutChain; log: Log };
 
@@ -31,7 +31,8 @@ async function begin(deps: AdvanceDeps, payout: PayoutRow): Promise<void> {
       log.warn("a payout's source does not pay", { payout: payout.id, source, reason });
       await setAside(deps, payout.id, source, reason);
     }
-  } else if (prepared.outcome === "not_now") await noteTrouble(deps, payout, prepared.reason);
+  } else if (prepared.outcome === "too_large") await halve(deps, payout.id);
+  else if (prepared.outcome === "not_now") await noteTrouble(deps, payout, prepared.reason);
   // Written down before it is sent; where somebody else was quicker, what was signed here never leaves.
   else if (await persistAttempt(deps, payout, prepared)) await chain.send(prepared.wire);
 }

@@ -33,6 +33,8 @@ export type Prepared =
     }
   /** Sources that do not pay, by what is final, and why. */
   | { outcome: "sources_fail"; failing: readonly { source: string; reason: string }[] }
+  /** It is more than a transaction can be. */
+  | { outcome: "too_large" }
   /** It would fail, or cannot be made yet, by no source's fault. */
   | { outcome: "not_now"; reason: string };
 

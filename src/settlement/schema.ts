@@ -106,4 +106,11 @@ export const payoutFronts = sqliteTable("payout_fronts", {
   seq: integer().notNull(),
 });
 
+/** Address tables on the chain that belong to the settlement key. A row is there before its table is. */
+export const addressTables = sqliteTable("address_tables", {
+  /** Base58. */
+  address: text().primaryKey(),
+  createdMs: integer("created_ms").notNull(),
+});
+
 export * from "./funding-schema.ts";

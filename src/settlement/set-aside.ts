@@ -23,7 +23,16 @@ export async function setAside(deps: SetAsideDeps, id: string, source: string, r
   const legs = await legsOf(deps, payout.id);
   if (!legs.some((leg) => leg.source === source)) return;
   if (legs.length === 1) await becomeStuck(deps, payout, reason);
-  else await split(deps, payout, source, reason);
+  else await split(deps, payout, new Set([source]), { state: "stuck", reason });
+}
+
+/** Makes two of a payout whose transaction would be too large, each of half its sources. */
+export async function halve(deps: SetAsideDeps, id: string): Promise<void> {
+  const payout = await getPayout(deps, id);
+  const legs = await legsOf(deps, id);
+  if (payout?.state !== "due" || legs.length < 2) return;
+  const half = legs.slice(legs.length / 2).map(({ source }) => source);
+  await split(deps, payout, new Set(half), { state: "due", reason: null });
 }
 
 export type SetAsideDeps = MoveDeps & { random: (bytes: number) => Uint8Array; addressText: AddressText };
@@ -58,11 +67,18 @@ async function change(
   return rows.length === 1;
 }
 
-async function split(deps: SetAsideDeps, payout: PayoutRow, source: string, reason: string): Promise<void> {
+type Aside = { state: "stuck" | "due"; reason: string | null };
+
+async function split(
+  deps: SetAsideDeps,
+  payout: PayoutRow,
+  sources: ReadonlySet<string>,
+  { state, reason }: Aside,
+): Promise<void> {
   const { db, clock, random, addressText } = deps;
   const receipts = await receiptsOf(deps, payout.id);
   const from = (receipt: PayableReceipt) => sourceOf(receipt, addressText);
-  const isAside = (receipt: PayableReceipt) => receipt.gross > 0n && from(receipt) === source;
+  const isAside = (receipt: PayableReceipt) => receipt.gross > 0n && sources.has(from(receipt));
   const aside = shareOf(receipts.filter(isAside), from);
   const kept = shareOf(
     receipts.filter((receipt) => !isAside(receipt)),
@@ -72,9 +88,9 @@ async function split(deps: SetAsideDeps, payout: PayoutRow, source: string, reas
   const atMs = clock.nowMs();
   const { node, wallet } = payout;
   await db.writer.transact(async (tx, execute) => {
-    if (!(await keepOnly(execute, payout, kept, source))) return;
+    if (!(await keepOnly(execute, payout, kept, sources))) return;
     await letGo(execute, payout.id);
-    await writePayout(execute, { id, node, wallet, state: "stuck", reason, share: aside, atMs, outOf: payout.id });
+    await writePayout(execute, { id, node, wallet, state, reason, share: aside, atMs, outOf: payout.id });
     for (const [payoutId, amount] of [
       [payout.id, kept.nodeAmount],
       [id, aside.nodeAmount],
@@ -93,21 +109,29 @@ async function split(deps: SetAsideDeps, payout: PayoutRow, source: string, reas
     await audit(tx, {
       atMs,
       actor: "system",
-      action: "payout.failed",
+      action: state === "stuck" ? "payout.failed" : "payout.planned",
       subject: `node/${node}`,
       before: { payout: payout.id, root: payout.root, node_amount: payout.nodeAmount },
-      after: { payout: id, source, reason, root: aside.root, node_amount: Number(aside.nodeAmount) },
+      after: { payout: id, sources: sources.size, reason, root: aside.root, node_amount: Number(aside.nodeAmount) },
     });
   });
 }
 
-async function keepOnly(execute: Execute, payout: PayoutRow, kept: Share, source: string): Promise<boolean> {
+async function keepOnly(
+  execute: Execute,
+  payout: PayoutRow,
+  kept: Share,
+  sources: ReadonlySet<string>,
+): Promise<boolean> {
   const { id, revision } = payout;
   const set = "node_amount = ?, fee = ?, root = ?, receipts = ?, first_seq = ?";
   const { nodeAmount, fee, root, receipts } = kept;
   const values = [nodeAmount, fee, root, receipts.length, receipts[0]?.seq ?? 0];
   if (!(await change(execute, id, revision, set, values))) return false;
-  await execute("delete from payout_legs where payout_id = ? and source = ?", [id, source]);
+  await execute("delete from payout_legs where payout_id = ? and source in (select value from json_each(?))", [
+    id,
+    JSON.stringify([...sources]),
+  ]);
   return true;
 }
 

@@ -1,6 +1,8 @@
 // Solana payouts: a payout as one transaction. It makes the marker, pays the node and the platform out of each source,
 // and says in a memo for which receipts; all of it happens, or none.
+import { least } from "../lib/amounts.ts";
 import type { Address, Chain, Instruction, Signature, Signer, TokenAccount, Wire } from "../solana/chain.ts";
+import type { AddressTables } from "./address-tables.ts";
 import type { PayoutChain, PayoutOrder, Prepared } from "./payout-chain.ts";
 import { TREASURY } from "./schema.ts";
 
@@ -13,13 +15,8 @@ export type SolanaPayoutsDeps = {
   /** Token account that pays what no allowance pays; the settlement key owns it or may spend of it. */
   treasury: Address | null;
   /** Tables that shorten transactions, by the addresses that they are to name. */
-  tables?: Tables;
+  tables?: AddressTables;
 };
-export type Tables = {
-  /** Those that help with these addresses now; nothing where they are still being made. */
-  tablesFor(addresses: readonly Address[]): Promise<readonly LookupTable[] | null>;
-};
-type LookupTable = NonNullable<Parameters<Chain["prepare"]>[0]["lookupTables"]>[number];
 
 /** Transactions of a marker's account: one that made it, one that took its rent back, and strangers' that name it. */
 const MARKER_HISTORY = 1_000;
@@ -70,8 +67,7 @@ function spendableOf(token: TokenAccount | null, key: Address): bigint {
   if (token === null || token.frozen) return 0n;
   if (token.owner === key) return token.amount;
   if (token.delegate !== key) return 0n;
-  const { amount, delegatedAmount } = token;
-  return amount > delegatedAmount ? delegatedAmount : amount;
+  return least(token.amount, token.delegatedAmount);
 }
 
 /** Why the key cannot spend so much of the account, by its state; null where it can. */
@@ -91,9 +87,9 @@ async function prepare(deps: SolanaPayoutsDeps, order: PayoutOrder): Promise<Pre
   const base = { feePayer: settlement.address, instructions, signers: [settlement] };
   let made = await chain.prepare(base);
   if (!made.ok && made.error.code === "too_large" && deps.tables) {
-    const lookupTables = await deps.tables.tablesFor(
-      instructions.flatMap(({ accounts }) => accounts.map((a) => a.address)),
-    );
+    // Those that come again: not the marker, nor the node.
+    const sources = order.legs.flatMap(({ source }) => sourceAccount(deps, source) ?? []);
+    const lookupTables = await deps.tables.holding([...sources, await chain.tokenAccountOf(deps.feeOwner), chain.mint]);
     if (lookupTables === null) return { outcome: "not_now", reason: "its address table is being made" };
     made = await chain.prepare({ ...base, lookupTables });
   }
@@ -101,8 +97,7 @@ async function prepare(deps: SolanaPayoutsDeps, order: PayoutOrder): Promise<Pre
     const { signature, wire, lastValidBlockHeight } = made.value;
     return { outcome: "signed", signature, wire, lastValidHeight: Number(lastValidBlockHeight) };
   }
-  if (made.error.code === "too_large")
-    return { outcome: "not_now", reason: `its transaction has ${made.error.bytes} bytes` };
+  if (made.error.code === "too_large") return { outcome: "too_large" };
   const failing = await failingSources(deps, order);
   const { reason, detail } = made.error.failure;
   return failing.length > 0

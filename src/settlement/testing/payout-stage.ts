@@ -23,6 +23,7 @@ import type { Address, Chain } from "../../solana/chain.ts";
 import { clusterMemory } from "../../solana/cluster.ts";
 import { connectChain } from "../../solana/connect.ts";
 import { solanaSigner } from "../../solana/signer.ts";
+import { addressTables } from "../address-tables.ts";
 import type { AdvanceDeps } from "../advance.ts";
 import type { Coin } from "../payee.ts";
 import type { PayoutChain } from "../payout-chain.ts";
@@ -223,7 +224,10 @@ export async function payoutWorld({ mode = "instant", random = randomBytes, trea
     return connected.value;
   }
   const payoutsOver = (over: Chain): PayoutChain =>
-    solanaPayouts({ chain: over, settlement, feeOwner, treasury: treasuryAccount });
+    solanaPayouts({
+      ...{ chain: over, settlement, feeOwner, treasury: treasuryAccount },
+      tables: addressTables({ db, clock, chain: over, settlement }),
+    });
   const depsOver = (over: Db, payouts: PayoutChain): AdvanceDeps => ({
     ...{ db: over, clock, random, log: SILENT, chain: payouts, addressText },
   });

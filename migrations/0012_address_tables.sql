@@ -1,0 +1,4 @@
+CREATE TABLE `address_tables` (
+	`address` text PRIMARY KEY NOT NULL,
+	`created_ms` integer NOT NULL
+);
