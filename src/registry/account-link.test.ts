@@ -1,9 +1,11 @@
 import { expect, test } from "bun:test";
 import { listAudit } from "../accounts/audit.ts";
 import { LOCAL_CALLER } from "../accounts/caller.ts";
+import { createOrganisation, setMember } from "../accounts/organisations.ts";
+import { members } from "../accounts/schema.ts";
 import { signUp } from "../accounts/sign-up.ts";
 import { testPeople } from "../accounts/testing/people.ts";
-import { findUser } from "../accounts/users.ts";
+import { findUser, setUserDisabled } from "../accounts/users.ts";
 import { changes } from "../db/schema.ts";
 import { testDatabase } from "../db/test-database.ts";
 import { manualClock } from "../lib/clock.ts";
@@ -84,6 +86,23 @@ test("a challenge that was changed, made up, or is another coordinator's links n
   expect(await on.link(ONE, { ...challenge, coordinator: pubkeyOf(TWO) })).toBe("link_code_invalid");
   expect(await on.link(ONE, challenge, { ...challenge, account: eve.accountId })).toBe("bad_signature");
   expect(await nodesOfAccount(on.deps, anna.accountId)).toEqual([]);
+});
+
+test("a challenge is worth nothing once whoever asked for it may not act for the account", async () => {
+  await using on = await network();
+  const [anna, eve] = [await on.account("anna"), await on.account("eve")];
+  const made = await createOrganisation(on.deps, { userId: anna.userId, name: "Acme" }, by);
+  const accountId = made.ok ? made.value.id : "";
+  await on.db.writer.transact((tx) =>
+    tx.insert(members).values({ accountId, userId: eve.userId, role: "member", createdMs: 0 }),
+  );
+  const challenge = await on.challenge({ accountId, userId: eve.userId });
+  await setMember(on.deps, { accountId, userId: eve.userId, role: null }, by);
+  expect(await on.link(ONE, challenge)).toBe("link_code_invalid");
+  const own = await on.challenge(eve);
+  await setUserDisabled(on.deps, eve.userId, true, by);
+  expect(await on.link(ONE, own)).toBe("link_code_invalid");
+  expect(await on.link(ONE, await on.challenge({ accountId, userId: anna.userId }))).toBe("Acme");
 });
 
 test("only nodes that were let in, and serve, are linked", async () => {

@@ -3,7 +3,8 @@
 import { and, asc, eq, gt, isNull, lte, ne } from "drizzle-orm";
 import { audit } from "../accounts/audit.ts";
 import type { Caller } from "../accounts/caller.ts";
-import { accounts, LOCAL_ACCOUNT_ID, nodeChallenges } from "../accounts/schema.ts";
+import { accounts, LOCAL_ACCOUNT_ID, members, nodeChallenges, users } from "../accounts/schema.ts";
+import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
 import { toHex } from "../lib/hex.ts";
@@ -38,7 +39,7 @@ export async function createNodeChallenge(
 }
 
 export type LinkRefusal =
-  /** Another coordinator's, used, too old, or of no account here. */
+  /** Another coordinator's, used, too old, or asked for by nobody who may act for the account now. */
   | "link_code_invalid"
   | "bad_signature"
   | "node_unknown"
@@ -73,15 +74,29 @@ export async function linkNode(
         ),
       )
       .returning();
-    const [account] = await tx.select().from(accounts).where(eq(accounts.id, accountId));
-    if (used === undefined || account === undefined) return err("link_code_invalid");
+    const account = used && (await accountOf(tx, used));
+    if (account === undefined) return err("link_code_invalid");
     const before = node.accountId;
     await tx.update(nodes).set({ accountId }).where(eq(nodes.pubkey, pubkey));
     const after = { account: accountId, asked_by: used.userId, nonce, signature: sig };
     const entry = { actor: `node/${pubkey}`, from, action: "node.linked", subject: pubkey } as const;
     await audit(tx, { atMs: nowMs, ...entry, before: { account: before }, after });
-    return ok({ row: { ...node, accountId }, account: { id: account.id, name: account.name } });
+    return ok({ row: { ...node, accountId }, account });
   });
+}
+
+/** The account that a challenge is for, where whoever asked for it may still act for it. */
+async function accountOf(
+  tx: Drizzle,
+  { accountId, userId }: { accountId: string; userId: string },
+): Promise<{ id: string; name: string } | undefined> {
+  const [account] = await tx
+    .select({ id: accounts.id, name: accounts.name })
+    .from(members)
+    .innerJoin(accounts, eq(accounts.id, members.accountId))
+    .innerJoin(users, eq(users.id, members.userId))
+    .where(and(eq(members.accountId, accountId), eq(members.userId, userId), isNull(users.disabledMs)));
+  return account;
 }
 
 /** Gives a node back to the built-in account: asked for by the node itself, by an admin, or by its account where given. */
