@@ -75,7 +75,7 @@ export async function linkNode(
       )
       .returning();
     const account = used && (await accountOf(tx, used));
-    if (account === undefined) return err("link_code_invalid");
+    if (used === undefined || account === undefined) return err("link_code_invalid");
     const before = node.accountId;
     await tx.update(nodes).set({ accountId }).where(eq(nodes.pubkey, pubkey));
     const after = { account: accountId, asked_by: used.userId, nonce, signature: sig };
