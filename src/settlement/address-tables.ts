@@ -1,7 +1,9 @@
 // Address tables: short names on the chain for accounts that large transactions write. Made and extended when they are
 // needed, and kept for all payouts that follow.
+import { desc } from "drizzle-orm";
 import type { Db } from "../db/open.ts";
 import type { Address, Chain, Instruction, LookupTable, LookupTableState, Signature, Signer } from "../solana/chain.ts";
+import { addressTables as tableRows } from "./schema.ts";
 
 export type AddressTables = {
   /** Tables that hold all of these between them; null while that is being brought about. */
@@ -77,7 +79,7 @@ async function create(deps: Deps, addresses: readonly Address[]): Promise<Instru
 
 /** Those that are there, by what is final, and in use. */
 async function ownTables({ db, chain }: Deps): Promise<LookupTableState[]> {
-  const rows = await db.query("select address from address_tables order by created_ms desc");
-  const found = await Promise.all(rows.map(([address]) => chain.lookupTable(address as Address)));
+  const rows = await db.read.select().from(tableRows).orderBy(desc(tableRows.createdMs));
+  const found = await Promise.all(rows.map(({ address }) => chain.lookupTable(address as Address)));
   return found.flatMap((table) => (table !== null && table.deactivationSlot === null ? [table] : []));
 }

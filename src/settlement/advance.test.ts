@@ -6,6 +6,7 @@ import { signAgreement } from "../protocol/payout-agreement.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
 import { type AdvanceDeps, advancePayout } from "./advance.ts";
 import { agreeTo } from "./agree.ts";
+import { planAutomatically } from "./automatic.ts";
 import type { PayoutChain } from "./payout-chain.ts";
 import { attemptsOf, getPayout, legsOf, listPayouts } from "./payouts.ts";
 import { type PlanRules, planPayouts } from "./plan.ts";
@@ -16,6 +17,7 @@ import {
   addCreditor,
   addNode,
   type Client,
+  COIN,
   earn,
   type Node,
   type PayoutWorld,
@@ -448,5 +450,24 @@ describe("a plan", () => {
     const planned = plans.flatMap((each) => (each.ok ? each.value : []));
     expect(planned.map(({ receipts }) => receipts)).toEqual([3]);
     expect(await faults()).toEqual([]);
+  });
+
+  test("is made unasked for nodes that are owed enough, and not again before the interval is over", async () => {
+    const [node, poor] = [await newNode(), await newNode()];
+    const client = await newClient();
+    await job(node, client, 900_000_000n / 100n);
+    await job(poor, client, 10n);
+    const rules = { ...RULES, minimum: 7_000_000n, coin: COIN, intervalMs: 3_600_000 };
+    const automatic = () => planAutomatically(world.deps, rules);
+    const payoutsOf = async ({ pubkey }: Node) =>
+      (await listPayouts(world.deps, 9, { node: pubkey })).map((each) => each.state);
+    await automatic();
+    expect([await payoutsOf(node), await payoutsOf(poor)]).toEqual([["due"], []]);
+    await job(node, await newClient(), FULL);
+    await automatic();
+    expect(await payoutsOf(node)).toHaveLength(1);
+    world.clock.advance(3_600_001);
+    await automatic();
+    expect(await payoutsOf(node)).toHaveLength(2);
   });
 });
