@@ -133,6 +133,16 @@ test("good sign-ins are not counted", async () => {
   for (let i = 0; i < 30; i += 1) expect((await on.enter("anna@example.org")).ok).toBe(true);
 });
 
+test("whoever knows the password opens so many sessions and no more: each is in the audit log for good", async () => {
+  await using on = await house();
+  await on.add("anna@example.org");
+  expect((await on.enter("anna@example.org")).ok).toBe(true);
+  await on.people.db.writer.batch("UPDATE attempts SET n = n + ? WHERE n > 0", [[299]]);
+  expect(await on.enter("anna@example.org")).toMatchObject({ error: { code: "too_many_attempts" } });
+  on.clock.advance(3_600_000);
+  expect((await on.enter("anna@example.org")).ok).toBe(true);
+});
+
 test("strangers from everywhere slow an address down, but not the browser that its owner used before", async () => {
   await using on = await house();
   await on.add("anna@example.org");

@@ -17,6 +17,8 @@ export type TooMany = { code: "too_many_attempts"; retryAfterS: number };
 export type SignInRefusal = TooMany | { code: "wrong_credentials" } | { code: "busy" };
 
 const MINUTE_MS = 60_000;
+/** Each has an entry in the audit log, which only grows. */
+const SESSIONS_PER_HOUR = 300;
 
 export type Credentials = {
   /** Normalised. */
@@ -38,6 +40,10 @@ export async function signIn(
 ): Promise<Result<Admitted, SignInRefusal>> {
   const proved = await proveUser(people, credentials, origin);
   if (!proved.ok) return proved;
+  const allowed = await allow(people, [
+    { name: `session/${proved.value.id}`, limit: SESSIONS_PER_HOUR, perMs: 60 * MINUTE_MS },
+  ]);
+  if (!allowed.ok) return allowed;
   const token = await people.db.writer.transact(async (tx) => {
     const user = await stillProved(tx, proved.value);
     if (user === null) return null;
@@ -121,9 +127,11 @@ const tooMany = (retryAfterMs: number): TooMany => ({
   retryAfterS: Math.max(1, Math.ceil(retryAfterMs / 1000)),
 });
 
-/** Counts what is allowed so often: mails, sign-ups. */
-export async function allow(people: People, allowances: readonly Allowance[]): Promise<Result<void, TooMany>> {
-  const { db, clock, attemptsKey: key } = people;
+/** Counts what is allowed so often: mails, sign-ups, changes. */
+export async function allow(
+  { db, clock, attemptsKey: key }: Pick<People, "db" | "clock" | "attemptsKey">,
+  allowances: readonly Allowance[],
+): Promise<Result<void, TooMany>> {
   const counted = await db.writer.transact((tx) => countAttempt(tx, { key, nowMs: clock.nowMs() }, allowances), {
     durable: false,
   });

@@ -3,6 +3,7 @@
 import type { People } from "../../accounts/people.ts";
 import { isSameText } from "../../accounts/secrets.ts";
 import { csrfToken, findSession } from "../../accounts/sessions.ts";
+import { allow, type TooMany } from "../../accounts/sign-in.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { errorResponse } from "../errors.ts";
 import { readBounded } from "../machine-auth.ts";
@@ -10,12 +11,18 @@ import { isOwnOrigin } from "../origin-check.ts";
 import type { Call, Human, HumanCall, HumanRoute } from "../routes.ts";
 import { bodyFields } from "./answers.ts";
 import { type CookieRule, readCookie } from "./cookies.ts";
+import { refuse } from "./refuse.ts";
 
-export type HumanAuthDeps = { people: Pick<People, "db" | "clock" | "settings">; cookies: CookieRule };
+export type HumanAuthDeps = {
+  people: Pick<People, "db" | "clock" | "settings" | "attemptsKey">;
+  cookies: CookieRule;
+};
 
 /** Largest body on human routes. */
 const MAX_BODY_BYTES = 64 * 1024;
 const CSRF_HEADER = "x-csrf-token";
+/** What one person may change; most of it is kept for good, in the audit log. */
+const CHANGES_PER_HOUR = 1_000;
 
 /** Answers a request of this tier, or says why not. Nothing of it may be kept by a cache. */
 export async function guardHuman(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promise<Response> {
@@ -46,6 +53,8 @@ async function answer(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promi
     const message = `send the session's csrf_token as the ${CSRF_HEADER} header or the csrf_token field`;
     return errorResponse("csrf_failed", message);
   }
+  const allowed = changes ? await mayChange(deps, human.value) : ok(undefined);
+  if (!allowed.ok) return refuse(allowed.error);
   return await route.handle(Object.assign(known, { human: human.value }));
 }
 
@@ -64,6 +73,12 @@ async function humanOf(
     return err(errorResponse("role_missing", `this needs the role ${route.role}`));
   }
   return ok({ ...signedIn, csrf: csrfToken(token) });
+}
+
+/** Counts a change. Admins, who bring in everybody at once perhaps, are not bounded. */
+async function mayChange({ people }: HumanAuthDeps, { user }: Human): Promise<Result<void, TooMany>> {
+  if (user.roles.includes("admin")) return ok(undefined);
+  return await allow(people, [{ name: `changes/${user.id}`, limit: CHANGES_PER_HOUR, perMs: 3_600_000 }]);
 }
 
 /** Browsers say which page asks; a script of somebody's own says nothing, and has no cookie that it did not bring. */

@@ -127,6 +127,17 @@ describe("what changes something", () => {
     expect([posted.status, posted.cookies]).toEqual([403, []]);
   });
 
+  test("is bounded for everybody but admins: the audit log keeps it for good", async () => {
+    const [anna, bert] = [await signedIn(), await signedIn("bert@example.org")];
+    const rename = async ({ headers }: typeof anna, name: string) =>
+      (await post("/api/v1/account/name", { name }, headers)).status;
+    expect([await rename(anna, "A1"), await rename(bert, "B1")]).toEqual([200, 200]);
+    const { db } = on.human.people;
+    await db.writer.batch("UPDATE attempts SET n = n + ?", [[998]]);
+    expect([await rename(anna, "A2"), await rename(bert, "B2"), await rename(bert, "B3")]).toEqual([200, 200, 429]);
+    await db.writer.batch("DELETE FROM attempts WHERE n > ?", [[0]]);
+  });
+
   test("reads no body beyond its bound", async () => {
     const answer = await post("/api/v1/auth/sign-in", { email: "a@b.org", password: "x".repeat(70_000) });
     expect([answer.status, answer.body.error?.code]).toEqual([413, "body_too_large"]);
