@@ -21,7 +21,7 @@ export async function createSetupLink(people: People, by = SYSTEM_CALLER): Promi
     if (await hasAdmin(tx)) return err("admin_exists");
     const nowMs = people.clock.nowMs();
     await revokeLinks(tx, nowMs, { kind: "setup" });
-    const { secret, link } = await insertLink(tx, people, { kind: "setup", ttlMs: SETUP_TTL_MS });
+    const { secret, link } = await insertLink(tx, people, { kind: "setup", ttlMs: SETUP_TTL_MS, by });
     const after = { first_admin: true, expires_ms: link.expiresMs };
     await audit(tx, { atMs: nowMs, ...by, action: "invitation.created", subject: link.id, after });
     return ok({ link: linkAddress(people.url(), "setup", secret), expiresMs: link.expiresMs });

@@ -37,6 +37,7 @@ export async function createInvitation(
       accountId,
       email,
       ttlMs,
+      by,
     });
     const { id } = made.link;
     const after = { roles, account: accountId ?? null, email: email ?? null, expires_ms: made.link.expiresMs };

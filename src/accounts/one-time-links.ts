@@ -2,6 +2,8 @@
 import { and, desc, eq, gt, isNull, lte } from "drizzle-orm";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
+import { audit } from "./audit.ts";
+import type { Caller } from "./caller.ts";
 import type { People } from "./people.ts";
 import type { UserRole } from "./roles.ts";
 import { type OneTimeLinkRow, oneTimeLinks } from "./schema.ts";
@@ -17,6 +19,8 @@ export type NewLink = {
   email?: string | undefined;
   roles?: UserRole[] | undefined;
   accountId?: string | undefined;
+  /** Who makes it. */
+  by: Caller;
 };
 
 /** How long those are kept that were used or are over: people ask what became of them. */
@@ -35,7 +39,7 @@ export const linkAddress = (base: string, kind: LinkKind, secret: string): strin
 export async function insertLink(
   tx: Drizzle,
   { clock, random }: Pick<People, "clock" | "random">,
-  { kind, ttlMs, userId, email, roles, accountId }: NewLink,
+  { kind, ttlMs, userId, email, roles, accountId, by }: NewLink,
 ): Promise<{ secret: string; link: OneTimeLink }> {
   const secret = newSecret(random);
   const createdMs = clock.nowMs();
@@ -47,6 +51,7 @@ export async function insertLink(
     email: email ?? null,
     roles: roles ?? null,
     accountId: accountId ?? null,
+    createdBy: by.actor,
     createdMs,
     expiresMs: createdMs + ttlMs,
     usedMs: null,
@@ -115,6 +120,33 @@ export async function revokeLinks(
         isNull(oneTimeLinks.revokedMs),
       ),
     );
+}
+
+/**
+ * Ends the open links that a user made, for one account where given: whoever may not make such any more does not come
+ * back, nor takes over others, by those they made before.
+ */
+export async function revokeLinksMadeBy(
+  tx: Drizzle,
+  { userId, accountId }: { userId: string; accountId?: string },
+  nowMs: number,
+  by: Caller,
+): Promise<void> {
+  const open = and(isNull(oneTimeLinks.usedMs), isNull(oneTimeLinks.revokedMs), gt(oneTimeLinks.expiresMs, nowMs));
+  const revoked = await tx
+    .update(oneTimeLinks)
+    .set({ revokedMs: nowMs })
+    .where(
+      and(
+        eq(oneTimeLinks.createdBy, `user/${userId}`),
+        accountId === undefined ? undefined : eq(oneTimeLinks.accountId, accountId),
+        open,
+      ),
+    )
+    .returning({ id: oneTimeLinks.id, kind: oneTimeLinks.kind });
+  for (const { id, kind } of revoked) {
+    if (kind === "invitation") await audit(tx, { atMs: nowMs, ...by, action: "invitation.revoked", subject: id });
+  }
 }
 
 /** Links of a kind, the newest first; of one account where given. */

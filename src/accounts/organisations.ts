@@ -4,6 +4,7 @@ import type { Drizzle } from "../db/executor.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { audit } from "./audit.ts";
 import type { Caller } from "./caller.ts";
+import { revokeLinksMadeBy } from "./one-time-links.ts";
 import type { People } from "./people.ts";
 import type { MemberRole } from "./roles.ts";
 import { accounts, members, sessions, users } from "./schema.ts";
@@ -105,12 +106,14 @@ export async function setMember(
       const acting = and(eq(sessions.userId, userId), eq(sessions.accountId, accountId));
       await tx.update(sessions).set({ accountId: user.own }).where(acting);
     } else await tx.update(members).set({ role }).where(which);
+    const atMs = clock.nowMs();
+    if (before === "owner") await revokeLinksMadeBy(tx, { userId, accountId }, atMs, by);
     const action = role === null ? "org.member_removed" : "org.member_changed";
     const [was, is] = [
       { user: userId, role: before },
       { user: userId, role },
     ];
-    await audit(tx, { atMs: clock.nowMs(), ...by, action, subject: accountId, before: was, after: is });
+    await audit(tx, { atMs, ...by, action, subject: accountId, before: was, after: is });
     return ok(undefined);
   });
 }

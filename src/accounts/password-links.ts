@@ -29,7 +29,7 @@ export async function createPasswordLink(
     if (user.disabledMs !== null) return err("user_disabled");
     const nowMs = people.clock.nowMs();
     await revokeLinks(tx, nowMs, { kind: "password", userId: user.id });
-    const { secret, link } = await insertLink(tx, people, { kind: "password", ttlMs, userId: user.id });
+    const { secret, link } = await insertLink(tx, people, { kind: "password", ttlMs, userId: user.id, by });
     const after = { link: link.id, expires_ms: link.expiresMs };
     await audit(tx, { atMs: nowMs, ...by, action: "user.password_reset", subject: user.id, after });
     return ok({ link: linkAddress(people.url(), "password", secret), expiresMs: link.expiresMs, userId: user.id });

@@ -152,6 +152,8 @@ export const oneTimeLinks = sqliteTable(
     roles: text({ mode: "json" }).$type<UserRole[]>(),
     /** Of `invitation`: the organisation they join. */
     accountId: text("account_id").references(() => accounts.id),
+    /** Who made it, as the audit log names them: it ends when they may not make such any more. */
+    createdBy: text("created_by"),
     createdMs: integer("created_ms").notNull(),
     expiresMs: integer("expires_ms").notNull(),
     usedMs: integer("used_ms"),

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { testDatabase } from "../db/test-database.ts";
 import { manualClock } from "../lib/clock.ts";
-import { LOCAL_CALLER } from "./caller.ts";
+import { listAudit } from "./audit.ts";
+import { type Caller, LOCAL_CALLER } from "./caller.ts";
 import { createSetupLink, setUp } from "./first-admin.ts";
 import {
   acceptInvitation,
@@ -18,12 +19,13 @@ import {
   renameOrganisation,
   setMember,
 } from "./organisations.ts";
+import { createPasswordLink, setPasswordByLink } from "./password-links.ts";
 import type { People, PeopleSettings } from "./people.ts";
 import { findSession, switchAccount } from "./sessions.ts";
 import { signIn } from "./sign-in.ts";
 import { finishSignUp, signUp, signUpByInvitation } from "./sign-up.ts";
 import { testMailer, testPeople } from "./testing/people.ts";
-import { findUser, listUsers } from "./users.ts";
+import { findUser, listUsers, setUserDisabled, setUserRoles } from "./users.ts";
 
 const PASSWORD = "correct horse";
 const HERE = { address: "198.51.100.4", userAgent: "a browser" };
@@ -303,4 +305,47 @@ test("an organisation's owner brings nobody in where that takes an admin", async
   });
   const joined = await signUpByInvitation(people, person("bert@example.org", secret), HERE);
   expect(joined.ok && (await memberRole(people.db.read, accountId, joined.value.userId))).toBe("member");
+});
+
+test("links end with the rights of whoever made them: nobody comes back by their own invitation", async () => {
+  await using on = await house({ signUp: "open" });
+  const { people } = on;
+  for (const name of ["anna", "bert", "eve"]) await signUp(people, person(`${name}@example.org`), HERE);
+  const eve = await idOf(people, "eve@example.org");
+  const byEve = { actor: `user/${eve}`, from: "" } as const;
+  const invite = async (wanted: Omit<NewInvitation, "ttlMs">, by: Caller = byEve) => {
+    const made = await createInvitation(people, { ...wanted, ttlMs: DAY_MS }, by);
+    return made.ok ? secretOf(made.value.link) : "";
+  };
+  const accept = async (secret: string) =>
+    (await acceptInvitation(people, await enter(people, "eve@example.org"), secret, HERE)).ok;
+  const own = { userId: await idOf(people, "anna@example.org"), name: "Acme" };
+  const made = await createOrganisation(people, own, LOCAL_CALLER);
+  const accountId = made.ok ? made.value.id : "";
+  const set = (role: "owner" | null) => setMember(people, { accountId, userId: eve, role }, LOCAL_CALLER);
+
+  expect(await accept(await invite({ roles: null, accountId }, LOCAL_CALLER))).toBe(true);
+  await set("owner");
+  const [back, others] = [
+    await invite({ roles: null, accountId }),
+    await invite({ roles: null, accountId }, LOCAL_CALLER),
+  ];
+  await set(null);
+  expect([await accept(back), await accept(others)]).toEqual([false, true]);
+
+  await setUserRoles(people, "bert@example.org", ["admin"], LOCAL_CALLER);
+  await setUserRoles(people, eve, ["admin"], LOCAL_CALLER);
+  const admins = await invite({ roles: ["admin"] });
+  const taken = await createPasswordLink(people, "anna@example.org", byEve, DAY_MS);
+  await setUserRoles(people, eve, ["client"], LOCAL_CALLER);
+  expect(await accept(admins)).toBe(false);
+  const wanted = { secret: taken.ok ? secretOf(taken.value.link) : "", password: "eves password" };
+  expect(await setPasswordByLink(people, wanted, HERE)).toMatchObject({ error: { code: "link_not_valid" } });
+
+  await setUserRoles(people, eve, ["admin"], LOCAL_CALLER);
+  const late = await invite({ roles: ["admin"] });
+  await setUserDisabled(people, eve, true, LOCAL_CALLER);
+  const again = await signUpByInvitation(people, person("eve2@example.org", late), HERE);
+  expect(again).toMatchObject({ error: { code: "link_not_valid" } });
+  expect((await listAudit(people, 100, { action: "invitation.revoked" })).length).toBe(3);
 });

@@ -1,6 +1,7 @@
 // Sign-up: by everybody or by invitation, as the instance is set. Where mail is configured, an address is proved before
 // anything is made of it, and whoever asks learns nothing about it.
 import { err, ok, type Result } from "../lib/result.ts";
+import { SYSTEM_CALLER } from "./caller.ts";
 import { asRefusal, LinkWasUsed, type NewPerson } from "./first-admin.ts";
 import { type Invitation, joinByInvitation } from "./invitations.ts";
 import { knownAlreadyMail, signUpMail } from "./mail.ts";
@@ -61,7 +62,7 @@ async function mailSignUp(people: People, email: string): Promise<void> {
   }
   const { secret } = await db.writer.transact(async (tx) => {
     await revokeLinks(tx, clock.nowMs(), { kind: "sign_up", email });
-    return await insertLink(tx, people, { kind: "sign_up", ttlMs: HOUR_MS, email });
+    return await insertLink(tx, people, { kind: "sign_up", ttlMs: HOUR_MS, email, by: SYSTEM_CALLER });
   });
   mail?.send(signUpMail(email, people.url(), linkAddress(people.url(), "sign_up", secret)));
 }

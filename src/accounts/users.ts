@@ -4,6 +4,7 @@ import type { Drizzle } from "../db/executor.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { audit } from "./audit.ts";
 import type { Caller } from "./caller.ts";
+import { revokeLinksMadeBy } from "./one-time-links.ts";
 import type { People } from "./people.ts";
 import { USER_ROLES, type UserRole } from "./roles.ts";
 import { accounts, members, oneTimeLinks, sessions, type UserRow, users } from "./schema.ts";
@@ -100,9 +101,12 @@ export async function setUserRoles(
     if (user.roles.join() === roles.join()) return ok(withoutHash(user));
     await tx.update(users).set({ roles }).where(eq(users.id, user.id));
     await tx.delete(sessions).where(eq(sessions.userId, user.id));
+    const atMs = people.clock.nowMs();
+    if (user.roles.includes("admin") && !roles.includes("admin"))
+      await revokeLinksMadeBy(tx, { userId: user.id }, atMs, by);
     const subject = user.id;
     const [before, after] = [user.roles, roles];
-    await audit(tx, { atMs: people.clock.nowMs(), ...by, action: "user.role_changed", subject, before, after });
+    await audit(tx, { atMs, ...by, action: "user.role_changed", subject, before, after });
     return ok(withoutHash({ ...user, roles }));
   });
 }
@@ -124,6 +128,7 @@ export async function setUserDisabled(
       await tx.delete(sessions).where(eq(sessions.userId, user.id));
       const theirs = and(eq(oneTimeLinks.userId, user.id), isNull(oneTimeLinks.usedMs));
       await tx.update(oneTimeLinks).set({ revokedMs: nowMs }).where(theirs);
+      await revokeLinksMadeBy(tx, { userId: user.id }, nowMs, by);
     }
     const action = disabled ? "user.disabled" : "user.changed";
     await audit(tx, {
