@@ -4,13 +4,13 @@ import { emailSchema } from "../../accounts/emails.ts";
 import { setUp } from "../../accounts/first-admin.ts";
 import { requestPasswordMail, setPasswordByLink } from "../../accounts/password-links.ts";
 import { passwordSchema, triedPasswordSchema } from "../../accounts/passwords.ts";
-import { endSession } from "../../accounts/sessions.ts";
+import { revokeSessions } from "../../accounts/sessions.ts";
 import { changePassword, signIn } from "../../accounts/sign-in.ts";
 import { finishSignUp, signUp, signUpByInvitation } from "../../accounts/sign-up.ts";
 import type { HumanCall, HumanRoute, SignedInCall } from "../routes.ts";
 import { bodyOf, data } from "./answers.ts";
 import { readCookie } from "./cookies.ts";
-import { cookie, type HumanDeps, originOf, signedInAnswer } from "./deps.ts";
+import { callerOf, cookie, type HumanDeps, originOf, signedInAnswer } from "./deps.ts";
 import { refuse } from "./refuse.ts";
 
 const BASE = "/api/v1/auth";
@@ -75,7 +75,8 @@ export function authRoutes(deps: HumanDeps): HumanRoute[] {
       access: "user",
       summary: "Ends this session.",
       async handle(call) {
-        await deps.people.db.writer.transact((tx) => endSession(tx, call.token ?? ""));
+        const { user, session } = call.human;
+        await revokeSessions(deps.people, user.id, { id: session.id }, callerOf(call));
         return data({ signed_out: true }, [cookie(deps, call, "session", "")]);
       },
     },

@@ -150,6 +150,8 @@ test("signing out ends the session and takes the cookie away", async () => {
   expect(answer.cookies[0]).toStartWith("infernet-session=;");
   expect(answer.cookies[0]).toContain("Max-Age=0");
   expect(await who(cookie)).toBe(401);
+  const [entry] = await on.database.db.query("SELECT action, actor FROM audit_log ORDER BY seq DESC LIMIT 1");
+  expect(entry).toEqual(["session.revoked", expect.stringMatching(/^user\//)]);
 });
 
 test("what admins may do is for admins, and done in their name", async () => {
