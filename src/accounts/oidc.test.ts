@@ -26,6 +26,7 @@ const configured = (over: Partial<OidcProvider> = {}): OidcProvider => ({
   clientSecret: provider.clientSecret,
   allowedDomains: [],
   trustEmail: false,
+  saysHd: false,
   ...over,
 });
 const WISH = { invitation: null, linkUserId: null };
@@ -99,6 +100,10 @@ test("only addresses of the domains that are allowed sign in, and they must be p
   expect(await finish("carl.unproved")).toBe("address_not_allowed");
   expect(await finish("carl.unproved", { trustEmail: true })).toBe(true);
   expect(await finish("dora.nomail")).toBe("address_not_allowed");
+  // Google's: not whoever left the organisation and kept a private account of the address.
+  expect(await finish("anna", { saysHd: true })).toBe("address_not_allowed");
+  expect(await finish("anna.managed", { saysHd: true })).toBe(true);
+  expect(await finish("anna", { saysHd: true, allowedDomains: [] })).toBe(true);
 });
 
 test("a provider that does not answer is said to be away, and asked again the next time", async () => {

@@ -17,6 +17,11 @@ export type OidcProvider = {
   allowedDomains: readonly string[];
   /** Takes every address of this provider as proved, whether it says so or not. */
   trustEmail: boolean;
+  /**
+   * It is Google, whose accounts may be private ones with an address of any domain that was somebody's once; `hd` is said
+   * of those that the domain's organisation manages.
+   */
+  saysHd: boolean;
 };
 
 /** What has to come back, kept by the browser (sealed) while it is away. */
@@ -68,6 +73,7 @@ const claimsSchema = z.object({
   email: emailSchema.optional().catch(undefined),
   email_verified: z.unknown().optional(),
   name: z.string().trim().max(1_024).optional().catch(undefined),
+  hd: z.string().optional().catch(undefined),
 });
 const NAME_CHARS = 128;
 
@@ -157,13 +163,14 @@ async function finish(
 }
 
 function personOf(provider: OidcProvider, claims: z.output<typeof claimsSchema>): Result<OidcPerson, OidcRefusal> {
-  const { iss: issuer, sub: subject, email, email_verified: verified, name } = claims;
+  const { iss: issuer, sub: subject, email, email_verified: verified, name, hd } = claims;
   if (email === undefined) return err({ code: "address_not_allowed" });
-  const { allowedDomains, trustEmail } = provider;
-  if (allowedDomains.length > 0 && !allowedDomains.includes(domainOf(email)))
-    return err({ code: "address_not_allowed" });
+  const { allowedDomains, trustEmail, saysHd } = provider;
+  const domain = domainOf(email);
+  if (allowedDomains.length > 0 && !allowedDomains.includes(domain)) return err({ code: "address_not_allowed" });
   const emailVerified = trustEmail || verified === true;
   // A domain is worth something only where the address is known to be theirs.
-  if (allowedDomains.length > 0 && !emailVerified) return err({ code: "address_not_allowed" });
+  const isDomains = trustEmail || !saysHd || hd !== undefined || domain === "gmail.com";
+  if (allowedDomains.length > 0 && !(emailVerified && isDomains)) return err({ code: "address_not_allowed" });
   return ok({ issuer, subject, email, emailVerified, name: (name || email).slice(0, NAME_CHARS) });
 }

@@ -41,14 +41,16 @@ const oidcEntrySchema = z
 /** An entry with what its preset stands for. */
 export function oidcProvider(entry: z.output<typeof oidcEntrySchema>) {
   const preset = entry.preset && PRESETS[entry.preset];
+  const issuer = entry.issuer ?? preset?.issuer ?? "";
   return {
     name: entry.name,
     label: entry.label ?? preset?.label ?? entry.name,
-    issuer: entry.issuer ?? preset?.issuer ?? "",
+    issuer,
     clientId: entry.client_id,
     clientSecret: entry.client_secret,
     allowedDomains: entry.allowed_domains ?? [],
     trustEmail: entry.trust_email ?? false,
+    saysHd: issuer === PRESETS.google.issuer,
   };
 }
 

@@ -1,6 +1,6 @@
 // A real OpenID Connect provider on this machine (oidc-provider), and a browser's way through it. Whoever signs in has
 // the address `<login>@example.org`; `.elsewhere`, `.unproved` and `.nomail` in a login make it another domain's, not
-// proved, or none.
+// proved, or none; `.managed` is said to be of an organisation, as Google says it.
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import Provider from "oidc-provider";
@@ -22,7 +22,13 @@ function claimsOf(login: string) {
   const named = `${name[0]?.toUpperCase()}${name.slice(1)}`;
   if (trait === "nomail") return { sub: login, name: named };
   const domain = trait === "elsewhere" ? "elsewhere.example" : "example.org";
-  return { sub: login, name: named, email: `${name}@${domain}`, email_verified: trait !== "unproved" };
+  return {
+    sub: login,
+    name: named,
+    email: `${name}@${domain}`,
+    email_verified: trait !== "unproved",
+    ...(trait === "managed" ? { hd: domain } : {}),
+  };
 }
 
 export async function startTestProvider(redirects: string[] = [REDIRECT]): Promise<TestProvider> {
@@ -35,7 +41,7 @@ export async function startTestProvider(redirects: string[] = [REDIRECT]): Promi
       { client_id: "infernet", client_secret: clientSecret, redirect_uris: redirects, response_types: ["code"] },
     ],
     cookies: { keys: ["only for tests"] },
-    claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
+    claims: { openid: ["sub"], email: ["email", "email_verified", "hd"], profile: ["name"] },
     conformIdTokenClaims: false,
     findAccount: (_: unknown, id: string) => ({ accountId: id, claims: async () => claimsOf(id) }),
     features: { devInteractions: { enabled: true } },
