@@ -19,7 +19,7 @@ import {
   setTransactionMessageLifetimeUsingBlockhash,
   signTransactionMessageWithSigners,
 } from "@solana/web3.js";
-import { getCreateAccountInstruction } from "@solana-program/system";
+import { getCreateAccountInstruction, getTransferSolInstruction } from "@solana-program/system";
 import {
   findAssociatedTokenPda,
   getApproveCheckedInstruction,
@@ -152,6 +152,10 @@ export async function chainStage(url: string, { decimals = 6, label = "stage" }:
   const transfer = (owner: KeyPairSigner, source: Address, destination: Address, amount: bigint): Promise<string> =>
     land(owner, [getTransferCheckedInstruction({ source, mint, destination, authority: owner, amount, decimals })]);
 
+  /** Lamports from a wallet to any address, as anybody may send them. */
+  const fund = (payer: KeyPairSigner, destination: Address, lamports: bigint): Promise<string> =>
+    land(payer, [getTransferSolInstruction({ source: payer, destination, amount: lamports })]);
+
   /** A token account's content, as of now unless said; null: there is none. */
   async function token(of: Address, commitment: Commitment = "processed"): Promise<Token | null> {
     const { value } = await rpc.getAccountInfo(of, { commitment, encoding: "base64" }).send();
@@ -173,7 +177,7 @@ export async function chainStage(url: string, { decimals = 6, label = "stage" }:
 
   return {
     ...{ url, rpc, admin, mint, decimals, control, wallet, send, land, createMint, ataOf, ata, tokenAccount },
-    ...{ mintTo, approve, revoke, transfer, token, balance, client },
+    ...{ mintTo, approve, revoke, transfer, fund, token, balance, client },
     /** So many blocks later. */
     advance: (blocks: number) => control("local_advance", blocks),
     /** Until all that landed is final. */

@@ -204,7 +204,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   const url = (): string => config.server.public_url ?? server.url;
   const onFault = (fault: unknown) => log.error("a mail could not be sent", { err: fault });
   const funding: Funding | null = await buildFunding(config, opened, {
-    ...{ db, clock, log, registry, ownNode: input.ownPubkey ?? null },
+    ...{ db, clock, log, registry, ownNode: input.ownPubkey ?? null, markerKey: data.markerKey },
     hasRoom: (node) => jobs.listener.capacity(node),
   });
   const people = buildPeople({ config, data, clock, random: randomBytes, url, onFault });

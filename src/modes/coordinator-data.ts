@@ -27,6 +27,8 @@ export type CoordinatorData = {
   receiptSeed: Uint8Array;
   /** Of the ed25519 key that pays on the chain and that clients approve as their delegate: 32 bytes. */
   settlementSeed: Uint8Array;
+  /** Seeds of markers on the chain follow from it, where they must be the same again and nobody may guess them. */
+  markerKey: Uint8Array;
   /** What the salts of jobs' hashes are made with. */
   saltKey: Uint8Array;
   /** This data directory among those of coordinators that share a database. */
@@ -78,6 +80,7 @@ export async function openCoordinatorData({ config, dir, clock, onFault }: DataD
       webhookKey: (accountId) => deriveKey(master, `infernet/webhooks/${accountId}`),
       receiptSeed: deriveKey(master, "infernet/receipts"),
       settlementSeed: deriveKey(master, "infernet/settlement"),
+      markerKey: deriveKey(master, "infernet/markers"),
       saltKey: deriveKey(master, "infernet/job-salts"),
       replica,
       sharedAs: db.path === null ? replica : null,

@@ -16,6 +16,7 @@ export type FundingInput = {
   registry: Pick<Registry, "nodes" | "withholdBy">;
   /** Needs no stake. */
   ownNode: Pubkey | null;
+  markerKey: Uint8Array;
   /** Told of a node that may have room. */
   hasRoom(node: Node): void;
 };
@@ -26,7 +27,7 @@ const HOUR_MS = 3_600_000;
 export async function buildFunding(
   { solana, stake, oracle }: Pick<Config, "solana" | "stake" | "oracle">,
   opened: OpenedChain | null,
-  { db, clock, log, registry, ownNode, hasRoom }: FundingInput,
+  { db, clock, log, registry, ownNode, markerKey, hasRoom }: FundingInput,
 ): Promise<Funding | null> {
   if (opened === null) return null;
   // Only here, so that nobody else pays for loading it.
@@ -36,7 +37,7 @@ export async function buildFunding(
   if (needsStake) registry.withholdBy((pubkey) => (pubkey === ownNode ? null : "its stake has not been looked at yet"));
   return runFunding(
     {
-      ...{ db, clock, log, chain: opened.chain, settlement: opened.settlement, random: randomBytes },
+      ...{ db, clock, log, chain: opened.chain, settlement: opened.settlement, random: randomBytes, markerKey },
       staked: ({ reasonOf }) => {
         if (!needsStake) return;
         registry.withholdBy(reasonOf);

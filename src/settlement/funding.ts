@@ -55,6 +55,8 @@ export type FundingDeps = {
   random: (bytes: number) => Uint8Array;
   chain: Chain;
   settlement: Signer;
+  /** Secret: seeds of the oracle's markers follow from it. */
+  markerKey: Uint8Array;
   /** Told who may work as stakes are now. */
   staked(rule: StakeRule): void;
 };
@@ -134,7 +136,8 @@ export function runFunding(deps: FundingDeps, settings: FundingSettings): Fundin
     await quietly("stakes", () => observeStakes(stakes));
     await quietly("stakes", restake);
     await quietly("stakes", () => followProposals(stakes));
-    if (epochMs !== null) await quietly("the oracle", () => closeEpoch({ db, clock, epochMs }));
+    if (epochMs !== null)
+      await quietly("the oracle", () => closeEpoch({ db, clock, epochMs, markerKey: deps.markerKey }));
     await quietly("transactions", () => advanceSends({ db, clock, log, chain, signer: settlement }, kinds));
   }
   const go = (): Promise<void> => {

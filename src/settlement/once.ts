@@ -1,5 +1,5 @@
 // Once: transactions of the coordinator itself that must land once: a pledge that is slashed, an epoch's root. Written down
-// before it is sent, told from its marker on the chain, signed anew only when what was signed can land no more.
+// before it is sent, told from what made its marker on the chain, signed anew only when what was signed can land no more.
 import { eq, inArray } from "drizzle-orm";
 import type { Drizzle, Execute } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
@@ -7,12 +7,13 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { Chain, Instruction, Signer, TransactionFailure, Wire } from "../solana/chain.ts";
 import { type OnceSendRow, onceSends } from "./funding-schema.ts";
+import { type MarkerChain, markerStory } from "./markers.ts";
 
 export type OnceDeps = {
   db: Db;
   clock: Clock;
   log: Log;
-  chain: Pick<Chain, "finalized" | "markerAddress" | "rentExempt" | "prepare" | "send" | "instructions">;
+  chain: MarkerChain & Pick<Chain, "finalized" | "rentExempt" | "prepare" | "send">;
   signer: Signer;
 };
 /** What one kind of them does. */
@@ -59,22 +60,34 @@ async function advance(deps: OnceDeps, kind: OnceKind, row: OnceSendRow): Promis
   const { chain, signer } = deps;
   const marker = await chain.markerAddress(signer.address, row.id);
   const { blockHeight, get } = await chain.finalized([marker]);
-  if (get(marker) !== null) return finish(deps, kind, row);
+  const isOver = row.state === "planned" || blockHeight > BigInt(row.lastValidHeight ?? 0);
+  if (get(marker) !== null) return lookAt(deps, kind, row, isOver);
   if (row.state === "planned") return sign(deps, kind, row);
-  if (blockHeight > BigInt(row.lastValidHeight ?? 0)) {
-    await change(deps, row, { state: "planned" });
-    return;
-  }
+  if (isOver) return change(deps, row, { state: "planned" });
   await chain.send((row.wire ?? "") as Wire);
 }
 
-/** The marker is there, so it landed: by this attempt, or by one of a life that the database forgot. */
+/** The marker is there: by this attempt, by one of a life that the database forgot, or by a stranger's lamports. */
+async function lookAt(deps: OnceDeps, kind: OnceKind, row: OnceSendRow, isOver: boolean): Promise<void> {
+  const { made, taken } = await markerStory(deps.chain, deps.signer.address, row.id);
+  if (made?.memos.includes(row.memo)) return finish(deps, kind, { ...row, signature: made.signature });
+  if (made !== null) {
+    const error = `${made.signature} did it otherwise: this database is older than the chain`;
+    return change(deps, row, { state: "failed", error });
+  }
+  if (taken && isOver) return change(deps, row, { state: "failed", error: "a stranger took its marker's address" });
+  const error = "its marker is there, and the transaction that made it is not found";
+  if (row.error !== error) await change(deps, row, { error });
+}
+
+/** It landed. */
 async function finish({ db, clock }: OnceDeps, kind: OnceKind, row: OnceSendRow): Promise<void> {
   const atMs = clock.nowMs();
   await db.writer.transact(async (tx, execute) => {
     const ended = await execute(
-      "update once_sends set state = 'done', done_ms = ?, error = null where id = ? and state in ('planned', 'signed') returning id",
-      [atMs, row.id],
+      `update once_sends set state = 'done', signature = ?, done_ms = ?, error = null
+       where id = ? and state in ('planned', 'signed') returning id`,
+      [row.signature, atMs, row.id],
     );
     if (ended.length === 1) await kind.done(tx, execute, row, atMs);
   });

@@ -8,6 +8,10 @@ import { closeEpoch, listEpochs, oracleKind, proveLeaf, showEpoch } from "./orac
 import { type FundingStage, fundingStage } from "./testing/funding-stage.ts";
 
 const DAY = 86_400_000;
+const KEY = new Uint8Array(32).fill(7);
+const seedOf = async ({ db }: FundingStage) => String((await db.query("select id from once_sends"))[0]?.[0]);
+const markerOf = async (stage: FundingStage) =>
+  stage.chain.markerAddress(stage.settlement.address, await seedOf(stage));
 const NODES = ["aa".repeat(32), "bb".repeat(32), "cc".repeat(32)];
 
 async function work(stage: FundingStage, endedMs: number) {
@@ -38,7 +42,7 @@ async function work(stage: FundingStage, endedMs: number) {
 test("an epoch is closed and published once; each leaf is proved by the root that the chain has", async () => {
   await using stage = await fundingStage();
   const { db, clock, chain, log, settlement: signer } = stage;
-  const deps = { db, clock, epochMs: DAY };
+  const deps = { db, clock, epochMs: DAY, markerKey: KEY };
   const send = () => advanceSends({ db, clock, log, chain, signer }, { oracle: oracleKind, slash: oracleKind });
   await work(stage, clock.nowMs());
   clock.advance(DAY + 60_000);
@@ -74,7 +78,8 @@ test("an epoch is on the chain once, though the database forgot that it was sent
   await using stage = await fundingStage();
   const { db, clock, chain, log, settlement: signer } = stage;
   const send = () => advanceSends({ db, clock, log, chain, signer }, { oracle: oracleKind, slash: oracleKind });
-  const epoch = await closeEpoch({ db, clock, epochMs: DAY });
+  const epoch = await closeEpoch({ db, clock, epochMs: DAY, markerKey: KEY });
+  expect(epoch).not.toBeNull();
   await send();
   await stage.on.advance(400);
   const forget = "update once_sends set state = 'planned', wire = null, signature = null";
@@ -83,6 +88,53 @@ test("an epoch is on the chain once, though the database forgot that it was sent
   await stage.on.advance(400);
   const [row] = await db.query("select state from once_sends");
   expect(row).toEqual(["done"]);
-  const marker = await chain.markerAddress(signer.address, `oracle-${DAY / 1000}-${epoch}`);
-  expect(await chain.history(marker)).toHaveLength(1);
+  expect(await chain.history(await markerOf(stage))).toHaveLength(1);
+});
+
+test("an epoch whose marker's address a stranger took counts as failed, never as published", async () => {
+  await using stage = await fundingStage();
+  const { db, clock, chain, log, settlement: signer } = stage;
+  const send = () => advanceSends({ db, clock, log, chain, signer }, { oracle: oracleKind, slash: oracleKind });
+  const epoch = (await closeEpoch({ db, clock, epochMs: DAY, markerKey: KEY })) ?? 0;
+  await stage.on.fund(stage.on.admin, await markerOf(stage), 890_880n);
+  await stage.on.finalize();
+  await send();
+  await stage.on.finalize();
+  await send();
+  expect(await db.query("select state, error from once_sends")).toEqual([
+    ["failed", "a stranger took its marker's address"],
+  ]);
+  expect((await showEpoch(stage, epoch))?.signature).toBeNull();
+});
+
+test("an epoch that the chain has with another root is not said to be published", async () => {
+  await using stage = await fundingStage();
+  const { db, clock, chain, log, settlement: signer } = stage;
+  const send = () => advanceSends({ db, clock, log, chain, signer }, { oracle: oracleKind, slash: oracleKind });
+  await closeEpoch({ db, clock, epochMs: DAY, markerKey: KEY });
+  await send();
+  await stage.on.finalize();
+  // An older database, put back, that had not got all of it yet.
+  await db.writer.transact(async (_, execute) =>
+    execute("update once_sends set state = 'planned', wire = null, signature = null, memo = 'other'", []),
+  );
+  await send();
+  const [row] = await db.query("select state, error from once_sends");
+  expect(row).toEqual(["failed", expect.stringContaining("this database is older than the chain")]);
+});
+
+test("where an epoch's marker is, nobody can tell beforehand", async () => {
+  await using stage = await fundingStage();
+  const { db, clock } = stage;
+  await closeEpoch({ db, clock, epochMs: DAY, markerKey: KEY });
+  const seed = await seedOf(stage);
+  expect(seed).toMatch(/^[0-9a-f]{32}$/);
+  const forget = ["once_sends", "oracle_leaves", "oracle_epochs"];
+  const again = async (markerKey: Uint8Array) => {
+    for (const table of forget) await db.writer.transact(async (_, execute) => execute(`delete from ${table}`, []));
+    await closeEpoch({ db, clock, epochMs: DAY, markerKey });
+    return seedOf(stage);
+  };
+  expect(await again(new Uint8Array(32).fill(8))).not.toBe(seed);
+  expect(await again(KEY)).toBe(seed);
 });

@@ -1,5 +1,6 @@
 // Oracle: at the end of each epoch, what every node did and earned, as a list whose Merkle root goes onto the chain. Who
 // has a leaf can show that it was published then and has not been changed since; not that what it says was true.
+import { createHmac } from "node:crypto";
 import { and, asc, desc, eq, lt } from "drizzle-orm";
 import { audit } from "../accounts/audit.ts";
 import { SYSTEM_CALLER } from "../accounts/caller.ts";
@@ -10,7 +11,13 @@ import { merkleProver, merkleRoot } from "../protocol/merkle.ts";
 import { type OracleEpochRow, onceSends, oracleEpochs, oracleLeaves } from "./funding-schema.ts";
 import { type OnceKind, planSend } from "./once.ts";
 
-export type OracleDeps = { db: Db; clock: Pick<Clock, "nowMs">; epochMs: number };
+export type OracleDeps = {
+  db: Db;
+  clock: Pick<Clock, "nowMs">;
+  epochMs: number;
+  /** Secret: seeds of markers follow from it. */
+  markerKey: Uint8Array;
+};
 
 /** What is published of a node. Whole numbers only, so that everybody writes them alike. */
 type Score = {
@@ -38,7 +45,7 @@ const digestOf = (leaf: string): Uint8Array => new Uint8Array(new Bun.CryptoHash
 const GRACE_MS = 60_000;
 
 /** Puts the last whole epoch together and plans its publication, once. Its number where that was now. */
-export async function closeEpoch({ db, clock, epochMs }: OracleDeps): Promise<number | null> {
+export async function closeEpoch({ db, clock, epochMs, markerKey }: OracleDeps): Promise<number | null> {
   const epoch = Math.floor((clock.nowMs() - GRACE_MS) / epochMs) - 1;
   const known = await db.read.select().from(oracleEpochs).where(eq(oracleEpochs.epoch, epoch)).get();
   if (known || epoch < 0) return null;
@@ -55,17 +62,19 @@ export async function closeEpoch({ db, clock, epochMs }: OracleDeps): Promise<nu
     for (const [position, { score, leaf }] of leaves.entries())
       await tx.insert(oracleLeaves).values({ epoch, position, nodePubkey: score.node, leaf });
     const memo = `infernet:oracle:1:${epochMs}:${epoch}:${leaves.length}:${root}`;
-    await planSend(
-      tx,
-      { id: sendId(epochMs, epoch), kind: "oracle", subject: `${epoch}`, amount: 0, memo, reason: "" },
-      atMs,
-    );
+    const id = sendId(markerKey, epochMs, epoch);
+    await planSend(tx, { id, kind: "oracle", subject: `${epoch}`, amount: 0, memo, reason: "" }, atMs);
     return epoch;
   });
 }
 
-/** Seed of the marker: the same epoch is published once, whatever became of the database. */
-const sendId = (epochMs: number, epoch: number): string => `oracle-${epochMs / 1000}-${epoch}`;
+/**
+ * Seed of the marker: the same epoch is published once, whatever became of the database. Nobody can tell it beforehand:
+ * lamports at a marker's address would keep the epoch from being published.
+ */
+const sendId = (markerKey: Uint8Array, epochMs: number, epoch: number): string =>
+  createHmac("sha256", markerKey).update(`oracle/${epochMs}/${epoch}`).digest("hex").slice(0, SEED_DIGITS);
+const SEED_DIGITS = 32;
 
 /** Of all nodes that did anything, by public key. */
 async function scores({ query }: Db, startMs: number, endMs: number): Promise<Score[]> {
@@ -119,8 +128,8 @@ export async function listEpochs({ db }: { db: Db }, limit: number, before?: num
 }
 
 async function published(db: Db, row: OracleEpochRow): Promise<PublishedEpoch> {
-  const id = sendId(row.endMs - row.startMs, row.epoch);
-  const send = await db.read.select().from(onceSends).where(eq(onceSends.id, id)).get();
+  const ofEpoch = and(eq(onceSends.kind, "oracle"), eq(onceSends.subject, `${row.epoch}`));
+  const send = await db.read.select().from(onceSends).where(ofEpoch).get();
   return { ...row, memo: send?.memo ?? null, signature: send?.state === "done" ? send.signature : null };
 }
 

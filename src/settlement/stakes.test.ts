@@ -118,6 +118,29 @@ test("killed between signing and sending, dropped, or rolled back: it is slashed
   }
 });
 
+test("lamports of a stranger at the marker's address do not make a slash that never was", async () => {
+  await using stage = await fundingStage();
+  const deps = depsOf(stage);
+  const { account } = await pledge(stage);
+  await slashPledge(deps, { nodePubkey: NODE, amount: 300n, reason: "r" }, LOCAL_CALLER);
+  // It is sent and lost; whoever saw it knows where its marker is to be.
+  stage.server.faults.add({ method: "sendTransaction", fault: "drop", times: 1 });
+  await stepsOf(stage, deps);
+  const seed = String((await stage.db.query("select id from once_sends"))[0]?.[0]);
+  await stage.on.fund(stage.on.admin, await stage.chain.markerAddress(stage.settlement.address, seed), 890_880n);
+  await stage.on.finalize();
+  await stepsOf(stage, deps);
+  // What was signed may still land for all that is known.
+  expect(await sendState(stage)).toBe("signed");
+  await stage.on.advance(200);
+  await stepsOf(stage, deps);
+  expect([await sendState(stage), await stage.on.balance(account), await slashed(stage)]).toEqual([
+    "failed",
+    1_000n,
+    0n,
+  ]);
+});
+
 test("a pledge that was revoked in time is not slashed, and that is said", async () => {
   await using stage = await fundingStage();
   const deps = depsOf(stage);

@@ -181,6 +181,8 @@ export type LandedTransaction = {
   instructions: readonly Instruction[];
   /** Token accounts of this mint whose amount differs: base units in (above 0) or out (below). */
   changes: readonly { account: Address; owner: Address; amount: bigint }[];
+  /** Accounts that held no lamports before it, and do after. */
+  opened: readonly Address[];
 };
 
 /** A transaction read from its bytes, which may come from a stranger. */

@@ -143,8 +143,11 @@ async function landedTransaction(
     failure: meta.err === null ? null : failureOf(meta.err, programs),
     memos: instructions.map(readInstruction).flatMap((read) => (read.kind === "memo" ? [read.text] : [])),
     changes: changesOf(accounts, mint, meta.preTokenBalances ?? [], meta.postTokenBalances ?? []),
+    opened: accounts.filter((_, at) => isZero(meta.preBalances[at]) && !isZero(meta.postBalances[at])),
   };
 }
+
+const isZero = (lamports: bigint | undefined): boolean => BigInt(lamports ?? 0n) === 0n;
 
 type Loaded = { writable: readonly Web3Address[]; readonly: readonly Web3Address[] };
 
