@@ -87,7 +87,7 @@ async function holdAndEnter(
   job.held = wanted;
   const turnedAway = board.draining ? chooseModel(board, job) : enter(board, job);
   if (!turnedAway) return ok(job);
-  if (wanted.amount > 0n) await till.release(job.id);
+  await till.release(job.id);
   return err(turnedAway);
 }
 

@@ -215,11 +215,15 @@ export function createJobs(deps: JobsDeps) {
 /** At the end of a drain: an end that the storage does not take by then is not waited for. */
 const STORE_ENDS_MS = 5_000;
 
-/** What an ended job used; of one whose usage nobody knows, what it gave. */
-const tokensOf = ({ usage, attempts }: Job): number =>
-  usage
-    ? usage.prompt_tokens + usage.completion_tokens
-    : attempts.reduce((pieces, attempt) => pieces + attempt.pieces, 0);
+/**
+ * What an ended job used; of one whose usage nobody knows, what it gave, and where its client left it, also what a node
+ * was given to read: else whoever leaves at once could have any amount read.
+ */
+const tokensOf = ({ usage, attempts, state, cost, maxTokens, choices }: Job): number => {
+  if (usage) return usage.prompt_tokens + usage.completion_tokens;
+  const read = state === "cancelled" && attempts.length > 0 ? Math.max(0, cost - maxTokens * choices) : 0;
+  return attempts.reduce((tokens, { pieces }) => tokens + pieces, read);
+};
 
 /** Of a job that is only asked about. */
 const NO_OUTPUT: Output = { deltas: () => undefined, canRestart: () => true, restart: () => {}, end: () => {} };

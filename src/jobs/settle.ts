@@ -55,8 +55,10 @@ export function finish(board: Board, job: Job, state: EndState, error: JobError 
   board.live.delete(job.id);
   job.error = error;
   job.endedMs = board.clock.nowMs();
-  // What nobody was shown is nobody's to pay for, unless they left before it was there.
-  const shares = state === "completed" || state === "cancelled" || !job.output.canRestart() ? sharesOf(job) : [];
+  // What nobody was shown is nobody's to pay for, unless they left before it was there; nor to be read then.
+  const counts = state === "completed" || state === "cancelled" || !job.output.canRestart();
+  if (!counts && job.held !== null) job.output.restart();
+  const shares = counts ? sharesOf(job) : [];
   if (shares.length > 0) job.usage = usageOf(shares);
   const tell = () => {
     moveTo(job, state);

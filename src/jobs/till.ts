@@ -51,6 +51,8 @@ export type Till = {
   saltOf(jobId: string): Uint8Array;
   /** For an output of the job. */
   hasherOf(jobId: string): Bun.CryptoHasher;
+  /** Writes what waits now; resolves once it is written, or was refused. */
+  flush(): Promise<void>;
 };
 
 type Waiting<T, R> = { what: T; done(value: R): void; failed(error: unknown): void };
@@ -58,11 +60,22 @@ type Ending = Waiting<{ job: Job; end: JobEnd }, boolean>;
 type Holding = Waiting<Hold, Result<void, HoldRefusal>>;
 /** Jobs that share a transaction: the event loop turns between two. */
 const MOST_AT_ONCE = 64;
+/**
+ * While more chats than this are under way, ends wait so long for others, or for a hold, to share the wait for the disk:
+ * a commit costs as much as several jobs. Holds wait for nobody.
+ */
+const FEW = 2;
+const GATHER_MS = 2;
+const ENOUGH = 16;
 
 export function createTill({ db, issuer, saltKey, owner, recordOwner, highestPrice }: TillDeps): Till {
   const endings: Ending[] = [];
   const holdings: Holding[] = [];
   let working = false;
+  /** Chats that began and have not ended. */
+  let open = 0;
+  const flushed: (() => void)[] = [];
+  let gathering: ReturnType<typeof setTimeout> | null = null;
 
   const saltOf = (jobId: string): Uint8Array => jobSalt(saltKey, jobId);
 
@@ -78,6 +91,7 @@ export function createTill({ db, issuer, saltKey, owner, recordOwner, highestPri
             wanted.map(({ what }) => what),
           ),
     ]);
+    open -= ends.length;
     for (const [i, { done }] of ends.entries()) done(ended[i] === true);
     for (const [i, { done }] of wanted.entries()) done(held[i] ?? ok(undefined));
   }
@@ -115,8 +129,10 @@ export function createTill({ db, issuer, saltKey, owner, recordOwner, highestPri
     for (const one of wanted) await together([], [one]).catch(one.failed);
   }
 
+  const isDue = () => holdings.length > 0 || endings.length >= ENOUGH || (endings.length > 0 && open <= FEW);
+
   async function work(): Promise<void> {
-    while (endings.length + holdings.length > 0) {
+    do {
       const ends = endings.splice(0, MOST_AT_ONCE);
       const wanted = holdings.splice(0, MOST_AT_ONCE);
       try {
@@ -125,16 +141,26 @@ export function createTill({ db, issuer, saltKey, owner, recordOwner, highestPri
         if (ends.length + wanted.length > 1) await apart(ends, wanted);
         else for (const { failed } of [...ends, ...wanted]) failed(error);
       }
-    }
+    } while (isDue());
     working = false;
+    for (const resolve of flushed.splice(0)) resolve();
+    if (endings.length > 0) gathering ??= setTimeout(start, GATHER_MS);
+  }
+
+  function start(): void {
+    if (gathering) clearTimeout(gathering);
+    gathering = null;
+    if (working) return;
+    working = true;
+    setImmediate(() => void work());
   }
 
   function enter<T, R>(queue: Waiting<T, R>[], what: T): Promise<R> {
     return new Promise<R>((resolve, reject) => {
       queue.push({ what, done: resolve, failed: reject });
       if (working) return;
-      working = true;
-      setImmediate(() => void work());
+      if (isDue()) start();
+      else gathering ??= setTimeout(start, GATHER_MS);
     });
   }
 
@@ -158,9 +184,26 @@ export function createTill({ db, issuer, saltKey, owner, recordOwner, highestPri
     holdOf,
     async hold(job, held) {
       const wanted = holdOf(job, held);
-      return wanted ? enter(holdings, wanted) : ok(undefined);
+      open++;
+      let answer: Result<void, HoldRefusal> | undefined;
+      try {
+        answer = wanted ? await enter(holdings, wanted) : ok(undefined);
+        return answer;
+      } finally {
+        if (!answer?.ok) open--;
+      }
     },
-    release: async (jobId) => void (await db.writer.transact((_, execute) => release(execute, jobId))),
+    async flush() {
+      while (working || endings.length + holdings.length > 0) {
+        const written = new Promise<void>((resolve) => flushed.push(resolve));
+        start();
+        await written;
+      }
+    },
+    async release(jobId) {
+      open--;
+      await db.writer.transact((_, execute) => release(execute, jobId));
+    },
     end: (job, end) => enter(endings, { job, end }),
     async settleIn(execute, job, shares) {
       job.charged = await settleOne(execute, issuer, settlementOf(job, shares));

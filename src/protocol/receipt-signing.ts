@@ -67,6 +67,29 @@ export function openReceipt(bytes: Uint8Array, signature: Uint8Array): Result<Op
   return err("the signature is not that of the coordinator at byte 33 over these bytes");
 }
 
+/** A receipt with its signature, as bytes. */
+export type SignedReceipt = { bytes: Uint8Array; signature: Uint8Array };
+
+/**
+ * What the receipts of a page say, in order. Where each follows the one before, the signature of the last covers them all
+ * by the digests in between: then it is verified, and that of `spot`, instead of every one. Else each by itself.
+ */
+export function openPage(page: readonly SignedReceipt[], spot: number): Result<OpenedReceipt, string>[] {
+  const each = () => page.map(({ bytes, signature }) => openReceipt(bytes, signature));
+  const opened: OpenedReceipt[] = [];
+  for (const { bytes } of page) {
+    const decoded = decodeReceipt(bytes);
+    const before = opened.at(-1);
+    if (!decoded.ok || (before && Buffer.compare(decoded.value.previous, before.digest) !== 0)) return each();
+    opened.push({ receipt: decoded.value, digest: receiptDigest(bytes) });
+  }
+  const isSigned = (at: number): boolean => {
+    const [one, signed] = [opened[at], page[at]];
+    return !one || !signed || verifyReceiptSignature(one.receipt.coordinator, one.digest, signed.signature);
+  };
+  return isSigned(page.length - 1) && isSigned(spot) ? opened.map(ok) : each();
+}
+
 /** The last receipt of a chain; `seq` 0 and a digest of zeros where it has none yet. */
 export type ChainHead = { seq: bigint; digest: Uint8Array };
 export const EMPTY_CHAIN: ChainHead = { seq: 0n, digest: new Uint8Array(32) };

@@ -1,6 +1,6 @@
 // Receipt delivery: gives nodes on links the receipts of what they did and stores how far each vouches for its chain.
 // Off the hot path: at most every second or 256 receipts, a page at a time. Pollers and workers have no part in it.
-import { and, asc, eq, gt, lt } from "drizzle-orm";
+import { and, eq, gt, lt } from "drizzle-orm";
 import type { Db } from "../db/open.ts";
 import { nodeChains, receipts } from "../ledger/schema.ts";
 import type { Cancel, Clock } from "../lib/clock.ts";
@@ -107,12 +107,10 @@ export function receiptDelivery({ db, clock, log, saltOf }: ReceiptDeliveryDeps)
     link.cancelGather = null;
     if (link.asked || link.stuck) return;
     const fresh = link.fresh;
-    const rows = await db.read
-      .select({ bytes: receipts.bytes, signature: receipts.signature, attempt: receipts.attempt })
-      .from(receipts)
-      .where(and(eq(receipts.node, node), gt(receipts.seq, link.seq)))
-      .orderBy(asc(receipts.seq))
-      .limit(MAX_RECEIPTS_PER_FRAME);
+    const rows = await db.query(
+      "select bytes, signature, attempt from receipts where node = ? and seq > ? order by seq limit ?",
+      [node, link.seq, MAX_RECEIPTS_PER_FRAME],
+    );
     if (links.get(node) !== link) return;
     const isFull = rows.length === MAX_RECEIPTS_PER_FRAME;
     link.fresh = isFull ? Math.max(0, link.fresh - rows.length) : link.fresh - fresh;
@@ -122,8 +120,8 @@ export function receiptDelivery({ db, clock, log, saltOf }: ReceiptDeliveryDeps)
     link.asked = true;
     const frame: ReceiptsFrame = {
       type: "receipts",
-      receipts: rows.map(({ bytes, signature, attempt }) =>
-        sealReceipt(bytes, signature, toHex(saltOf(jobOf(attempt)))),
+      receipts: rows.map(([bytes, signature, attempt]) =>
+        sealReceipt(bytes as Uint8Array, signature as Uint8Array, toHex(saltOf(jobOf(attempt as string)))),
       ),
     };
     link.channel.send(JSON.stringify(frame));

@@ -109,6 +109,7 @@ export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
     storage,
     async settle() {
       for (let i = 0; i < 3; i++) {
+        await options.till?.flush();
         await db.writer.drain();
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
