@@ -147,6 +147,28 @@ describe("rates", () => {
     expect(own.data.rate_limits).toEqual({ requests: null, tokens: { limit: 1_000, remaining: 961, reset_ms: 2_340 } });
   });
 
+  test("tokens: whoever leaves a chat has used its prompt, once a node has it, and nothing before", async () => {
+    const { ask, call, token } = await keyed({ tokensPerMinute: 10_000 });
+    const remaining = async () =>
+      ((await (await call("/api/v1/key")).json()) as { data: { rate_limits: { tokens: { remaining: number } } } }).data
+        .rate_limits.tokens.remaining;
+    const long = [{ role: "user", content: "x".repeat(12_000) }];
+    const gone = new AbortController();
+    const asked = fetch(`${on.server.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: JSON.stringify({ model: "small", messages: long, max_tokens: 100, stream: true }),
+      signal: gone.signal,
+    }).catch(() => null);
+    await until(() => node.attempts.size > 0);
+    gone.abort();
+    await asked;
+    await until(() => on.ended.length > 0);
+    expect(await remaining()).toBe(7_000);
+    await ask("unknown", { messages: long });
+    expect(await remaining()).toBe(7_000);
+  });
+
   test("what was not taken on gives its tokens back: an unknown model, a full queue, a repeated job", async () => {
     const { ask, call, token } = await keyed({ tokensPerMinute: 10_000 });
     const left = (response: Response) => response.headers.get("x-ratelimit-remaining-tokens");

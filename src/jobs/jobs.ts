@@ -150,7 +150,9 @@ export function createJobs(deps: JobsDeps) {
 
     /** Takes up a job that a former process left unfinished. */
     recover(row: JobRow, spec: JobSpec, output: Output, hold: HoldRow | null): Job {
-      const job = newJob(row.id as JobId, { ...spec, model: row.model }, output, row.createdMs);
+      // Its bound is the one that it was taken on with, whatever the default is now.
+      const { model, maxTokens } = row;
+      const job = newJob(row.id as JobId, { ...spec, model, maxTokens }, output, row.createdMs);
       const models = modelsOf(board, spec);
       job.rest = models.slice(models.indexOf(row.model) + 1);
       job.attempt = row.attempt;
@@ -277,7 +279,8 @@ function awaitNode(board: Board, job: Job, record: AttemptRecord): void {
   run.returnByMs = nowMs + board.limits.resumeGraceMs;
   // It is sent again from its first delta on, and counted then.
   record.pieces = record.bytes = 0;
-  run.hasher = board.till?.hasherOf(job.id) ?? null;
+  // What was given out while nothing was charged has no price, and no receipt.
+  run.hasher = run.price === null ? null : (board.till?.hasherOf(job.id) ?? null);
   job.run = run;
   board.runs.set(run.id, job);
 }
