@@ -152,7 +152,8 @@ export function createJobs(deps: JobsDeps) {
     recover(row: JobRow, spec: JobSpec, output: Output, hold: HoldRow | null): Job {
       // Its bound is the one that it was taken on with, whatever the default is now.
       const { model, maxTokens } = row;
-      const job = newJob(row.id as JobId, { ...spec, model, maxTokens }, output, row.createdMs);
+      const bounded = { ...spec, model, maxTokens: maxTokens ?? spec.maxTokens };
+      const job = newJob(row.id as JobId, bounded, output, row.createdMs);
       const models = modelsOf(board, spec);
       job.rest = models.slice(models.indexOf(row.model) + 1);
       job.attempt = row.attempt;
