@@ -337,7 +337,9 @@ async function storeEnd(
     .update(jobContent)
     .set({ output: deps.answerOf(job), expiresMs })
     .where(eq(jobContent.jobId, job.id));
+  // Where nothing is charged any more, what it held when something was.
   if (deps.till) await deps.till.settleIn(execute, job, shares);
+  else await release(execute, job.id);
   if (row.webhook !== null) await webhookDue(tx, job.id, job.endedMs ?? 0);
   return true;
 }
