@@ -9,6 +9,7 @@ import { manualClock } from "../lib/clock.ts";
 import { openReceipt, receiptSigner } from "../protocol/receipt-signing.ts";
 import { saltedHasher, ZERO_32 } from "../protocol/receipts.ts";
 import type { Job, JobSpec } from "./job.ts";
+import { outputLog } from "./output-log.ts";
 import { failInterruptedChats, unfinishedJobs } from "./records.ts";
 import { NO_EXTRA, recorder, SimNode, type Stage, type StageOptions, spec, stage } from "./testing/stage.ts";
 import { createTill, type Till } from "./till.ts";
@@ -248,6 +249,21 @@ describe("what is paid for", () => {
     expect(unseen.charged).toBe(0n);
   });
 
+  test("what of a failed job nobody had read is nobody's to read afterwards", async () => {
+    await grant(10_000n);
+    const node = new SimNode(on, 1, { prices: PRICES }).join();
+    const output = outputLog();
+    const submitted = await on.jobs.submitAsync(spec({ kind: "async", maxTokens: 10 }), output, NO_EXTRA, () => {});
+    if (!submitted.ok) throw new Error(submitted.error.code);
+    await on.settle();
+    node.stream(node.last, 2);
+    node.fail(node.last, "invalid_request");
+    await over(submitted.value);
+    expect(submitted.value.charged).toBe(0n);
+    expect(await output.read(null).next()).toBeNull();
+    expect(JSON.parse(output.stored(submitted.value))).toMatchObject({ pieces: [] });
+  });
+
   test("a node that does not stop at the bound is stopped there, and what it claims beyond is not paid", async () => {
     await grant(10_000n);
     const node = new SimNode(on, 1, { prices: PRICES }).join();
@@ -366,6 +382,56 @@ describe("a crash", () => {
     on.clock.advance(1_000);
     await over(job);
     expect(await mine()).toMatchObject({ balance: 9_993n, held: 0n });
+  });
+});
+
+describe("an asynchronous job under way while the configuration changes", () => {
+  /** A job with one attempt at a node, which `next` then takes up with that node. */
+  async function carriedOver(next: StageOptions, kept = restarted): Promise<{ job: Job; node: SimNode }> {
+    const node = new SimNode(on, 1, { prices: PRICES }).join();
+    const wanted = spec({ kind: "async", maxTokens: 10, defaultMaxTokens: true });
+    const submitted = await on.jobs.submitAsync(wanted, recorder(true), NO_EXTRA, () => {});
+    if (!submitted.ok) throw new Error(submitted.error.code);
+    await on.settle();
+    const attempts = new Map(node.attempts);
+    on = kept(next);
+    const [found] = await unfinishedJobs(database.db);
+    if (!found) throw new Error("the job is gone");
+    const job = on.jobs.recover(found.job, { ...wanted, maxTokens: 1000 }, recorder(true), found.hold);
+    const back = new SimNode(on, 1, { prices: PRICES });
+    for (const [id, attempt] of attempts) back.attempts.set(id, attempt);
+    return { job, node: back.join() };
+  }
+  const unbilled = () => stage(database, { clock: manualClock(on.clock.nowMs()) });
+
+  test("holds nothing any more once it ended with billing off", async () => {
+    await grant(10_000n);
+    const { job, node } = await carriedOver({}, unbilled);
+    node.stream(node.last, 2);
+    node.end(node.last, { usage: { prompt_tokens: 11, completion_tokens: 2 } });
+    await over(job);
+    expect(await held()).toEqual([]);
+    expect(await mine()).toEqual({ balance: 10_000n, held: 0n, available: 10_000n });
+  });
+
+  test("has no receipt where it was given out with billing off: the node asked for something", async () => {
+    await grant(10_000n);
+    on = unbilled();
+    const { job, node } = await carriedOver({});
+    node.stream(node.last, 2);
+    node.end(node.last, { usage: { prompt_tokens: 11, completion_tokens: 2 } });
+    await over(job);
+    expect([job.state, job.charged]).toEqual(["completed", 0n]);
+    expect(await issued()).toEqual([]);
+  });
+
+  test("keeps the bound that it holds for, though the default was raised", async () => {
+    await grant(10_000n);
+    const { job, node } = await carriedOver({});
+    node.stream(node.last, 12);
+    await over(job);
+    expect(job).toMatchObject({ state: "completed", finish: [{ index: 0, reason: "length" }] });
+    expect(job.usage?.completion_tokens).toBe(10);
   });
 });
 
