@@ -170,6 +170,11 @@ function firstBytes(text: string, bytes: number): string {
 function cutOff(board: Board, job: Job, run: Run, first: number, deltas: readonly Delta[]): undefined {
   run.record.pieces = Math.min(run.record.pieces, outputBound(job) - run.carried);
   if (deltas.length > 0) void job.output.deltas(job.attempt, first, deltas);
+  const lacking = job.output.lacking?.();
+  if (lacking !== undefined) {
+    run.offer?.node.channel?.send(`{"type":"cancel","attempt":"${run.id}"}`);
+    return void notWhole(board, job, run, lacking);
+  }
   endRun(board, job, "cancelled", null);
   job.finish = Array.from({ length: job.choices }, (_, index) => ({ index, reason: "length" as const }));
   finish(board, job, "completed", null);
@@ -228,6 +233,11 @@ function takeEnd(board: Board, job: Job, run: Run, node: Node, frame: EndFrame):
       endRun(board, job, "failed", null);
       return finish(board, job, "failed", { code: "node_lost", message: `${lostError.message} (${tooEarly})` });
     }
+    const lacking = job.output.lacking?.();
+    if (lacking !== undefined) {
+      acknowledge(node, frame.attempt);
+      return notWhole(board, job, run, lacking);
+    }
     const nowMs = board.clock.nowMs();
     job.finish = finishOf(job, frame);
     run.usage = frame.usage;
@@ -244,6 +254,12 @@ function takeEnd(board: Board, job: Job, run: Run, node: Node, frame: EndFrame):
   if (frame.outcome === "failed" && code !== "context_length_exceeded" && !FINAL.includes(code) && run.offer)
     board.registry.fault(run.offer);
   attemptFailed(board, job, frame.outcome === "refused" ? "refused" : "failed", error);
+}
+
+/** Nothing of such an answer is of use, so it is nobody's to pay for. */
+function notWhole(board: Board, job: Job, run: Run, message: string): void {
+  if (run.offer) board.registry.fault(run.offer);
+  attemptFailed(board, job, "failed", { code: "backend_failed", message });
 }
 
 /** One finish reason for each choice that was asked for. */

@@ -159,6 +159,8 @@ export type Output = {
   canRestart(): boolean;
   /** What was given so far is void. */
   restart(): void;
+  /** What an answer that its node calls whole has not got; undefined where nothing is missing. Left out: nothing can be. */
+  lacking?(): string | undefined;
   /** The job reached its end state. Called once. */
   end(job: Job): void;
 };

@@ -76,13 +76,8 @@ async function embed(deps: ChatDeps, call: ClientCall, spec: JobSpec, encoding: 
   cancelWithClient(deps, call, job);
   await output.ended;
   if (job.state !== "completed") return failure(job);
-  const found = output.found();
-  if (!found) {
-    const message = "the node did not answer every input";
-    return errorResponse("backend_failed", message, { headers: jobHeaders(job) });
-  }
   const { prompt_tokens } = usageOf(job);
-  const data = found.map((embedding, index) => ({
+  const data = output.found().map((embedding, index) => ({
     object: "embedding",
     index,
     embedding: encoding === "base64" ? embedding : floatsOf(embedding),
@@ -116,8 +111,8 @@ function isVector(base64: string): boolean {
 
 type Vectors = Output & {
   readonly ended: Promise<void>;
-  /** By input; undefined where one is missing. */
-  found(): string[] | undefined;
+  /** By input, those that there are. */
+  found(): string[];
 };
 
 function vectors(inputs: number): Vectors {
@@ -134,13 +129,11 @@ function vectors(inputs: number): Vectors {
     restart() {
       byInput = new Map();
     },
+    lacking: () => (byInput.size < inputs ? "the node did not answer every input" : undefined),
     end(_job: Job) {
       ended.resolve();
     },
     ended: ended.promise,
-    found() {
-      const all = Array.from({ length: inputs }, (_, i) => byInput.get(i));
-      return all.every((one) => one !== undefined) ? all : undefined;
-    },
+    found: () => Array.from({ length: inputs }, (_, i) => byInput.get(i)).filter((one) => one !== undefined),
   };
 }

@@ -1,6 +1,6 @@
 // Text completions and embeddings over the real server, as clients of OpenAI's API see them.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import type { SimNode } from "../../jobs/testing/stage.ts";
+import { LIMITS, type SimNode } from "../../jobs/testing/stage.ts";
 import type { Delta } from "../../protocol/generation.ts";
 import { type CoordinatorStage, coordinatorStage, eventsOf, until } from "../testing/coordinator-stage.ts";
 
@@ -106,6 +106,17 @@ describe("completions", () => {
 describe("embeddings", () => {
   const ask = (over: object = {}) => on.call("/v1/embeddings", { body: { model: "m", input: ["a", "b"], ...over } });
   const vector = (...values: number[]) => Buffer.from(new Float32Array(values).buffer).toString("base64");
+  /** The only node gives this answer each time that it is asked. */
+  async function triedOften(...deltas: Delta[]): Promise<void> {
+    for (let attempt = 1; attempt <= LIMITS.maxAttempts; attempt++) {
+      await dispatched();
+      const { last } = node;
+      say(...deltas);
+      if (!last.cancelled) node.end(last, { finish: [] });
+      node.attempts.delete(last.id);
+      on.clock.advance(10_000);
+    }
+  }
 
   test("each input has its vector, in order, as numbers", async () => {
     const asked = ask();
@@ -136,19 +147,38 @@ describe("embeddings", () => {
     "%j is no vector, and the node's failure",
     async (values) => {
       const asked = ask({ input: "a" });
-      await dispatched();
-      say({ embedding: vector(...values) });
-      node.end(node.last, { finish: [] });
+      await triedOften({ embedding: vector(...values) });
       expect((await asked).status).toBe(502);
     },
   );
 
-  test("an input without its vector is the node's failure", async () => {
+  test("an input without its vector is the node's failure, of which nothing is used", async () => {
     const asked = ask();
-    await dispatched();
-    say({ index: 0, embedding: vector(1) });
-    node.end(node.last, { finish: [] });
+    await triedOften({ index: 0, embedding: vector(1) });
+    const response = await asked;
+    expect(response.status).toBe(502);
+    const job = await on.call(`/api/v1/jobs/${response.headers.get("x-infernet-job")}`);
+    expect(await job.json()).toMatchObject({ status: "failed", usage: { total_tokens: 0 } });
+  });
+
+  test("text in the place of vectors is the node's failure too, past the bound or not", async () => {
+    const asked = ask();
+    await triedOften({ content: "a" }, { content: "b" }, { content: "c" });
     expect((await asked).status).toBe(502);
+  });
+
+  test("another node answers what one did not", async () => {
+    const asked = ask({ input: "a" });
+    await dispatched();
+    const other = on.node(2, { slots: 8 });
+    node.end(node.last, { finish: [] });
+    await until(() => other.attempts.size > 0);
+    const { id: attempt } = other.last;
+    const deltas = [{ embedding: vector(1) }];
+    on.jobs.listener.delta(other.node!, { type: "delta", attempt, offset: 0, deltas });
+    other.last.made = other.last.sent = 1;
+    other.end(other.last, { finish: [] });
+    expect((await asked).status).toBe(200);
   });
 
   test.each([
