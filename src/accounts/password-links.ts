@@ -3,7 +3,7 @@ import { eq } from "drizzle-orm";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Allowance } from "./attempts.ts";
 import { audit } from "./audit.ts";
-import type { Caller } from "./caller.ts";
+import { type Caller, SYSTEM_CALLER } from "./caller.ts";
 import { passwordMail } from "./mail.ts";
 import { findLink, insertLink, linkAddress, revokeLinks, useLink } from "./one-time-links.ts";
 import type { Origin, People } from "./people.ts";
@@ -16,7 +16,10 @@ const HOUR_MS = 3_600_000;
 
 export type PasswordLink = { link: string; expiresMs: number };
 
-/** A link for the user to set a password with, good for so long. Links made before end; the password stays as it is. */
+/**
+ * A link for the user to set a password with, good for so long; the password stays as it is. Links made before end, but
+ * not where strangers may have asked for this one: they end nobody's.
+ */
 export async function createPasswordLink(
   people: People,
   emailOrId: string,
@@ -28,7 +31,7 @@ export async function createPasswordLink(
     if (user === undefined) return err("user_unknown");
     if (user.disabledMs !== null) return err("user_disabled");
     const nowMs = people.clock.nowMs();
-    await revokeLinks(tx, nowMs, { kind: "password", userId: user.id });
+    if (by.actor !== SYSTEM_CALLER.actor) await revokeLinks(tx, nowMs, { kind: "password", userId: user.id });
     const { secret, link } = await insertLink(tx, people, { kind: "password", ttlMs, userId: user.id, by });
     const after = { link: link.id, expires_ms: link.expiresMs };
     await audit(tx, { atMs: nowMs, ...by, action: "user.password_reset", subject: user.id, after });
@@ -50,7 +53,7 @@ export async function requestPasswordMail(
   const allowed = await allow(people, mailAllowances(email, address));
   if (!allowed.ok) return allowed;
   const act = async () => {
-    const made = await createPasswordLink(people, email, { actor: "system", from: address });
+    const made = await createPasswordLink(people, email, { ...SYSTEM_CALLER, from: address });
     if (made.ok) mail.send(passwordMail(email, people.url(), made.value.link));
   };
   return ok({ done: act() });
@@ -65,7 +68,7 @@ export const mailAllowances = (email: string, address: string): Allowance[] => [
 
 export type LinkRefusal = { code: "link_not_valid" } | { code: "busy" };
 
-/** Sets the password that a link is for. All sessions of the user end; `token` is of a new one. */
+/** Sets the password that a link is for. All sessions and other such links of the user end; `token` is of a new one. */
 export async function setPasswordByLink(
   people: People,
   { secret, password }: { secret: string; password: string },
@@ -82,6 +85,7 @@ export async function setPasswordByLink(
     const user = link?.userId ? await findUser(tx, link.userId) : undefined;
     if (user === undefined || user.disabledMs !== null) return err({ code: "link_not_valid" });
     await tx.update(users).set({ passwordHash: hash.value }).where(eq(users.id, user.id));
+    await revokeLinks(tx, nowMs, { kind: "password", userId: user.id });
     await tx.delete(sessions).where(eq(sessions.userId, user.id));
     const entry = { actor: `user/${user.id}`, from: origin.address, action: "user.password_changed" } as const;
     await audit(tx, { atMs: nowMs, ...entry, subject: user.id, after: { by_link: link?.id ?? null } });

@@ -343,6 +343,21 @@ test("a password link is good for an hour, until there is another, and while its
   expect(await use(await make())).toBe(true);
 });
 
+test("a mail that strangers ask for ends no link, and the first link that is used ends the others", async () => {
+  await using on = await house();
+  await on.add("anna@example.org");
+  const given = await createPasswordLink(on.people, "anna@example.org", LOCAL_CALLER);
+  for (let i = 0; i < 2; i += 1) {
+    const asked = await requestPasswordMail(on.people, "anna@example.org", HERE);
+    if (asked.ok) await asked.value.done;
+  }
+  const links = [given.ok ? given.value.link : "", ...on.mail.sent.map(({ text }) => text)];
+  const [admins = "", first = "", second = ""] = links.map((text) => /#([A-Za-z0-9_-]{43})/.exec(text)?.[1] ?? "");
+  const set = (secret: string) => setPasswordByLink(on.people, { secret, password: "a new password" }, HERE);
+  expect((await set(admins)).ok).toBe(true);
+  for (const secret of [first, second]) expect(await set(secret)).toMatchObject({ error: { code: "link_not_valid" } });
+});
+
 test("a forgotten password's mail goes to users only, and whoever asks cannot tell", async () => {
   await using on = await house();
   await on.add("anna@example.org");
