@@ -24,6 +24,7 @@ export function breakableChain(chain: PayoutChain, at: At): PayoutChain {
     send: around("send", chain.send),
     look: around("look", chain.look),
     paymentOf: around("paymentOf", chain.paymentOf),
+    markerTaken: around("markerTaken", chain.markerTaken),
     height: around("height", chain.height),
     failureOf: around("failureOf", chain.failureOf),
     spendable: around("spendable", chain.spendable),

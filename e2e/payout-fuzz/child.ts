@@ -48,6 +48,7 @@ const deps = {
   chain: breakableChain(solanaPayouts({ chain: connected.value, settlement, feeOwner, treasury }), at),
   clock: systemClock,
   random: (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes)),
+  markerKey: new Uint8Array(32),
   addressText: (bytes: Uint8Array): string => addressOf(bytes),
   log: NO_LOG,
 };

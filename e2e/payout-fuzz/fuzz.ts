@@ -37,7 +37,7 @@ export async function fuzz({
   const startedMs = performance.now();
   const none: Counts = {
     ...{ payouts: 0, paid: 0, attempts: 0, failedOnChain: 0, setAside: 0, crashes: 0 },
-    ...{ rpcFaults: 0, forks: 0, restores: 0, reclaimed: 0, turns: 0 },
+    ...{ rpcFaults: 0, forks: 0, restores: 0, strangers: 0, reclaimed: 0, turns: 0 },
   };
   const result: FuzzResult = {
     ...none,

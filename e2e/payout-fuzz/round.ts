@@ -45,6 +45,8 @@ export type Counts = {
   rpcFaults: number;
   forks: number;
   restores: number;
+  /** Lamports that strangers sent to markers, or to where they were to be. */
+  strangers: number;
   reclaimed: number;
   turns: number;
 };
@@ -72,7 +74,7 @@ export async function runRound({ seed, ablation = null }: RoundOptions): Promise
 
 async function startRound(world: PayoutWorld, random: Random, ablation: Ablation | null) {
   const { chain, stage, server, settlement } = world;
-  const tally = { crashes: 0, rpcFaults: 0, forks: 0, restores: 0 };
+  const tally = { crashes: 0, rpcFaults: 0, forks: 0, restores: 0, strangers: 0 };
   let db = world.db;
   let calm = false;
   const nodes: Node[] = [];
@@ -207,6 +209,19 @@ async function startRound(world: PayoutWorld, random: Random, ablation: Ablation
     });
   }
 
+  /** Lamports where a payout's marker is, or is to be: its address is known once a transaction of it was sent. */
+  async function stranger(): Promise<void> {
+    const rows = await db.query(
+      "select distinct payout_id from payout_attempts order by created_ms desc, payout_id limit 5",
+    );
+    if (rows.length === 0) return;
+    const marker = await client.markerAddress(settlement.address, String(random.pick(rows)[0]));
+    await atInstant(async () => {
+      await stage.fund(stage.admin, marker, 890_880n + BigInt(random.below(3)));
+    });
+    tally.strangers += 1;
+  }
+
   return {
     async newReceipts(turn: number): Promise<void> {
       for (const node of nodes) {
@@ -238,6 +253,7 @@ async function startRound(world: PayoutWorld, random: Random, ablation: Ablation
     },
     async meddle(): Promise<void> {
       if (random.chance(0.3)) await owners();
+      if (random.chance(0.1)) await stranger();
       if (ablation === "not-final" || restored) return;
       const planned = (await countOf("receipts", "payout_id is null")) === 0;
       if (copy === null && planned && random.chance(0.3)) {

@@ -106,7 +106,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   const opened = await openChain(config, { db, clock, settlementSeed: data.settlementSeed });
   const billing = openBilling(config, data, { clock, log, onChain: opened && onChainOf(opened) });
   const archive = receiptArchive(data);
-  const payouts = await startPayouts(config, opened, { db, clock, log });
+  const payouts = await startPayouts(config, opened, { db, clock, log, markerKey: data.markerKey });
   const till = billing?.till ?? null;
   const outputs = new Map<JobId, OutputLog>();
   const measured: Metrics = metrics(() => ({

@@ -20,7 +20,7 @@ const MAX_RECEIPTS = 10_000;
 export async function startPayouts(
   { solana, payouts: wanted }: Pick<Config, "solana" | "payouts">,
   opened: OpenedChain | null,
-  { db, clock, log }: { db: Db; clock: Clock; log: Log },
+  { db, clock, log, markerKey }: { db: Db; clock: Clock; log: Log; markerKey: Uint8Array },
 ): Promise<RunningPayouts | null> {
   if (opened === null) return null;
   const { chain, settlement } = opened;
@@ -39,7 +39,7 @@ export async function startPayouts(
   };
   const addressText = (bytes: Uint8Array): string => addressOf(bytes);
   const deps = {
-    ...{ db, clock, log, random: randomBytes, addressText },
+    ...{ db, clock, log, random: randomBytes, markerKey, addressText },
     chain: solanaPayouts({
       chain,
       settlement,

@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import path from "node:path";
+import { getTransferSolInstruction } from "@solana-program/system";
 import { LOCAL_CALLER } from "../accounts/caller.ts";
 import { checkLedger } from "../admin/check-ledger.ts";
 import { balanceOf, nodeLedger } from "../ledger/ledger.ts";
 import { signAgreement } from "../protocol/payout-agreement.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
+import type { Address } from "../solana/chain.ts";
 import { type AdvanceDeps, advancePayout } from "./advance.ts";
 import { agreeTo } from "./agree.ts";
 import { planAutomatically } from "./automatic.ts";
@@ -20,6 +23,7 @@ import {
   COIN,
   earn,
   type Node,
+  openStageDatabase,
   type PayoutWorld,
   payoutWorld,
 } from "./testing/payout-stage.ts";
@@ -72,6 +76,9 @@ const failing = (act: Promise<unknown>) =>
     () => "done",
     (error: Error) => error.message,
   );
+
+const transferTo = (destination: Address, amount: bigint) =>
+  getTransferSolInstruction({ source: world.stage.admin, destination, amount });
 
 describe("a payout is paid", () => {
   test("by each client's allowance, to the unit, once it is final", async () => {
@@ -283,6 +290,87 @@ describe("what may go wrong on the way", () => {
     expect((await getPayout(world.deps, id))?.trouble).toContain("account_exists");
     expect(await owed(node)).toBe(880_000n);
   });
+
+  test("a client that drained, and took the marker's address, holds up nobody but itself", async () => {
+    const node = await newNode();
+    const [client, honest] = [await newClient(), await newClient()];
+    await job(node, client, 1_000_000n);
+    await job(node, honest, 500_000n);
+    const id = await plan(node);
+    world.chain.mode = "mempool";
+    await step(id);
+    world.chain.mode = "instant";
+    await world.stage.revoke(client.owner, client.account);
+    // It landed and failed, for all to see: with it, where its marker is to be.
+    expire();
+    const marker = await (await world.client(world.db, world.calmUrl)).markerAddress(world.settlement.address, id);
+    await world.stage.fund(world.stage.admin, marker, 890_880n);
+    expire();
+    for (let n = 0; n < 4; n += 1) await step(id);
+    expect(await state(id)).toBe("written_off");
+    const [renewed] = await listPayouts(world.deps, 9, { node: node.pubkey, state: "due" });
+    expect((await getPayout(world.deps, id))?.reason).toContain(renewed?.id ?? "no other");
+    expect(await faults()).toEqual([]);
+    await step(renewed?.id ?? "");
+    await world.stage.finalize();
+    await step(renewed?.id ?? "");
+    expect(await state(renewed?.id ?? "")).toBe("paid");
+    expect(await world.stage.balance(node.account)).toBe(440_000n);
+    expect(await faults()).toEqual([]);
+  });
+
+  test("a database from before its payout was renewed renews it to the same one, and finds it paid", async () => {
+    const node = await newNode();
+    await job(node, await newClient(), 1_000_000n);
+    const id = await plan(node);
+    const marker = await (await world.client(world.db, world.calmUrl)).markerAddress(world.settlement.address, id);
+    await world.stage.fund(world.stage.admin, marker, 890_880n);
+    await world.stage.finalize();
+    const older = path.join(world.directory, "older.db");
+    await world.db.writer.exclusive((connection) => connection.script(`vacuum into '${older}'`));
+    await step(id);
+    const [renewed] = await listPayouts(world.deps, 9, { node: node.pubkey, state: "due" });
+    await step(renewed?.id ?? "");
+    await world.stage.finalize();
+    const db = await openStageDatabase(older, world.clock);
+    const deps = { ...world.deps, db };
+    await advancePayout(deps, id);
+    const [again] = await listPayouts(deps, 9, { node: node.pubkey, state: "due" });
+    expect(again?.id).toBe(renewed?.id ?? "");
+    await advancePayout(deps, again?.id ?? "");
+    expect((await getPayout(deps, again?.id ?? ""))?.state).toBe("paid");
+    await db.close();
+    expect(await world.stage.balance(node.account)).toBe(880_000n);
+  });
+
+  test("lamports at a marker's address while its transaction is lost end the attempt, once it can land no more", async () => {
+    const node = await newNode();
+    await job(node, await newClient(), 1_000_000n);
+    const id = await plan(node);
+    await step(id, { send: async () => undefined });
+    const marker = await (await world.client(world.db, world.calmUrl)).markerAddress(world.settlement.address, id);
+    await world.stage.fund(world.stage.admin, marker, 890_880n);
+    await world.stage.finalize();
+    await step(id, { send: async () => undefined });
+    expect(await attempts(id)).toEqual(["live"]);
+    expire();
+    await step(id);
+    expect(await attempts(id)).toEqual(["expired"]);
+    await step(id);
+    expect(await state(id)).toBe("written_off");
+  });
+
+  test("a payment is found among the thousand transactions with which strangers bury it", async () => {
+    const node = await newNode();
+    await job(node, await newClient(), 1_000_000n);
+    const id = await plan(node);
+    await step(id);
+    const marker = await (await world.client(world.db, world.calmUrl)).markerAddress(world.settlement.address, id);
+    for (let n = 0; n < 1_000; n += 1) await world.stage.send(world.stage.admin, [transferTo(marker, BigInt(n + 1))]);
+    await world.stage.finalize();
+    await step(id);
+    expect(await state(id)).toBe("paid");
+  }, 20_000);
 });
 
 test("14 clients pay in one transaction, by an address table that the next payout uses, too", async () => {

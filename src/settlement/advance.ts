@@ -7,7 +7,7 @@ import { endAttempt, endPaid, noteTrouble, persistAttempt } from "./moves.ts";
 import type { PayoutChain } from "./payout-chain.ts";
 import { attemptsOf, getPayout, legsOf } from "./payouts.ts";
 import type { PayoutAttemptRow, PayoutRow } from "./schema.ts";
-import { halve, type SetAsideDeps, setAside } from "./set-aside.ts";
+import { halve, renew, type SetAsideDeps, setAside } from "./set-aside.ts";
 
 export type AdvanceDeps = SetAsideDeps & { chain: PayoutChain; log: Log };
 
@@ -32,7 +32,10 @@ async function begin(deps: AdvanceDeps, payout: PayoutRow): Promise<void> {
       await setAside(deps, payout.id, source, reason);
     }
   } else if (prepared.outcome === "too_large") await halve(deps, payout.id);
-  else if (prepared.outcome === "not_now") await noteTrouble(deps, payout, prepared.reason);
+  else if (prepared.outcome === "not_now") {
+    if (await chain.markerTaken(payout.id)) await renew(deps, payout.id);
+    else await noteTrouble(deps, payout, prepared.reason);
+  }
   // Written down before it is sent; where somebody else was quicker, what was signed here never leaves.
   else if (await persistAttempt(deps, payout, prepared)) await chain.send(prepared.wire);
 }
@@ -46,6 +49,8 @@ async function follow(deps: AdvanceDeps, payout: PayoutRow, live: PayoutAttemptR
     // Anybody can put lamports where the marker is to be: only a payment of ours is one.
     const failure = await chain.failureOf(live.signature);
     if (failure !== null && height > live.lastValidHeight) await endAttempt(deps, payout, live, "failed", failure);
+    else if (height > live.lastValidHeight && (await chain.markerTaken(payout.id)))
+      await endAttempt(deps, payout, live, "expired", null);
     else await noteTrouble(deps, payout, "its marker is there, and the transaction that made it is not found");
     return;
   }

@@ -1,5 +1,6 @@
 // Markers: accounts that only the settlement key can make, one a seed, so that what makes one can land only once. That one
 // is there says nothing by itself: anybody who knows its address can put lamports there.
+import { createHmac } from "node:crypto";
 import type { Address, Chain, HistoryEntry, LandedTransaction } from "../solana/chain.ts";
 
 export type MarkerChain = Pick<Chain, "markerAddress" | "history" | "transaction" | "instructions">;
@@ -29,6 +30,14 @@ export async function markerStory(chain: MarkerChain, base: Address, seed: strin
   }
   return { made: null, taken };
 }
+
+/**
+ * A seed that follows from what it is for: the same again, whatever became of the database, and nobody who lacks the key
+ * can tell it beforehand, to put lamports there. 32 hex digits.
+ */
+export const markerSeed = (markerKey: Uint8Array, what: string): string =>
+  createHmac("sha256", markerKey).update(what).digest("hex").slice(0, SEED_DIGITS);
+const SEED_DIGITS = 32;
 
 const PAGE = 1_000;
 

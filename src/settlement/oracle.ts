@@ -1,6 +1,5 @@
 // Oracle: at the end of each epoch, what every node did and earned, as a list whose Merkle root goes onto the chain. Who
 // has a leaf can show that it was published then and has not been changed since; not that what it says was true.
-import { createHmac } from "node:crypto";
 import { and, asc, desc, eq, lt } from "drizzle-orm";
 import { audit } from "../accounts/audit.ts";
 import { SYSTEM_CALLER } from "../accounts/caller.ts";
@@ -9,6 +8,7 @@ import type { Clock } from "../lib/clock.ts";
 import { toHex } from "../lib/hex.ts";
 import { merkleProver, merkleRoot } from "../protocol/merkle.ts";
 import { type OracleEpochRow, onceSends, oracleEpochs, oracleLeaves } from "./funding-schema.ts";
+import { markerSeed } from "./markers.ts";
 import { type OnceKind, planSend } from "./once.ts";
 
 export type OracleDeps = {
@@ -62,19 +62,12 @@ export async function closeEpoch({ db, clock, epochMs, markerKey }: OracleDeps):
     for (const [position, { score, leaf }] of leaves.entries())
       await tx.insert(oracleLeaves).values({ epoch, position, nodePubkey: score.node, leaf });
     const memo = `infernet:oracle:1:${epochMs}:${epoch}:${leaves.length}:${root}`;
-    const id = sendId(markerKey, epochMs, epoch);
+    // The same epoch is published once, whatever became of the database.
+    const id = markerSeed(markerKey, `oracle/${epochMs}/${epoch}`);
     await planSend(tx, { id, kind: "oracle", subject: `${epoch}`, amount: 0, memo, reason: "" }, atMs);
     return epoch;
   });
 }
-
-/**
- * Seed of the marker: the same epoch is published once, whatever became of the database. Nobody can tell it beforehand:
- * lamports at a marker's address would keep the epoch from being published.
- */
-const sendId = (markerKey: Uint8Array, epochMs: number, epoch: number): string =>
-  createHmac("sha256", markerKey).update(`oracle/${epochMs}/${epoch}`).digest("hex").slice(0, SEED_DIGITS);
-const SEED_DIGITS = 32;
 
 /** Of all nodes that did anything, by public key. */
 async function scores({ query }: Db, startMs: number, endMs: number): Promise<Score[]> {

@@ -46,6 +46,11 @@ export type PayoutChain = {
   look(payoutId: string): Promise<{ height: number; marker: boolean }>;
   /** The final, successful transaction of ours that made the marker, even where the marker is gone since. */
   paymentOf(payoutId: string): Promise<{ signature: string; memo: string } | null>;
+  /**
+   * Whether a stranger put lamports where the payout's marker is to be, by a final transaction that found nothing there:
+   * while they stay, no transaction of this payout can land. That such a one is not found proves nothing.
+   */
+  markerTaken(payoutId: string): Promise<boolean>;
   /** Final height. */
   height(): Promise<number>;
   /** Why a transaction failed on the chain; null where it did not, or where nothing is known of it. */

@@ -7,6 +7,7 @@ import { nodeLedger } from "../ledger/ledger.ts";
 import { toHex } from "../lib/hex.ts";
 import type { Log } from "../lib/log.ts";
 import { type PayableReceipt, type Share, shareOf, sourceOf } from "./legs.ts";
+import { markerSeed } from "./markers.ts";
 import { letGo, type MoveDeps } from "./moves.ts";
 import type { AddressText, PayoutChain } from "./payout-chain.ts";
 import { getPayout, legsOf, payoutsIn, receiptsOf } from "./payouts.ts";
@@ -35,7 +36,58 @@ export async function halve(deps: SetAsideDeps, id: string): Promise<void> {
   await split(deps, payout, new Set(half), { state: "due", reason: null });
 }
 
-export type SetAsideDeps = MoveDeps & { random: (bytes: number) => Uint8Array; addressText: AddressText };
+/**
+ * Gives a payout another id, and thereby another marker: a stranger's lamports at the address of its own keep it from
+ * being paid. They keep every older copy of the database from paying it, too, as long as they stay, and nobody but the
+ * settlement key could take them away.
+ */
+export async function renew(deps: SetAsideDeps, id: string): Promise<void> {
+  const { db, clock, markerKey, addressText } = deps;
+  const payout = await getPayout(deps, id);
+  if (payout?.state !== "due") return;
+  const share = shareOf(await receiptsOf(deps, id), (receipt) => sourceOf(receipt, addressText));
+  const { node, wallet, revision } = payout;
+  // An older database comes to the same one, and finds what it paid.
+  const renewed = markerSeed(markerKey, `payout/${id}`);
+  const reason = `a stranger took its marker's address; payout ${renewed} is in its place`;
+  const atMs = clock.nowMs();
+  await db.writer.transact(async (tx, execute) => {
+    const set =
+      "state = 'written_off', node_amount = 0, fee = 0, receipts = 0, trouble = null, reason = ?, ended_ms = ?";
+    if (!(await change(execute, id, revision, set, [reason, atMs]))) return;
+    await execute("delete from payout_legs where payout_id = ?", [id]);
+    await letGo(execute, id);
+    await writePayout(execute, { id: renewed, node, wallet, state: "due", reason: null, share, atMs, outOf: id });
+    await holdFor(execute, { id: renewed, node, amount: share.nodeAmount, atMs });
+    const before = { payout: id, root: payout.root, node_amount: payout.nodeAmount };
+    const after = { payout: renewed, reason };
+    await audit(tx, { atMs, actor: "system", action: "payout.planned", subject: `node/${node}`, before, after });
+  });
+}
+
+/** Of what was held by the payout whose part this is. */
+async function holdFor(
+  execute: Execute,
+  { id, node, amount, atMs }: { id: string; node: string; amount: bigint; atMs: number },
+): Promise<void> {
+  const held = await hold(execute, {
+    jobId: holdOf(id),
+    account: nodeLedger(node),
+    amount,
+    price: { input: 0, output: 0 },
+    budgets: [],
+    owner: null,
+    atMs,
+  });
+  if (!held.ok) throw new Error(`what was held does not cover payout ${id}`);
+}
+
+export type SetAsideDeps = MoveDeps & {
+  random: (bytes: number) => Uint8Array;
+  /** Secret: ids of payouts that are renewed follow from it. */
+  markerKey: Uint8Array;
+  addressText: AddressText;
+};
 
 async function becomeStuck({ db, clock }: MoveDeps, { id, node, revision }: PayoutRow, reason: string): Promise<void> {
   const atMs = clock.nowMs();
@@ -91,21 +143,8 @@ async function split(
     if (!(await keepOnly(execute, payout, kept, sources))) return;
     await letGo(execute, payout.id);
     await writePayout(execute, { id, node, wallet, state, reason, share: aside, atMs, outOf: payout.id });
-    for (const [payoutId, amount] of [
-      [payout.id, kept.nodeAmount],
-      [id, aside.nodeAmount],
-    ] as const) {
-      const held = await hold(execute, {
-        jobId: holdOf(payoutId),
-        account: nodeLedger(node),
-        amount,
-        price: { input: 0, output: 0 },
-        budgets: [],
-        owner: null,
-        atMs,
-      });
-      if (!held.ok) throw new Error(`what payout ${payout.id} held does not cover its parts`);
-    }
+    await holdFor(execute, { id: payout.id, node, amount: kept.nodeAmount, atMs });
+    await holdFor(execute, { id, node, amount: aside.nodeAmount, atMs });
     await audit(tx, {
       atMs,
       actor: "system",

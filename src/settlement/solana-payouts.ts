@@ -3,6 +3,7 @@
 import { least } from "../lib/amounts.ts";
 import type { Address, Chain, Instruction, Signature, Signer, TokenAccount, Wire } from "../solana/chain.ts";
 import type { AddressTables } from "./address-tables.ts";
+import { markerStory } from "./markers.ts";
 import type { PayoutChain, PayoutOrder, Prepared } from "./payout-chain.ts";
 import { TREASURY } from "./schema.ts";
 
@@ -17,9 +18,6 @@ export type SolanaPayoutsDeps = {
   /** Tables that shorten transactions, by the addresses that they are to name. */
   tables?: AddressTables;
 };
-
-/** Transactions of a marker's account: one that made it, one that took its rent back, and strangers' that name it. */
-const MARKER_HISTORY = 1_000;
 
 export function solanaPayouts(deps: SolanaPayoutsDeps): PayoutChain {
   const { chain, settlement } = deps;
@@ -36,7 +34,8 @@ export function solanaPayouts(deps: SolanaPayoutsDeps): PayoutChain {
       return { height: Number(blockHeight), marker: get(marker) !== null };
     },
     height: async () => Number((await chain.finalized([])).blockHeight),
-    paymentOf: (id) => paymentOf(deps, id),
+    paymentOf: async (id) => (await storyOf(deps, id)).payment,
+    markerTaken: async (id) => (await storyOf(deps, id)).taken,
     async failureOf(signature) {
       const [status] = await chain.statuses([signature as Signature]);
       return status?.commitment === "finalized" ? (status.failure?.detail ?? null) : null;
@@ -149,22 +148,11 @@ async function failingSources(
   });
 }
 
-async function paymentOf({ chain, settlement }: SolanaPayoutsDeps, id: string) {
-  const marker = await chain.markerAddress(settlement.address, id);
-  const entries = await chain.history(marker, { limit: MARKER_HISTORY });
-  for (const { signature, failed } of entries.toReversed()) {
-    if (failed) continue;
-    const landed = await chain.transaction(signature);
-    if (landed === null || landed.failure !== null) continue;
-    // Anybody may write such a memo; only the settlement key can make the marker.
-    const made = landed.instructions.some((instruction) => {
-      const read = chain.instructions.read(instruction);
-      return read.kind === "create_marker" && read.marker === marker && read.base === settlement.address;
-    });
-    const memo = landed.memos.find((text) => text.startsWith("infernet:1:"));
-    if (made && memo !== undefined) return { signature: signature as string, memo };
-  }
-  return null;
+/** Of markers as payouts make them. */
+async function storyOf({ chain, settlement }: SolanaPayoutsDeps, id: string) {
+  const { made, taken } = await markerStory(chain, settlement.address, id);
+  const memo = made?.memos.find((text) => text.startsWith("infernet:1:"));
+  return { payment: made && memo !== undefined ? { signature: made.signature as string, memo } : null, taken };
 }
 
 async function takeBack(

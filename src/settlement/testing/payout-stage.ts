@@ -229,7 +229,7 @@ export async function payoutWorld({ mode = "instant", random = randomBytes, trea
       tables: addressTables({ db, clock, chain: over, settlement }),
     });
   const depsOver = (over: Db, payouts: PayoutChain): AdvanceDeps => ({
-    ...{ db: over, clock, random, log: SILENT, chain: payouts, addressText },
+    ...{ db: over, clock, random, markerKey: sha("markers of tests"), log: SILENT, chain: payouts, addressText },
   });
   const deps = depsOver(db, payoutsOver(await client(db, calm.url)));
   chain.mode = mode;
