@@ -184,6 +184,8 @@ export type JobSpec = {
   maxTokens: number;
   /** The client named no bound of its own: the node is told ours where the model's context surely holds it. */
   defaultMaxTokens: boolean;
+  /** Estimate of its prompt's tokens, where no node counted them: images are not what their bytes are. */
+  promptGuess: number;
   /** Tokens that its prompt may have beyond the bytes of the request: chat templates, images. */
   promptExtra: number;
   /** Limits of whoever asks, beside the account's balance. */

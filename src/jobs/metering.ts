@@ -58,9 +58,7 @@ export const usageOf = (shares: readonly Share[]): Usage => ({
 function promptTokens(job: Job): number {
   const claim = job.deliveries.findLast(({ usage }) => usage !== null);
   // The prompt of an attempt that continues an answer holds what it continues.
-  const claimed = claim?.usage
-    ? Math.max(0, claim.usage.prompt_tokens - claim.carried)
-    : Math.ceil(job.bodyJson.length / 4);
+  const claimed = claim?.usage ? Math.max(0, claim.usage.prompt_tokens - claim.carried) : job.promptGuess;
   if (claimed <= job.bodyJson.length) return claimed;
   const bounded = Math.min(claimed, promptBound(job));
   if (claim && bounded < claimed) claim.record.clamped = true;

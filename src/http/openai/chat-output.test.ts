@@ -15,6 +15,7 @@ const SPEC: JobSpec = {
   bodyJson: "{}",
   maxTokens: 8,
   defaultMaxTokens: true,
+  promptGuess: 5,
   promptExtra: 64,
   budgets: [],
   choices: 1,

@@ -55,6 +55,7 @@ export function jobSpec(
     bodyJson,
     maxTokens,
     defaultMaxTokens: asked === null,
+    promptGuess: Math.ceil(images === 0 ? bodyJson.length / CHARS_PER_TOKEN : prompt + toolTokens(request)),
     promptExtra: MAX_TOKENS_PER_MESSAGE * request.messages.length + defaults.tokensPerImage * images,
     budgets: caller.budgets ?? NO_BUDGETS,
     choices,
@@ -69,6 +70,9 @@ export function jobSpec(
     reserved: null,
   };
 }
+
+/** What the descriptions of its tools take, by estimate. */
+const toolTokens = ({ tools }: ChatRequest): number => (tools ? JSON.stringify(tools).length / CHARS_PER_TOKEN : 0);
 
 const NO_BUDGETS: JobSpec["budgets"] = [];
 

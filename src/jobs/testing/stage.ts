@@ -128,6 +128,7 @@ export const spec = (over: Partial<JobSpec> = {}): JobSpec => ({
   bodyJson: '{"messages":[{"role":"user","content":"hello"}]}',
   maxTokens: 1_000_000,
   defaultMaxTokens: false,
+  promptGuess: 12,
   promptExtra: 64,
   budgets: [],
   choices: 1,
