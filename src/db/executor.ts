@@ -41,7 +41,10 @@ export function guarded(execute: Execute): Execute {
   };
 }
 
-/** `value` as both drivers take it: they bind plain numbers as REAL, and the embedded one dies on a boolean. */
+/**
+ * `value` as both drivers take it: they bind plain numbers as REAL, the embedded one dies on a boolean, and a server
+ * refuses the whole batch that half a surrogate pair is in (strangers' names and answers may hold one).
+ */
 export function bindable(value: SqlValue): null | string | number | bigint | Uint8Array {
   switch (typeof value) {
     case "number":
@@ -49,6 +52,7 @@ export function bindable(value: SqlValue): null | string | number | bigint | Uin
     case "boolean":
       return value ? 1n : 0n;
     case "string":
+      return value.toWellFormed();
     case "bigint":
       return value;
     default:

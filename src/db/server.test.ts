@@ -53,6 +53,16 @@ describe.skipIf(sqldPath === null)("on a libSQL server", () => {
     expect(await db.query("SELECT typeof(?), typeof(?), ?", [7, 1.5, true])).toEqual([["integer", "real", 1]]);
   });
 
+  test("half a surrogate pair is stored as the sign for what is none, and harms nobody's batch", async () => {
+    await db.writer.batch("INSERT INTO accounts (id, kind, name, created_ms) VALUES (?, 'user', ?, 1)", [
+      ["half", "a\ud800b"],
+      ["whole", "😀"],
+    ]);
+    const names = await db.query("SELECT name FROM accounts WHERE id IN ('half', 'whole') ORDER BY id");
+    expect(names).toEqual([["a\ufffdb"], ["😀"]]);
+    await db.writer.batch("DELETE FROM accounts WHERE id = ?", [["half"], ["whole"]]);
+  });
+
   test("a snapshot sees one moment, while others write", async () => {
     const seen = await db.snapshot(async (execute) => {
       const first = await execute("SELECT count(*) FROM accounts WHERE id = ?", ["late"]);
