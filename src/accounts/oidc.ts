@@ -4,6 +4,7 @@ import type { Configuration } from "openid-client";
 import { z } from "zod";
 import { err, ok, type Result } from "../lib/result.ts";
 import { domainOf, emailSchema } from "./emails.ts";
+import { asName } from "./names.ts";
 
 export type OidcProvider = {
   /** In addresses: letters, digits and `-`. */
@@ -75,7 +76,6 @@ const claimsSchema = z.object({
   name: z.string().trim().max(1_024).optional().catch(undefined),
   hd: z.string().optional().catch(undefined),
 });
-const NAME_CHARS = 128;
 
 export function openOidc(providers: readonly OidcProvider[]): Oidc {
   const byName = new Map(providers.map((provider) => [provider.name, provider]));
@@ -172,5 +172,5 @@ function personOf(provider: OidcProvider, claims: z.output<typeof claimsSchema>)
   // A domain is worth something only where the address is known to be theirs.
   const isDomains = trustEmail || !saysHd || hd !== undefined || domain === "gmail.com";
   if (allowedDomains.length > 0 && !(emailVerified && isDomains)) return err({ code: "address_not_allowed" });
-  return ok({ issuer, subject, email, emailVerified, name: (name || email).slice(0, NAME_CHARS) });
+  return ok({ issuer, subject, email, emailVerified, name: asName(name || email) });
 }

@@ -2,6 +2,7 @@
 // operations.ts.
 import { z } from "zod";
 import { emailSchema } from "../accounts/emails.ts";
+import { nameSchema } from "../accounts/names.ts";
 import { USER_ROLES } from "../accounts/roles.ts";
 import type { Operation } from "./operations.ts";
 
@@ -23,7 +24,6 @@ const lifetimeS = z
   .int()
   .min(60)
   .max(30 * 86_400);
-const personName = z.string().trim().min(1).max(128);
 
 const userRow = z.object({
   id: z.string(),
@@ -65,7 +65,7 @@ export const USER_OPERATIONS = {
     "/users",
     z.strictObject({
       email: emailSchema,
-      name: personName.optional(),
+      name: nameSchema.optional(),
       roles: roles.min(1).default(["client"]),
       expires_in_s: lifetimeS.default(86_400),
     }),

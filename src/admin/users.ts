@@ -2,6 +2,7 @@
 import type { Caller } from "../accounts/caller.ts";
 import { createSetupLink } from "../accounts/first-admin.ts";
 import { createInvitation, type Invitation, listInvitations, revokeInvitation } from "../accounts/invitations.ts";
+import { asName } from "../accounts/names.ts";
 import { createPasswordLink } from "../accounts/password-links.ts";
 import type { People } from "../accounts/people.ts";
 import type { UserRole } from "../accounts/roles.ts";
@@ -71,7 +72,7 @@ async function createUser(
   { email, name, roles, ttlMs }: { email: string; name: string; roles: UserRole[]; ttlMs: number },
   by: Caller,
 ): ReturnType<UserAdmin["createUser"]> {
-  const user = { email, name: name.slice(0, 128), passwordHash: null, roles };
+  const user = { email, name: asName(name), passwordHash: null, roles };
   const made = await people.db.writer.transact((tx) => insertUser(tx, people, user, by));
   if (!made.ok) return err({ code: "conflict", message: `${email} is a user already` });
   return await passwordLink(people, made.value.id, ttlMs, by);

@@ -1,6 +1,7 @@
 // One's own account: `/api/v1/account/*`: who one is, sessions, invitations, and the nodes that belong to the account.
 import { z } from "zod";
 import { acceptInvitation } from "../../accounts/invitations.ts";
+import { nameSchema } from "../../accounts/names.ts";
 import { listIdentities, unlinkIdentity } from "../../accounts/oidc-sign-in.ts";
 import { listAccounts } from "../../accounts/organisations.ts";
 import { listSessions, revokeSessions, type Session, switchAccount } from "../../accounts/sessions.ts";
@@ -14,7 +15,7 @@ import { callerOf, type HumanDeps, meView, originOf, signedInAnswer } from "./de
 import { refuse } from "./refuse.ts";
 
 const BASE = "/api/v1/account";
-const nameSchema = z.object({ name: z.string().trim().min(1).max(128) });
+const namedSchema = z.object({ name: nameSchema });
 const switchSchema = z.object({ account: z.string().max(128) });
 const invitationSchema = z.object({
   /** The secret, or the whole link. */
@@ -42,7 +43,7 @@ export function accountRoutes(deps: HumanDeps): HumanRoute[] {
   const { people } = deps;
   return [
     get("", "Who is signed in, for which account they act, and the csrf_token.", (call) => data(meView(call.human))),
-    post("/name", "Changes what one is called.", rename, nameSchema),
+    post("/name", "Changes what one is called.", rename, namedSchema),
     get("/accounts", "The accounts that one may act for.", async ({ human }) =>
       data({ accounts: await listAccounts(people, human.user.id) }),
     ),
@@ -69,7 +70,7 @@ export function accountRoutes(deps: HumanDeps): HumanRoute[] {
 type Handle = (deps: HumanDeps, call: SignedInCall) => Promise<Response>;
 
 const rename: Handle = async ({ people }, call) => {
-  const body = bodyOf(call, nameSchema);
+  const body = bodyOf(call, namedSchema);
   if (!body.ok) return body.error;
   await renameUser(people, call.human.user.id, body.value.name, callerOf(call));
   return data(body.value);

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { emailSchema } from "../../accounts/emails.ts";
 import { setUp } from "../../accounts/first-admin.ts";
+import { asName, nameSchema } from "../../accounts/names.ts";
 import { requestPasswordMail, setPasswordByLink } from "../../accounts/password-links.ts";
 import { passwordSchema, triedPasswordSchema } from "../../accounts/passwords.ts";
 import { revokeSessions } from "../../accounts/sessions.ts";
@@ -14,20 +15,19 @@ import { callerOf, cookie, type HumanDeps, originOf, signedInAnswer } from "./de
 import { refuse } from "./refuse.ts";
 
 const BASE = "/api/v1/auth";
-const personName = z.string().trim().min(1).max(128);
 const secret = z.string().max(256);
 
 const signInSchema = z.object({ email: emailSchema, password: triedPasswordSchema });
-const setUpSchema = z.object({ secret, email: emailSchema, name: personName.optional(), password: passwordSchema });
+const setUpSchema = z.object({ secret, email: emailSchema, name: nameSchema.optional(), password: passwordSchema });
 const signUpSchema = z.object({
   email: emailSchema,
-  name: personName.optional(),
+  name: nameSchema.optional(),
   /** Left out where the address is proved by mail first. */
   password: passwordSchema.optional(),
   /** The secret of an invitation. */
   invitation: secret.optional(),
 });
-const finishSchema = z.object({ secret, name: personName, password: passwordSchema });
+const finishSchema = z.object({ secret, name: nameSchema, password: passwordSchema });
 const forgotSchema = z.object({ email: emailSchema });
 const byLinkSchema = z.object({ secret, password: passwordSchema });
 const changeSchema = z.object({ current: triedPasswordSchema, password: passwordSchema });
@@ -87,7 +87,7 @@ async function makeFirstAdmin(deps: HumanDeps, call: HumanCall): Promise<Respons
   const body = bodyOf(call, setUpSchema);
   if (!body.ok) return body.error;
   const { email, name = email } = body.value;
-  const made = await setUp(deps.people, { ...body.value, name: name.slice(0, 128) }, originOf(call));
+  const made = await setUp(deps.people, { ...body.value, name: asName(name) }, originOf(call));
   if (!made.ok) return refuse(made.error);
   deps.onSetUp();
   return await signedInAnswer(deps, call, made.value);
@@ -105,7 +105,7 @@ async function doSignUp(deps: HumanDeps, call: HumanCall): Promise<Response> {
   const body = bodyOf(call, signUpSchema);
   if (!body.ok) return body.error;
   const { email, password = null, invitation } = body.value;
-  const name = (body.value.name ?? email).slice(0, 128);
+  const name = asName(body.value.name ?? email);
   if (invitation === undefined) {
     const step = await signUp(deps.people, { email, name, password }, originOf(call));
     if (!step.ok) return refuse(step.error);

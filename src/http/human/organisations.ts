@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { emailSchema } from "../../accounts/emails.ts";
 import { createInvitation, listInvitations, revokeInvitation } from "../../accounts/invitations.ts";
+import { nameSchema } from "../../accounts/names.ts";
 import {
   createOrganisation,
   listAccounts,
@@ -19,7 +20,7 @@ import { refuse } from "./refuse.ts";
 
 const BASE = "/api/v1/organisations";
 const DAY_S = 86_400;
-const nameSchema = z.object({ name: z.string().trim().min(1).max(128) });
+const namedSchema = z.object({ name: nameSchema });
 const memberSchema = z.object({ user: z.string().max(64), role: z.enum(MEMBER_ROLES) });
 const removeSchema = z.object({ user: z.string().max(64) });
 const inviteSchema = z.object({
@@ -63,8 +64,8 @@ export function organisationRoutes(deps: HumanDeps): HumanRoute[] {
   });
   return [
     route("GET", "", "anybody", "The organisations that one is in.", list),
-    route("POST", "", "anybody", "A new organisation; whoever makes it owns it.", create, nameSchema),
-    route("POST", "/:id/name", "owner", "Changes what it is called.", rename, nameSchema),
+    route("POST", "", "anybody", "A new organisation; whoever makes it owns it.", create, namedSchema),
+    route("POST", "/:id/name", "owner", "Changes what it is called.", rename, namedSchema),
     route("GET", "/:id/members", "member", "Who is in it.", members),
     route("POST", "/:id/members", "owner", "Makes a member an owner, or an owner a member.", change, memberSchema),
     route("POST", "/:id/members/remove", "owner", "Takes a member out.", remove, removeSchema),
@@ -81,7 +82,7 @@ const list: Handle = async ({ people }, { human }) => {
 };
 
 const create: Handle = async ({ people }, call) => {
-  const body = bodyOf(call, nameSchema);
+  const body = bodyOf(call, namedSchema);
   if (!body.ok) return body.error;
   const wanted = { userId: call.human.user.id, name: body.value.name };
   const made = await createOrganisation(people, wanted, callerOf(call));
@@ -89,7 +90,7 @@ const create: Handle = async ({ people }, call) => {
 };
 
 const rename: Handle = async ({ people }, call, accountId) => {
-  const body = bodyOf(call, nameSchema);
+  const body = bodyOf(call, namedSchema);
   if (!body.ok) return body.error;
   const { name } = body.value;
   const renamed = await renameOrganisation(people, { accountId, name }, callerOf(call));
