@@ -278,6 +278,31 @@ describe("what may go wrong on the way", () => {
     expect(await faults()).toEqual([]);
   });
 
+  test("a node's token account is opened for it once: one that has none later opens it itself", async () => {
+    const node = await newNode();
+    const client = await newClient();
+    await job(node, client, 1_000_000n);
+    const first = await plan(node);
+    await step(first);
+    await world.stage.finalize();
+    await step(first);
+    await job(node, client, 1_000_000n);
+    // Another wallet, or the same one after it closed its account.
+    const { address } = await world.stage.wallet(0n);
+    const planned = await planPayouts(world.deps, RULES, { node: node.pubkey, wallet: address, state: "due" });
+    const id = planned.ok ? (planned.value[0]?.id ?? "") : "";
+    await step(id);
+    expect(await attempts(id)).toEqual([]);
+    expect((await getPayout(world.deps, id))?.trouble).toContain("its owner opens one");
+    await world.stage.ata(address);
+    await world.stage.finalize();
+    await step(id);
+    await world.stage.finalize();
+    await step(id);
+    expect(await state(id)).toBe("paid");
+    expect(await world.stage.balance(await world.stage.ataOf(address))).toBe(880_000n);
+  });
+
   test("lamports where the marker is to be are no payment", async () => {
     const node = await newNode();
     await job(node, await newClient(), 1_000_000n);

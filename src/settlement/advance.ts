@@ -5,7 +5,7 @@ import { payoutMemo } from "../protocol/merkle.ts";
 import { orderOf } from "./legs.ts";
 import { endAttempt, endPaid, noteTrouble, persistAttempt } from "./moves.ts";
 import type { PayoutChain } from "./payout-chain.ts";
-import { attemptsOf, getPayout, legsOf } from "./payouts.ts";
+import { attemptsOf, getPayout, legsOf, wasPaid } from "./payouts.ts";
 import type { PayoutAttemptRow, PayoutRow } from "./schema.ts";
 import { halve, renew, type SetAsideDeps, setAside } from "./set-aside.ts";
 
@@ -24,7 +24,9 @@ export async function advancePayout(deps: AdvanceDeps, id: string): Promise<void
 async function begin(deps: AdvanceDeps, payout: PayoutRow): Promise<void> {
   const { chain, log } = deps;
   if (await takePayment(deps, payout)) return;
-  const order = orderOf(payout, await legsOf(deps, payout.id));
+  // Once a node: one that closes its account after each payout would earn by the rent.
+  const opens = !(await wasPaid(deps, payout.node));
+  const order = orderOf(payout, await legsOf(deps, payout.id), opens);
   const prepared = await chain.prepare(order);
   if (prepared.outcome === "sources_fail") {
     for (const { source, reason } of prepared.failing) {

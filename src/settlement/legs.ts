@@ -78,9 +78,14 @@ export const legOf = ({ source, nodeAmount, fee }: PayoutLegRow): Leg => ({
 });
 
 /** What the payout's transaction is to do. */
-export const orderOf = ({ id, wallet, root }: PayoutRow, legs: readonly PayoutLegRow[]): PayoutOrder => ({
+export const orderOf = (
+  { id, wallet, root }: PayoutRow,
+  legs: readonly PayoutLegRow[],
+  opens: boolean,
+): PayoutOrder => ({
   id,
   wallet,
   memo: payoutMemo(id, new Uint8Array(Buffer.from(root, "hex"))),
   legs: legs.map(legOf),
+  opens,
 });

@@ -19,6 +19,8 @@ export type PayoutOrder = {
   /** The text that its memo carries (protocol/merkle.ts). */
   memo: string;
   legs: readonly Leg[];
+  /** Whether to open the wallet's token account where it has none; its rent is the settlement key's, and then the wallet's. */
+  opens: boolean;
 };
 
 /** A payout's transaction, tried against the newest state. */

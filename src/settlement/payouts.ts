@@ -19,6 +19,12 @@ export async function getPayout({ db }: Reader, id: string): Promise<PayoutRow |
   return row;
 }
 
+/** Whether the node has ever been paid. */
+export async function wasPaid({ db }: Reader, node: string): Promise<boolean> {
+  const rows = await db.query("select 1 from payouts where node = ? and state = 'paid' limit 1", [node]);
+  return rows.length > 0;
+}
+
 /** Sources in the order of their names, the same in every process. */
 export const legsOf = ({ db }: Reader, id: string): Promise<PayoutLegRow[]> =>
   db.read.select().from(payoutLegs).where(eq(payoutLegs.payoutId, id)).orderBy(asc(payoutLegs.source));

@@ -1,6 +1,7 @@
 // Solana payouts: a payout as one transaction. It makes the marker, pays the node and the platform out of each source,
 // and says in a memo for which receipts; all of it happens, or none.
 import { least } from "../lib/amounts.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import type { Address, Chain, Instruction, Signature, Signer, TokenAccount, Wire } from "../solana/chain.ts";
 import type { AddressTables } from "./address-tables.ts";
 import { markerStory } from "./markers.ts";
@@ -82,8 +83,8 @@ function shortage(token: TokenAccount | null, key: Address, needed: bigint): str
 async function prepare(deps: SolanaPayoutsDeps, order: PayoutOrder): Promise<Prepared> {
   const { chain, settlement } = deps;
   const instructions = await instructionsOf(deps, order);
-  if (instructions === null) return { outcome: "sources_fail", failing: [{ source: TREASURY, reason: "no_treasury" }] };
-  const base = { feePayer: settlement.address, instructions, signers: [settlement] };
+  if (!instructions.ok) return instructions.error;
+  const base = { feePayer: settlement.address, instructions: instructions.value, signers: [settlement] };
   let made = await chain.prepare(base);
   if (!made.ok && made.error.code === "too_large" && deps.tables) {
     // Those that come again: not the marker, nor the node.
@@ -104,11 +105,15 @@ async function prepare(deps: SolanaPayoutsDeps, order: PayoutOrder): Promise<Pre
     : { outcome: "not_now", reason: `it would fail: ${reason} ${detail}` };
 }
 
-/** Null where it is the treasury's, and there is none. */
+const NO_TREASURY: Prepared = {
+  outcome: "sources_fail",
+  failing: [{ source: TREASURY, reason: "no_treasury" }],
+};
+
 async function instructionsOf(
   deps: SolanaPayoutsDeps,
-  { id, wallet, memo, legs }: PayoutOrder,
-): Promise<Instruction[] | null> {
+  { id, wallet, memo, legs, opens }: PayoutOrder,
+): Promise<Result<Instruction[], Prepared>> {
   const { chain, settlement, feeOwner } = deps;
   const { instructions } = chain;
   const payer = settlement.address;
@@ -118,20 +123,24 @@ async function instructionsOf(
     await instructions.createMarker({ payer, base: payer, seed: id, lamports: await chain.rentExempt(0) }),
   ];
   const { get } = await chain.finalized([to, feesTo]);
+  if (get(to) === null && !opens) {
+    const reason = `the node's wallet ${wallet} has no token account for ${chain.mint}: its owner opens one`;
+    return err({ outcome: "not_now", reason });
+  }
   if (get(to) === null) made.push(await instructions.createTokenAccount({ payer, owner }));
   const paysFees = legs.some(({ source, fee }) => source !== TREASURY && fee > 0n);
   if (paysFees && get(feesTo) === null && feesTo !== to)
     made.push(await instructions.createTokenAccount({ payer, owner: feeOwner }));
   for (const { source, nodeAmount, fee } of legs) {
     const account = sourceAccount(deps, source);
-    if (account === null) return null;
+    if (account === null) return err(NO_TREASURY);
     const pay = (destination: Address, amount: bigint) => {
       if (amount > 0n) made.push(instructions.transfer({ source: account, destination, authority: payer, amount }));
     };
     pay(to, nodeAmount);
     if (source !== TREASURY) pay(feesTo, fee);
   }
-  return [...made, instructions.memo(memo)];
+  return ok([...made, instructions.memo(memo)]);
 }
 
 async function failingSources(
