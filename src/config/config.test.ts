@@ -106,7 +106,6 @@ const SAMPLES: Record<string, readonly [unknown, unknown, unknown]> = {
   "billing.mode": ["off", "off", "off"],
   "solana.rpc_urls": [["https://a.example"], ["https://b.example", "http://127.0.0.1:8899"], ["http://c.example"]],
   "solana.mint": [ADDRESS, ADDRESS, ADDRESS],
-  "solana.delegate_multisig": [ADDRESS, ADDRESS, ADDRESS],
   "solana.treasury": [ADDRESS, ADDRESS, ADDRESS],
   "payouts.fee_wallet": [ADDRESS, ADDRESS, ADDRESS],
   "solana.x402": ["confirmed", "finalized", "confirmed"],

@@ -37,11 +37,6 @@ export const solana = z.strictObject({
     amount().default(20_000_000),
     "µ$ that an account with an allowance may have used or reserved before it is paid on the chain: what is lost if it revokes.",
   ),
-  delegate_multisig: key(
-    address(),
-    "An SPL multisig, the settlement key among its signers, that clients may approve instead of the key alone. Payouts from there wait for the other signers.",
-    { example: "<address>" },
-  ),
   treasury: key(
     address(),
     "Wallet that takes deposits and prepaid chats, and holds them for clients (custodial). Left out: neither is offered.",

@@ -49,7 +49,6 @@ export async function buildFunding(
       maxUnsettled: BigInt(solana.max_unsettled),
       treasury: solana.treasury,
       depositTtlMs: solana.deposit_expires_h * HOUR_MS,
-      delegateMultisig: solana.delegate_multisig,
       x402:
         solana.x402 === "off"
           ? null

@@ -41,7 +41,6 @@ export type FundingSettings = {
   /** Takes deposits and prepaid chats; null: neither is offered. */
   treasury: Address | null;
   depositTtlMs: number;
-  delegateMultisig: Address | null;
   x402: { commitment: Exclude<Commitment, "processed">; minimum: bigint; repeatMs: number } | null;
   /** `minimum`: µ$; `exempt`: the coordinator's own node. */
   stake: { minimum: bigint; arbiter: Address | null; exempt: string | null };
@@ -65,7 +64,7 @@ export type Funding = {
   chain: Chain;
   allowances: AllowanceDeps;
   /** Whom clients may approve. */
-  delegates: readonly { address: Address; kind: "key" | "multisig" }[];
+  delegates: readonly { address: Address; kind: "key" }[];
   deposits: DepositDeps | null;
   prepaid: Prepaid | null;
   stakes: StakeDeps & StakeTransactionDeps;
@@ -105,7 +104,7 @@ const REPLENISH_EVERY_MS = 1_000;
 /** Starts it all; a first round is under way then. */
 export function runFunding(deps: FundingDeps, settings: FundingSettings): Funding {
   const { db, clock, log, chain, settlement, random } = deps;
-  const { treasury, pollMs, x402, delegateMultisig, epochMs, stake } = settings;
+  const { treasury, pollMs, x402, epochMs, stake } = settings;
   const base = { db, clock, chain, random };
   const allowanceDeps: AllowanceDeps = { ...base, settlement: settlement.address, maxUnsettled: settings.maxUnsettled };
   const deposits = treasury === null ? null : { ...base, treasury, ttlMs: settings.depositTtlMs, pollMs };
@@ -152,10 +151,7 @@ export function runFunding(deps: FundingDeps, settings: FundingSettings): Fundin
   return {
     chain,
     allowances: allowanceDeps,
-    delegates: [
-      { address: settlement.address, kind: "key" as const },
-      ...(delegateMultisig === null ? [] : [{ address: delegateMultisig, kind: "multisig" as const }]),
-    ],
+    delegates: [{ address: settlement.address, kind: "key" }],
     deposits,
     prepaid,
     stakes,

@@ -61,7 +61,7 @@ export async function showAllowance(deps: AllowanceHttpDeps, call: ClientCall): 
     mint: funding.chain.mint,
     decimals: funding.chain.decimals,
     network: funding.chain.genesisHash,
-    /** Approve one of these. A multisig needs its other signers for every payment: the coordinator alone takes nothing. */
+    /** Approve one of these. */
     delegates: funding.delegates,
     max_unsettled_micro_usd: Number(funding.allowances.maxUnsettled),
     allowance: row ? allowanceView(row) : null,
