@@ -84,3 +84,34 @@ test("a chain that cannot be reached is its own refusal, and proves nothing of t
     error: { code: "chain_unreachable", message: expect.stringContaining("503") },
   });
 });
+
+test("a chain that is away at the start is there later, where the database knows its cluster", async () => {
+  const known = forgetfulCluster(local.genesisHash);
+  server.faults.add({ fault: "http503", times: 10 });
+  const connected = await connect({}, known);
+  if (!connected.ok) throw new Error(connected.error.message);
+  const { genesisHash, finalized } = connected.value;
+  expect(genesisHash).toBe(local.genesisHash);
+  expect(await finalized([]).catch((fault) => fault.name)).toBe("ChainUnreachable");
+  server.faults.clear();
+  expect((await finalized([on.mint])).get(on.mint)).not.toBeNull();
+});
+
+test("a wrong mint that could not be looked at the start is not worked with later", async () => {
+  const mint = await on.createMint(9);
+  local.finalize();
+  const known = forgetfulCluster(local.genesisHash);
+  server.faults.add({ fault: "http503", times: 10 });
+  const connected = await connect({ mint }, known);
+  if (!connected.ok) throw new Error(connected.error.message);
+  server.faults.clear();
+  for (let n = 0; n < 2; n += 1)
+    expect(await connected.value.finalized([]).catch((fault) => fault.message)).toContain("has 9 decimals");
+});
+
+test("another cluster is refused, also where the database's own is known and does not answer", async () => {
+  await using other = serveChain(createLocalChain({ genesis: "another" }));
+  server.faults.add({ fault: "http503", times: 10 });
+  const refused = await connect({ rpcUrls: [server.url, other.url] }, forgetfulCluster(local.genesisHash));
+  expect(refused).toMatchObject({ error: { code: "other_cluster" } });
+});
