@@ -5,11 +5,12 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { audit } from "./audit.ts";
 import type { Caller } from "./caller.ts";
 import { insertLink, linkAddress, listLinks, type OneTimeLink, useLink } from "./one-time-links.ts";
+import { owns } from "./organisations.ts";
 import type { Origin, People } from "./people.ts";
 import { USER_ROLES, type UserRole } from "./roles.ts";
 import { accounts, members, oneTimeLinks, sessions, type UserRow, users } from "./schema.ts";
 import { openSession, type SignedIn } from "./sessions.ts";
-import { findUser } from "./users.ts";
+import { findUser, governs } from "./users.ts";
 
 export type Invitation = OneTimeLink;
 
@@ -28,9 +29,11 @@ export async function createInvitation(
   people: People,
   { roles, accountId, email, ttlMs }: NewInvitation,
   by: Caller,
-): Promise<Result<{ link: string; invitation: Invitation }, "organisation_unknown">> {
+): Promise<Result<{ link: string; invitation: Invitation }, "organisation_unknown" | "rights_ended">> {
   return await people.db.writer.transact(async (tx) => {
     if (accountId !== undefined && !(await isShared(tx, accountId))) return err("organisation_unknown");
+    const mayInvite = roles === null && accountId !== undefined ? owns(tx, by, accountId) : governs(tx, by);
+    if (!(await mayInvite)) return err("rights_ended");
     const made = await insertLink(tx, people, {
       kind: "invitation",
       roles: roles ?? undefined,

@@ -1,5 +1,5 @@
 // Organisations: accounts that several people act for. Owners change their names and members.
-import { and, asc, count, eq, ne } from "drizzle-orm";
+import { and, asc, count, eq, isNull, ne } from "drizzle-orm";
 import type { Drizzle } from "../db/executor.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { audit } from "./audit.ts";
@@ -85,7 +85,18 @@ export async function renameOrganisation(
   });
 }
 
-export type MemberRefusal = "member_unknown" | "last_owner" | "personal_account";
+/** Whether whoever asks owns the account still, and is not shut out; to be asked in the transaction of the act. */
+export async function owns(tx: Drizzle, { actor }: Caller, accountId: string): Promise<boolean> {
+  if (!actor.startsWith("user/")) return true;
+  const [row] = await tx
+    .select({ role: members.role })
+    .from(members)
+    .innerJoin(users, and(eq(users.id, members.userId), isNull(users.disabledMs)))
+    .where(and(eq(members.accountId, accountId), eq(members.userId, actor.slice("user/".length))));
+  return row?.role === "owner";
+}
+
+export type MemberRefusal = "member_unknown" | "last_owner" | "personal_account" | "rights_ended";
 
 /** Makes a member something else, or takes them out (`null`). Their sessions that act for the account go back to their own. */
 export async function setMember(
@@ -96,6 +107,8 @@ export async function setMember(
   return await db.writer.transact(async (tx) => {
     const before = await memberRole(tx, accountId, userId);
     if (before === null) return err("member_unknown");
+    const leaves = role === null && by.actor === `user/${userId}`;
+    if (!leaves && !(await owns(tx, by, accountId))) return err("rights_ended");
     const [user] = await tx.select({ own: users.accountId }).from(users).where(eq(users.id, userId));
     if (user === undefined || user.own === accountId) return err("personal_account");
     if (before === role) return ok(undefined);

@@ -10,7 +10,7 @@ import type { Origin, People } from "./people.ts";
 import { sessions, users } from "./schema.ts";
 import { openSession } from "./sessions.ts";
 import { allow, fromNetwork, type TooMany } from "./sign-in.ts";
-import { findUser } from "./users.ts";
+import { findUser, governs } from "./users.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -25,8 +25,9 @@ export async function createPasswordLink(
   emailOrId: string,
   by: Caller,
   ttlMs = HOUR_MS,
-): Promise<Result<PasswordLink & { userId: string }, "user_unknown" | "user_disabled">> {
+): Promise<Result<PasswordLink & { userId: string }, "user_unknown" | "user_disabled" | "rights_ended">> {
   return await people.db.writer.transact(async (tx) => {
+    if (!(await governs(tx, by))) return err("rights_ended");
     const user = await findUser(tx, emailOrId);
     if (user === undefined) return err("user_unknown");
     if (user.disabledMs !== null) return err("user_disabled");

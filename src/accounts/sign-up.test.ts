@@ -307,6 +307,28 @@ test("an organisation's owner brings nobody in where that takes an admin", async
   expect(joined.ok && (await memberRole(people.db.read, accountId, joined.value.userId))).toBe("member");
 });
 
+test("a request that was under way while rights were taken does not undo that", async () => {
+  await using on = await house({ signUp: "open" });
+  const { people } = on;
+  for (const name of ["anna", "eve"]) await signUp(people, person(`${name}@example.org`), HERE);
+  const [anna, eve] = [await idOf(people, "anna@example.org"), await idOf(people, "eve@example.org")];
+  const byEve = { actor: `user/${eve}`, from: "" } as const;
+  const made = await createOrganisation(people, { userId: anna, name: "Acme" }, LOCAL_CALLER);
+  const accountId = made.ok ? made.value.id : "";
+  const refused = { ok: false, error: "rights_ended" } as const;
+  expect(await createInvitation(people, { roles: ["admin"], ttlMs: DAY_MS }, byEve)).toEqual(refused);
+  expect(await createInvitation(people, { roles: null, accountId, ttlMs: DAY_MS }, byEve)).toEqual(refused);
+  expect(await createPasswordLink(people, anna, byEve)).toEqual(refused);
+  expect(await setUserRoles(people, eve, ["admin"], byEve)).toEqual(refused);
+  expect(await setUserDisabled(people, anna, true, byEve)).toEqual(refused);
+  expect(await setMember(people, { accountId, userId: anna, role: "member" }, byEve)).toEqual(refused);
+  // While they have them, they may.
+  await setUserRoles(people, anna, ["admin"], LOCAL_CALLER);
+  const byAnna = { actor: `user/${anna}`, from: "" } as const;
+  expect((await createInvitation(people, { roles: ["admin"], ttlMs: DAY_MS }, byAnna)).ok).toBe(true);
+  expect((await createInvitation(people, { roles: null, accountId, ttlMs: DAY_MS }, byAnna)).ok).toBe(true);
+});
+
 test("links end with the rights of whoever made them: nobody comes back by their own invitation", async () => {
   await using on = await house({ signUp: "open" });
   const { people } = on;

@@ -86,7 +86,17 @@ async function isLastAdmin(tx: Drizzle, { id, roles, disabledMs }: UserRow): Pro
   return (await tx.select({ id: users.id }).from(users).where(others).limit(1)).length === 0;
 }
 
-export type UserRefusal = "user_unknown" | "last_admin";
+/**
+ * Whether whoever asks may govern still: a request that was under way while their role was taken, or they were shut out,
+ * is not to undo that. To be asked in the transaction of the act.
+ */
+export async function governs(tx: Drizzle, { actor }: Caller): Promise<boolean> {
+  if (!actor.startsWith("user/")) return true;
+  const user = await findUser(tx, actor.slice("user/".length));
+  return user?.disabledMs === null && user.roles.includes("admin");
+}
+
+export type UserRefusal = "user_unknown" | "last_admin" | "rights_ended";
 
 /** Gives a user these roles and no others. Their sessions end: whoever is signed in signs in to what they may do now. */
 export async function setUserRoles(
@@ -96,7 +106,7 @@ export async function setUserRoles(
   by: Caller,
 ): Promise<Result<User, UserRefusal>> {
   const roles = inOrder(wanted);
-  return await changeUser(people, emailOrId, async (tx, user) => {
+  return await changeUser(people, emailOrId, by, async (tx, user) => {
     if (!roles.includes("admin") && (await isLastAdmin(tx, user))) return err("last_admin");
     if (user.roles.join() === roles.join()) return ok(withoutHash(user));
     await tx.update(users).set({ roles }).where(eq(users.id, user.id));
@@ -118,7 +128,7 @@ export async function setUserDisabled(
   disabled: boolean,
   by: Caller,
 ): Promise<Result<User, UserRefusal>> {
-  return await changeUser(people, emailOrId, async (tx, user) => {
+  return await changeUser(people, emailOrId, by, async (tx, user) => {
     if ((user.disabledMs !== null) === disabled) return ok(withoutHash(user));
     if (disabled && (await isLastAdmin(tx, user))) return err("last_admin");
     const nowMs = people.clock.nowMs();
@@ -146,9 +156,11 @@ export async function setUserDisabled(
 async function changeUser<E>(
   { db }: People,
   emailOrId: string,
+  by: Caller,
   change: (tx: Drizzle, user: UserRow) => Promise<Result<User, E>>,
-): Promise<Result<User, E | "user_unknown">> {
+): Promise<Result<User, E | "user_unknown" | "rights_ended">> {
   return await db.writer.transact(async (tx) => {
+    if (!(await governs(tx, by))) return err("rights_ended");
     const user = await findUser(tx, emailOrId);
     return user === undefined ? err("user_unknown") : await change(tx, user);
   });

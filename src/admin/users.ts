@@ -7,6 +7,7 @@ import { createPasswordLink } from "../accounts/password-links.ts";
 import type { People } from "../accounts/people.ts";
 import type { UserRole } from "../accounts/roles.ts";
 import {
+  governs,
   insertUser,
   listUsers,
   setUserDisabled,
@@ -41,6 +42,7 @@ export function userAdmin(people: People): UserAdmin {
       USER_OPERATIONS.createInvitation,
       async ({ roles, organisation: accountId, email, expires_in_s }, by) => {
         const made = await createInvitation(people, { roles, accountId, email, ttlMs: expires_in_s * 1000 }, by);
+        if (!made.ok && made.error === "rights_ended") return err(RIGHTS_ENDED);
         if (!made.ok) return err({ code: "not_found", message: `there is no organisation ${accountId}` });
         const { link, invitation } = made.value;
         return ok({ id: invitation.id, link, expires_ms: invitation.expiresMs });
@@ -73,7 +75,10 @@ async function createUser(
   by: Caller,
 ): ReturnType<UserAdmin["createUser"]> {
   const user = { email, name: asName(name), passwordHash: null, roles };
-  const made = await people.db.writer.transact((tx) => insertUser(tx, people, user, by));
+  const made = await people.db.writer.transact(async (tx) =>
+    (await governs(tx, by)) ? await insertUser(tx, people, user, by) : err("rights_ended" as const),
+  );
+  if (!made.ok && made.error === "rights_ended") return err(RIGHTS_ENDED);
   if (!made.ok) return err({ code: "conflict", message: `${email} is a user already` });
   return await passwordLink(people, made.value.id, ttlMs, by);
 }
@@ -87,6 +92,7 @@ async function passwordLink(
   const made = await createPasswordLink(people, user, by, ttlMs);
   if (made.ok) return ok({ id: made.value.userId, link: made.value.link, expires_ms: made.value.expiresMs });
   if (made.error === "user_unknown") return err(unknownUser(user));
+  if (made.error === "rights_ended") return err(RIGHTS_ENDED);
   const hint = "`infernet users enable` lets them in again";
   return err({ code: "conflict", message: `${user} is disabled`, hint });
 }
@@ -94,9 +100,12 @@ async function passwordLink(
 function changed(result: Result<User, UserRefusal>, user: string): Awaited<Answer<UserView>> {
   if (result.ok) return ok(userView(result.value));
   if (result.error === "user_unknown") return err(unknownUser(user));
+  if (result.error === "rights_ended") return err(RIGHTS_ENDED);
   const hint = "make somebody else an admin first";
   return err({ code: "conflict", message: `${user} is the last admin who can sign in`, hint });
 }
+
+const RIGHTS_ENDED: AdminError = { code: "conflict", message: "you are no admin any more" };
 
 const unknownUser = (user: string): AdminError => ({
   code: "not_found",

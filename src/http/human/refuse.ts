@@ -17,6 +17,7 @@ const WORDS = {
   session_unknown: ["not_found", "you have no such session"],
   too_many: ["conflict", "you own as many accounts as one person can"],
   organisation_unknown: ["not_found", "you are in no such organisation"],
+  rights_ended: ["role_missing", "you may not do this any more"],
   not_owner: ["not_owner", "only an owner of the organisation may do this"],
   member_unknown: ["not_found", "there is no such member"],
   last_owner: ["conflict", "an organisation keeps one owner; make somebody else an owner first"],
