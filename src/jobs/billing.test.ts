@@ -385,6 +385,44 @@ describe("a crash", () => {
   });
 });
 
+describe("a request that the database took, and its answer was lost", () => {
+  beforeEach(async () => {
+    await grant(10_000n);
+    new SimNode(on, 1, { prices: PRICES }).join();
+    on.storage.unanswered = true;
+  });
+  const laterOn = async () => {
+    on.storage.unanswered = false;
+    on.clock.advance(1_000);
+    await on.settle();
+  };
+
+  test("holds nothing of a chat once the database answers again", async () => {
+    const refused = await on.jobs.take(spec({ maxTokens: 10 }), recorder());
+    expect(refused).toMatchObject({ ok: false, error: { code: "storage_failed" } });
+    expect(await held()).toHaveLength(1);
+    await laterOn();
+    expect(await held()).toEqual([]);
+    expect(await mine()).toMatchObject({ held: 0n });
+  });
+
+  test("leaves nothing of an asynchronous job, whose idempotency key may be used again", async () => {
+    const asked = { ...NO_EXTRA, idempotencyKey: "once", requestHash: "r" };
+    const submit = () => on.jobs.submitAsync(spec({ kind: "async", maxTokens: 10 }), recorder(true), asked, () => {});
+    expect(await submit()).toMatchObject({ ok: false, error: { code: "storage_failed" } });
+    expect(await held()).toHaveLength(1);
+    on.storage.broken = true;
+    await laterOn();
+    on.storage.broken = false;
+    await laterOn();
+    expect(await held()).toEqual([]);
+    expect(await unfinishedJobs(database.db)).toEqual([]);
+    const again = await submit();
+    if (!again.ok) throw new Error(again.error.code);
+    on.jobs.cancel(again.value, { code: "client_gone", message: "" });
+  });
+});
+
 describe("an asynchronous job under way while the configuration changes", () => {
   /** A job with one attempt at a node, which `next` then takes up with that node. */
   async function carriedOver(next: StageOptions, kept = restarted): Promise<{ job: Job; node: SimNode }> {

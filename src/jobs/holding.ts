@@ -82,6 +82,7 @@ async function holdAndEnter(
     if (!held.ok) return err(refusedHold(held.error, wanted));
   } catch (error) {
     board.log.error("what a request may cost could not be held", { err: error });
+    undoLater(board, job);
     return err({ code: "storage_failed", message: "the request cannot be taken on now; try again" });
   }
   job.held = wanted;
@@ -89,6 +90,19 @@ async function holdAndEnter(
   if (!turnedAway) return ok(job);
   await till.release(job.id);
   return err(turnedAway);
+}
+
+const UNDO_RETRY_MS = 1_000;
+
+/** A commit whose answer was lost is undone once the storage answers again: its client was told that it failed. */
+export function undoLater(board: Board, job: Job): void {
+  board.clock.after(UNDO_RETRY_MS, () => {
+    board.records.undo(job).catch((error: unknown) => {
+      if (board.draining)
+        board.log.error("a job that was refused may be stored all the same", { job: job.id, err: error });
+      else undoLater(board, job);
+    });
+  });
 }
 
 /** An asynchronous job that was not stored, as its client is told. */

@@ -11,7 +11,7 @@ import type { AffinityIndex } from "./affinity.ts";
 import { linkListener } from "./attempts.ts";
 import { type Board, type JobLimits, queueOf } from "./board.ts";
 import { dispatch, pick, pump, pumpNode } from "./dispatch.ts";
-import { boundOf, heldBefore, heldFor, notCreated, takeHeld } from "./holding.ts";
+import { boundOf, heldBefore, heldFor, notCreated, takeHeld, undoLater } from "./holding.ts";
 import { type AttemptRecord, type Job, type JobError, type JobSpec, newJob, type Output, resumableRun } from "./job.ts";
 import type { JobRecords, NewAsyncJob, NotCreated } from "./records.ts";
 import { chooseModel, modelsOf, type SubmitError } from "./refusals.ts";
@@ -242,6 +242,7 @@ async function store(board: Board, job: Job, extra: NewAsyncJob): Promise<Result
     return await board.records.create(job, extra);
   } catch (error) {
     board.log.error("a job could not be stored", { err: error });
+    undoLater(board, job);
     return "storage_failed";
   }
 }

@@ -30,6 +30,11 @@ export type JobRecords = {
   touch(job: Job): void;
   /** Stores an asynchronous job and its request, durably, and holds what it may cost. */
   create(job: Job, extra: NewAsyncJob): Promise<Result<void, NotCreated>>;
+  /**
+   * Of a job that was refused because storing it, or what it holds, failed: nothing is left of it, should the database
+   * have it all the same. It says yes once, and that may be lost on the way.
+   */
+  undo(job: Job): Promise<void>;
   /** The job of the last 24 h that has this idempotency key. */
   withKey(accountId: string, idempotencyKey: string): Promise<JobRow | undefined>;
   /** Claims a queued job for this attempt. False: somebody else has it, or it has ended. */
@@ -215,6 +220,14 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
       schedule(WRITE_BEHIND_MS);
     },
     create: (job, extra) => create(deps, job, extra),
+    async undo({ id, kind }) {
+      await db.writer.transact(async (tx, execute) => {
+        // Not where another coordinator took it up meanwhile.
+        const unbegun = and(eq(jobs.id, id), eq(jobs.attempt, 0), whereLive);
+        const undone = await tx.delete(jobs).where(unbegun).returning({ id: jobs.id });
+        if (kind === "chat" || undone.length > 0) await release(execute, id);
+      });
+    },
     async withKey(accountId, idempotencyKey) {
       const [same] = await db.read.select().from(jobs).where(hasKey(accountId, idempotencyKey));
       return same && isRemembered(same, clock) ? same : undefined;

@@ -42,8 +42,8 @@ export type Stage = {
   jobs: Jobs;
   /** In the order in which they ended. */
   ended: Job[];
-  /** While true, the database takes no lease and no end. */
-  storage: { broken: boolean };
+  /** While true, the database takes no lease and no end; or takes what it is given, and its answer is lost. */
+  storage: { broken: boolean; unanswered: boolean };
   /** Resolves when the database has nothing to do, and what follows from it was done. */
   settle(): Promise<void>;
 };
@@ -70,12 +70,20 @@ export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
     till: options.till ?? null,
     owner: null,
   });
-  const storage = { broken: false };
+  const storage = { broken: false, unanswered: false };
   const orBroken = <T>(act: () => Promise<T>): Promise<T> =>
     storage.broken ? Promise.reject(new Error("disk full")) : act();
+  const orUnanswered = async <T>(act: Promise<T>): Promise<T> => {
+    const value = await act;
+    if (storage.unanswered) throw new Error("connection reset");
+    return value;
+  };
+  const { till: own } = options;
+  const till: Till | null = own ? { ...own, hold: (job, held) => orUnanswered(own.hold(job, held)) } : null;
   const records: JobRecords = {
     ...kept,
-    create: (job, extra) => orBroken(() => kept.create(job, extra)),
+    create: (job, extra) => orUnanswered(orBroken(() => kept.create(job, extra))),
+    undo: (job) => orBroken(() => kept.undo(job)),
     lease: (job) => orBroken(() => kept.lease(job)),
     end: (job, state) => orBroken(() => kept.end(job, state)),
   };
@@ -94,7 +102,7 @@ export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
     registry,
     records,
     affinity: affinityIndex({ ttlMs: 600_000 }),
-    till: options.till ?? null,
+    till,
     onEnd(job) {
       ended.push(job);
       options.onEnd?.(job);
