@@ -131,7 +131,10 @@ export async function setMember(
   });
 }
 
+/** Another one who is not shut out. */
 async function hasOtherOwner(tx: Drizzle, accountId: string, userId: string): Promise<boolean> {
   const others = and(eq(members.accountId, accountId), eq(members.role, "owner"), ne(members.userId, userId));
-  return (await tx.select({ id: members.userId }).from(members).where(others).limit(1)).length > 0;
+  const active = and(eq(users.id, members.userId), isNull(users.disabledMs));
+  const found = await tx.select({ id: members.userId }).from(members).innerJoin(users, active).where(others).limit(1);
+  return found.length > 0;
 }

@@ -250,6 +250,9 @@ test("an organisation has members by invitation, one owner at least, and nobody 
   expect(await set(anna, "member")).toEqual({ ok: false, error: "last_owner" });
   expect(await set(eve, "owner")).toEqual({ ok: false, error: "member_unknown" });
   expect((await set(bert, "owner")).ok).toBe(true);
+  await setUserDisabled(people, `${bert}`, true, LOCAL_CALLER);
+  expect(await set(anna, null)).toEqual({ ok: false, error: "last_owner" });
+  await setUserDisabled(people, `${bert}`, false, LOCAL_CALLER);
   expect((await set(anna, null)).ok).toBe(true);
   expect((await listAccounts(people, `${anna}`)).map(({ kind }) => kind)).toEqual(["user"]);
   expect((await renameOrganisation(people, { accountId: id, name: "Acme 2" }, by)).ok).toBe(true);
