@@ -144,7 +144,12 @@ describe("two organisations that lend each other their pools", () => {
     const tokens = Array.from({ length: (28 * MIB) / 4096 }, (_, n) => `${n}:`.padEnd(4096, "abcdefgh"));
     backendB.scriptNext({ tokens });
     const before = backendB.requests.length;
-    const body = { model: "scripted-b", stream: true, messages: [{ role: "user", content: "a long one" }] };
+    const body = {
+      model: "scripted-b",
+      stream: true,
+      max_tokens: tokens.length,
+      messages: [{ role: "user", content: "a long one" }],
+    };
     const reader = await slowRequest(
       `${a.coordinator.url}/v1/chat/completions`,
       { authorization: `Bearer ${a.key}` },
