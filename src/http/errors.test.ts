@@ -31,6 +31,7 @@ const STATUSES: Record<ErrorCode, number> = {
   payment_refused: 402,
   not_offered: 404,
   deposit_not_found: 404,
+  too_many_deposits: 409,
   allowance_not_found: 404,
   epoch_not_found: 404,
   funded_otherwise: 409,

@@ -29,6 +29,7 @@ const KINDS = {
   // Money on the chain.
   not_offered: invalid(404),
   deposit_not_found: invalid(404),
+  too_many_deposits: invalid(409),
   allowance_not_found: invalid(404),
   epoch_not_found: invalid(404),
   funded_otherwise: invalid(409),

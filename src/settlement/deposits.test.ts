@@ -242,3 +242,43 @@ test("an account that spends credits cannot ask for a deposit, and nobody sees a
   expect(await depositOf(stage, ME, reference)).toBeNull();
   expect(await listDeposits(stage, other, 10)).toHaveLength(1);
 });
+
+test("a reference that strangers name hundreds of times is worked off bit by bit, and holds nobody else up", async () => {
+  await using stage = await fundingStage();
+  const deps = depsOf(stage);
+  const from = await payer(stage);
+  const [spammed, honest] = [await request(stage), await request(stage)];
+  stage.local.mode = "mempool";
+  for (let n = 0; n < 230; n++)
+    await stage.on.send(from.owner, [payment(stage, from, BigInt(n + 1), [spammed.reference])]);
+  await stage.on.advance(1);
+  await stage.on.send(from.owner, [payment(stage, from, 500n, [honest.reference])]);
+  await stage.on.advance(1);
+  await stage.on.finalize();
+  stage.clock.advance(10_000);
+  expect(await checkDueDeposits(deps)).toBe(101);
+  // The rest is due at once.
+  expect(await checkDueDeposits(deps)).toBe(100);
+  // What was dealt with stays dealt with, wherever an RPC server gives out.
+  let asked = 0;
+  const failing = {
+    ...stage.chain,
+    async transaction(signature: Parameters<typeof stage.chain.transaction>[0]) {
+      asked += 1;
+      if (asked > 10) throw new Error("away");
+      return stage.chain.transaction(signature);
+    },
+  };
+  expect(await checkDeposit({ ...deps, chain: failing }, spammed).catch((fault) => fault.message)).toBe("away");
+  expect(await checkDeposit(deps, spammed)).toBe(20);
+  expect((await stage.balance()).available).toBe(500n + (230n * 231n) / 2n);
+}, 20_000);
+
+test("an account has a hundred requests open at most", async () => {
+  await using stage = await fundingStage();
+  for (let n = 0; n < 100; n++) await request(stage);
+  const refused = await requestDeposit(depsOf(stage), { accountId: ME, amount: null });
+  expect(refused).toEqual({ ok: false, error: { code: "too_many_deposits", most: 100 } });
+  stage.clock.advance(HOUR + 1);
+  await request(stage);
+});

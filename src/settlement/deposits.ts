@@ -1,6 +1,6 @@
 // Deposits: money that clients pay into the treasury, which holds it for them. A payment is found by the reference that it
 // names, believed once it is final, and credited once, whenever it comes.
-import { and, desc, eq, lte } from "drizzle-orm";
+import { and, desc, eq, gt, lte } from "drizzle-orm";
 import { audit } from "../accounts/audit.ts";
 import { SYSTEM_CALLER } from "../accounts/caller.ts";
 import type { Drizzle, Execute } from "../db/executor.ts";
@@ -9,7 +9,7 @@ import { fundFrom, type OtherFunding } from "../ledger/funding.ts";
 import { clientLedger, MAX_AMOUNT, post, SYSTEM_ACCOUNTS } from "../ledger/ledger.ts";
 import { least } from "../lib/amounts.ts";
 import type { Clock } from "../lib/clock.ts";
-import { ok, type Result } from "../lib/result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { addressOf } from "../solana/address.ts";
 import type { Address, Chain, HistoryEntry, LandedTransaction, Signature } from "../solana/chain.ts";
 import { type DepositPaymentRow, type DepositRow, depositPayments, deposits } from "./funding-schema.ts";
@@ -28,11 +28,15 @@ export type DepositDeps = {
   pollMs: number;
 };
 
+/** The account has so many requests that have not expired: each is looked for on the chain. */
+export type TooManyDeposits = { code: "too_many_deposits"; most: number };
+const MAX_OPEN = 100;
+
 /** Asks for a payment of `amount` µ$, or of as much as the payer likes. */
 export async function requestDeposit(
   { db, clock, random, ttlMs, pollMs }: DepositDeps,
   { accountId, amount }: { accountId: string; amount: bigint | null },
-): Promise<Result<DepositRow, OtherFunding>> {
+): Promise<Result<DepositRow, OtherFunding | TooManyDeposits>> {
   const nowMs = clock.nowMs();
   const row: DepositRow = {
     reference: addressOf(random(32)),
@@ -44,6 +48,8 @@ export async function requestDeposit(
     dueMs: nowMs + pollMs,
   };
   return await db.writer.transact(async (tx, execute) => {
+    const open = and(eq(deposits.accountId, accountId), gt(deposits.expiresMs, nowMs));
+    if ((await tx.$count(deposits, open)) >= MAX_OPEN) return err({ code: "too_many_deposits", most: MAX_OPEN });
     const funded = await fundFrom(execute, clientLedger(accountId), "deposit");
     if (!funded.ok) return funded;
     await tx.insert(deposits).values(row);
@@ -111,24 +117,27 @@ export async function checkDeposit(deps: DepositDeps, { reference }: Pick<Deposi
   const row = await db.read.select().from(deposits).where(eq(deposits.reference, reference)).get();
   if (!row) return 0;
   let credited = 0;
-  let cursor = row.cursor;
   // The oldest first: wherever this ends, all before the cursor was dealt with.
-  for (const entry of (await entriesAfter(deps.chain, row)).reverse()) {
+  const entries = (await entriesAfter(deps.chain, row)).reverse();
+  for (const entry of entries.slice(0, MAX_LOOKED_AT)) {
     const landed = entry.failed ? null : await deps.chain.transaction(entry.signature);
     if (landed === null && !entry.failed) break;
     if (await dealWith(deps, row, entry, landed)) credited += 1;
-    cursor = entry.signature;
   }
   const ageMs = clock.nowMs() - row.createdMs;
-  const waitMs = ageMs > WATCHED_MS ? null : Math.min(LATEST_MS, Math.max(deps.pollMs, ageMs / 10));
+  const pauseMs = ageMs > WATCHED_MS ? null : Math.min(LATEST_MS, Math.max(deps.pollMs, ageMs / 10));
+  const waitMs = entries.length > MAX_LOOKED_AT ? 0 : pauseMs;
   await db.writer.transact((tx) =>
     tx
       .update(deposits)
-      .set({ cursor, dueMs: waitMs === null ? Number.MAX_SAFE_INTEGER : Math.round(clock.nowMs() + waitMs) })
+      .set({ dueMs: waitMs === null ? Number.MAX_SAFE_INTEGER : Math.round(clock.nowMs() + waitMs) })
       .where(eq(deposits.reference, reference)),
   );
   return credited;
 }
+
+/** Transactions of one look: anybody may name a reference as often as they like, and others wait for theirs. */
+const MAX_LOOKED_AT = 100;
 
 const PAGE = 1000;
 
@@ -157,6 +166,7 @@ async function dealWith(
   const { reference, accountId } = row;
   const { signature } = entry;
   return await deps.db.writer.transact(async (tx, execute) => {
+    await tx.update(deposits).set({ cursor: signature }).where(eq(deposits.reference, reference));
     const known = and(eq(depositPayments.reference, reference), eq(depositPayments.signature, signature));
     if (await tx.select().from(depositPayments).where(known).get()) return false;
     const credited = refused === null ? await credit(execute, accountId, signature, amount, atMs) : { refused };

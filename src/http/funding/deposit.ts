@@ -1,6 +1,13 @@
 // `/api/v1/funding/deposits`: requests to pay into the treasury, as a Solana Pay URL and as a QR code of it.
 import { z } from "zod";
-import { checkDeposit, type DepositDeps, depositOf, listDeposits, requestDeposit } from "../../settlement/deposits.ts";
+import {
+  checkDeposit,
+  type DepositDeps,
+  depositOf,
+  listDeposits,
+  requestDeposit,
+  type TooManyDeposits,
+} from "../../settlement/deposits.ts";
 import type { DepositPaymentRow, DepositRow } from "../../settlement/funding-schema.ts";
 import { decimalText, paymentUrl, qrPng, qrSvg } from "../../settlement/payment-url.ts";
 import type { Address } from "../../solana/chain.ts";
@@ -25,9 +32,16 @@ export async function postDeposit({ deposits }: DepositHttpDeps, call: ClientCal
   const { amount_micro_usd: amount } = body.value;
   const { accountId } = call.caller;
   const asked = await requestDeposit(deposits, { accountId, amount: amount === undefined ? null : BigInt(amount) });
-  if (!asked.ok) return fundedOtherwise(asked.error.funding);
+  if (!asked.ok)
+    return asked.error.code === "too_many_deposits" ? tooMany(asked.error) : fundedOtherwise(asked.error.funding);
   return Response.json(view(deposits, asked.value, []), { status: 201 });
 }
+
+const tooMany = ({ most }: TooManyDeposits): Response =>
+  errorResponse(
+    "too_many_deposits",
+    `this account has ${most} requests for deposits open; use one, or wait until they expire`,
+  );
 
 const MOST_LISTED = 100;
 
