@@ -6,11 +6,12 @@ import { type TestDatabase, testDatabase } from "../db/test-database.ts";
 import { balanceOf, clientLedger, nodeLedger, post, SYSTEM_ACCOUNTS } from "../ledger/ledger.ts";
 import { holds, receipts } from "../ledger/schema.ts";
 import { manualClock } from "../lib/clock.ts";
+import type { JobId } from "../protocol/primitives.ts";
 import { openReceipt, receiptSigner } from "../protocol/receipt-signing.ts";
 import { saltedHasher, ZERO_32 } from "../protocol/receipts.ts";
 import type { Job, JobSpec } from "./job.ts";
 import { outputLog } from "./output-log.ts";
-import { failInterruptedChats, unfinishedJobs } from "./records.ts";
+import { failInterruptedChats, type NewAsyncJob, unfinishedJobs } from "./records.ts";
 import { NO_EXTRA, recorder, SimNode, type Stage, type StageOptions, spec, stage } from "./testing/stage.ts";
 import { createTill, type Till } from "./till.ts";
 
@@ -386,9 +387,10 @@ describe("a crash", () => {
 });
 
 describe("a request that the database took, and its answer was lost", () => {
+  let node: SimNode;
   beforeEach(async () => {
     await grant(10_000n);
-    new SimNode(on, 1, { prices: PRICES }).join();
+    node = new SimNode(on, 1, { prices: PRICES }).join();
     on.storage.unanswered = true;
   });
   const laterOn = async () => {
@@ -406,9 +408,10 @@ describe("a request that the database took, and its answer was lost", () => {
     expect(await mine()).toMatchObject({ held: 0n });
   });
 
-  test("leaves nothing of an asynchronous job, whose idempotency key may be used again", async () => {
-    const asked = { ...NO_EXTRA, idempotencyKey: "once", requestHash: "r" };
-    const submit = () => on.jobs.submitAsync(spec({ kind: "async", maxTokens: 10 }), recorder(true), asked, () => {});
+  const submit = (extra: NewAsyncJob = NO_EXTRA) =>
+    on.jobs.submitAsync(spec({ kind: "async", maxTokens: 10 }), recorder(true), extra, () => {});
+
+  test("leaves nothing of an asynchronous job that nobody knows of", async () => {
     expect(await submit()).toMatchObject({ ok: false, error: { code: "storage_failed" } });
     expect(await held()).toHaveLength(1);
     on.storage.broken = true;
@@ -417,9 +420,22 @@ describe("a request that the database took, and its answer was lost", () => {
     await laterOn();
     expect(await held()).toEqual([]);
     expect(await unfinishedJobs(database.db)).toEqual([]);
-    const again = await submit();
-    if (!again.ok) throw new Error(again.error.code);
-    on.jobs.cancel(again.value, { code: "client_gone", message: "" });
+  });
+
+  test("goes on with one that its client finds by its idempotency key", async () => {
+    const extra = { ...NO_EXTRA, idempotencyKey: "once", requestHash: "r" };
+    expect(await submit(extra)).toMatchObject({ ok: false, error: { code: "storage_failed" } });
+    on.storage.unanswered = false;
+    const again = await submit(extra);
+    if (again.ok || again.error.code !== "idempotency_key_used") throw new Error("it was taken on twice");
+    await laterOn();
+    const [job] = [...on.jobs.live.values()];
+    if (!job) throw new Error("nobody has it");
+    expect(job.id).toBe(again.error.row.id as JobId);
+    node.stream(node.last, 1);
+    node.end(node.last, { usage: { prompt_tokens: 1, completion_tokens: 1 } });
+    await over(job);
+    expect(job.charged).toBe(7n);
   });
 });
 

@@ -5,6 +5,7 @@ import { grossOf } from "../protocol/receipts.ts";
 import type { Board } from "./board.ts";
 import { offersFor } from "./dispatch.ts";
 import type { Held, Job } from "./job.ts";
+import { undoLater } from "./lost-answers.ts";
 import { outputBound, promptBound } from "./metering.ts";
 import type { NotCreated } from "./records.ts";
 import { chooseModel, mayServe, type SubmitError } from "./refusals.ts";
@@ -90,19 +91,6 @@ async function holdAndEnter(
   if (!turnedAway) return ok(job);
   await till.release(job.id);
   return err(turnedAway);
-}
-
-const UNDO_RETRY_MS = 1_000;
-
-/** A commit whose answer was lost is undone once the storage answers again: its client was told that it failed. */
-export function undoLater(board: Board, job: Job): void {
-  board.clock.after(UNDO_RETRY_MS, () => {
-    board.records.undo(job).catch((error: unknown) => {
-      if (board.draining)
-        board.log.error("a job that was refused may be stored all the same", { job: job.id, err: error });
-      else undoLater(board, job);
-    });
-  });
 }
 
 /** An asynchronous job that was not stored, as its client is told. */

@@ -11,8 +11,9 @@ import type { AffinityIndex } from "./affinity.ts";
 import { linkListener } from "./attempts.ts";
 import { type Board, type JobLimits, queueOf } from "./board.ts";
 import { dispatch, pick, pump, pumpNode } from "./dispatch.ts";
-import { boundOf, heldBefore, heldFor, notCreated, takeHeld, undoLater } from "./holding.ts";
+import { boundOf, heldBefore, heldFor, notCreated, takeHeld } from "./holding.ts";
 import { type AttemptRecord, type Job, type JobError, type JobSpec, newJob, type Output, resumableRun } from "./job.ts";
+import { beginLater, undoLater } from "./lost-answers.ts";
 import type { JobRecords, NewAsyncJob, NotCreated } from "./records.ts";
 import { chooseModel, modelsOf, type SubmitError } from "./refusals.ts";
 import type { JobRow } from "./schema.ts";
@@ -134,18 +135,23 @@ export function createJobs(deps: JobsDeps) {
       let created = await store(board, job, extra);
       const isShort = created !== "storage_failed" && !created.ok && created.error.code === "insufficient_credit";
       if (isShort && (await board.replenish(job.accountId))) created = await store(board, job, extra);
-      if (created === "storage_failed")
-        return err({ code: created, message: "the job cannot be stored now; try again" });
-      if (!created.ok) return err(notCreated(created.error, job));
-      stored(job.id);
-      const displaced = enter(board, job);
-      // Stored already: it ends as failed, and whoever asks is told.
-      if (displaced) {
+      const begin = (): SubmitError | undefined => {
+        stored(job.id);
+        const displaced = enter(board, job);
+        if (!displaced) return undefined;
+        // Stored already: it ends as failed, and whoever asks is told.
         board.live.set(job.id, job);
         finish(board, job, "failed", displaced);
-        return err(displaced);
+        return displaced;
+      };
+      if (created === "storage_failed") {
+        if (extra.idempotencyKey === null) undoLater(board, job);
+        else beginLater(board, job, extra.idempotencyKey, begin);
+        return err({ code: created, message: "the job cannot be stored now; try again" });
       }
-      return ok(job);
+      if (!created.ok) return err(notCreated(created.error, job));
+      const displaced = begin();
+      return displaced ? err(displaced) : ok(job);
     },
 
     /** Takes up a job that a former process left unfinished. */
@@ -242,7 +248,6 @@ async function store(board: Board, job: Job, extra: NewAsyncJob): Promise<Result
     return await board.records.create(job, extra);
   } catch (error) {
     board.log.error("a job could not be stored", { err: error });
-    undoLater(board, job);
     return "storage_failed";
   }
 }
