@@ -128,6 +128,20 @@ test("what was used is subtracted once, wherever its payout stands", async () =>
   expect(await allowanceOf(stage, ME)).toMatchObject({ spendable: 600, paidOut: 400 });
 });
 
+test("lamports that a client puts where a payout's marker is to be pay for nothing", async () => {
+  await using stage = await fundingStage();
+  const deps = depsOf(stage);
+  const { wanted, account } = await client(stage, 1_000n, 1_000n);
+  await registerAllowance(deps, wanted, LOCAL_CALLER);
+  await use(stage, 400n);
+  const marker = await stage.chain.markerAddress(stage.settlement.address, await plan(stage, account, 400n));
+  await stage.on.fund(stage.on.admin, marker, 890_880n);
+  await stage.on.finalize();
+  await observeAllowance(deps, ME);
+  expect(await allowanceOf(stage, ME)).toMatchObject({ spendable: 1_000, paidOut: 0 });
+  expect((await stage.balance()).available).toBe(600n);
+});
+
 test("a payout that is marked as paid is not taken for paid by a server that is behind", async () => {
   await using stage = await fundingStage();
   const deps = depsOf(stage);

@@ -12,9 +12,10 @@ import type { Clock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Address, Chain, FinalizedState, Signature } from "../solana/chain.ts";
 import { type AllowanceRow, allowances } from "./funding-schema.ts";
+import { type MarkerChain, markerStory } from "./markers.ts";
 import { type Spendable, spendableIn } from "./spendable.ts";
 
-export type AllowanceChain = Pick<Chain, "mint" | "finalized" | "markerAddress" | "statuses">;
+export type AllowanceChain = MarkerChain & Pick<Chain, "mint" | "finalized" | "statuses">;
 export type AllowanceDeps = {
   db: Db;
   clock: Clock;
@@ -129,24 +130,31 @@ type OpenLeg = { payoutId: string; state: string; signature: string | null };
 /** With the token account itself, what one read of the chain takes: only one read is of one moment. */
 const MAX_MARKERS = 99;
 
-async function look({ db, chain, settlement }: AllowanceDeps, row: AllowanceRow): Promise<Seen> {
+async function look(deps: AllowanceDeps, row: AllowanceRow): Promise<Seen> {
+  const { db, chain, settlement } = deps;
   const legs = await openLegs(db, row.tokenAccount);
   const addresses = await Promise.all(legs.map(({ payoutId }) => chain.markerAddress(settlement, payoutId)));
   const tokenAccount = row.tokenAccount as Address;
   const state = await chain.finalized([tokenAccount, ...addresses]);
   const isMarked = (at: number) => state.get(addresses[at] ?? tokenAccount) !== null;
-  const paidBefore = await paidIn(
+  const paid = await paidIn(
     chain,
     state,
     legs.filter(({ state: how }, at) => how === "paid" && !isMarked(at)),
   );
-  const counted = legs.filter((leg, at) => leg.state === "written_off" || isMarked(at) || paidBefore.has(leg.payoutId));
+  for (const [at, leg] of legs.entries())
+    if (isMarked(at) && (leg.state === "paid" || (await isMade(deps, leg)))) paid.add(leg.payoutId);
+  const counted = legs.filter((leg) => leg.state === "written_off" || paid.has(leg.payoutId));
   return {
     slot: state.stateSlot,
     spendable: spendableIn(state.get(tokenAccount), { ...row, mint: chain.mint }),
     counted: counted.map(({ payoutId }) => payoutId),
   };
 }
+
+/** Whether a payment made the marker: a client that puts lamports there itself has paid nothing. */
+const isMade = async ({ chain, settlement }: AllowanceDeps, { payoutId }: OpenLeg): Promise<boolean> =>
+  (await markerStory(chain, settlement, payoutId)).made !== null;
 
 /** Payouts that take from the account and are not counted as paid; the oldest, as many as one read takes. */
 async function openLegs({ query }: Pick<Db, "query">, tokenAccount: string): Promise<OpenLeg[]> {
