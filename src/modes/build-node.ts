@@ -11,6 +11,7 @@ import { ownCommands } from "../daemon/commands/own-commands.ts";
 import { deviceOf, freeDiskMib, knownAtOnce, lookAtMachine } from "../daemon/device/machine.ts";
 import type { AttemptEnd } from "../daemon/kept-attempts.ts";
 import { type LinkClient, type LinkStatus, linkClient } from "../daemon/link-client.ts";
+import { openPriceMemory } from "../daemon/receipts/price-memory.ts";
 import { type ReceiptBook, receiptBook } from "../daemon/receipts/receipt-book.ts";
 import { openReceiptFile } from "../daemon/receipts/receipt-file.ts";
 import { type Serves, serving } from "../daemon/serving.ts";
@@ -174,7 +175,8 @@ async function openBooks({ config, log, clock, identity, targets }: NodeSideDeps
   const books = new Map<Target, ReceiptBook>();
   for (const target of targets) {
     const file = await openReceiptFile(config.data_dir, target.pubkey, log);
-    books.set(target, receiptBook({ clock, log, node: identity, coordinator: target, file }));
+    const prices = await openPriceMemory({ clock, log }, config.data_dir, target.pubkey);
+    books.set(target, receiptBook({ clock, log, node: identity, coordinator: target, file, prices }));
   }
   return books;
 }

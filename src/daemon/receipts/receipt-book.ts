@@ -23,6 +23,7 @@ import {
   verifyReceiptKey,
 } from "../../protocol/receipt-signing.ts";
 import { receiptFault } from "./check-receipt.ts";
+import type { PriceMemory } from "./price-memory.ts";
 import type { ReceiptEntry, ReceiptFile } from "./receipt-file.ts";
 import { type Witness, type Witnesses, witnesses } from "./witness.ts";
 
@@ -45,6 +46,7 @@ export type ReceiptBookDeps = {
   node: { secretKey: Uint8Array; pubkey: Pubkey };
   coordinator: { pubkey: Pubkey; label: string };
   file: ReceiptFile;
+  prices: PriceMemory;
 };
 
 /** Receipts that are checked in one turn of the event loop: about a millisecond. */

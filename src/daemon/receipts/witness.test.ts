@@ -6,6 +6,7 @@ import { decodeReceipt, grossOf, type Receipt, saltedHasher, splitGross } from "
 import vectors from "../../protocol/receipts.vectors.json";
 import { keptAttempt } from "../kept-attempts.ts";
 import { receiptFault } from "./check-receipt.ts";
+import { priceMemory } from "./price-memory.ts";
 import { bodyText, witnesses } from "./witness.ts";
 
 const JOB = "01a1fdce-c253-748b-98d4-ee89d4ef96ea";
@@ -46,7 +47,7 @@ test("the request is found in its message as it was written, whatever stands aro
 const SALT = new Uint8Array(32).fill(1);
 /** A node that saw an answer of 10 tokens by its own count, and its receipt as it should be. */
 function seen() {
-  const all = witnesses({ clock: manualClock() });
+  const all = witnesses({ prices: priceMemory({ clock: manualClock() }) });
   all.announced({ prices: { input: 1_000_000, output: 2_000_000 } });
   const frame = dispatch();
   all.dispatched(frame, messageOf(frame));
@@ -100,7 +101,7 @@ describe("fewer tokens than the node counted are", () => {
 
 test("a price that was asked for within a day is one that the node asked for", () => {
   const clock = manualClock();
-  const all = witnesses({ clock });
+  const all = witnesses({ prices: priceMemory({ clock }) });
   const prices = () => {
     const frame = dispatch();
     all.dispatched(frame, messageOf(frame));
@@ -116,7 +117,7 @@ test("a price that was asked for within a day is one that the node asked for", (
 });
 
 test("what is remembered is bounded, the oldest goes", () => {
-  const all = witnesses({ clock: manualClock() });
+  const all = witnesses({ prices: priceMemory({ clock: manualClock() }) });
   all.announced({ prices: { input: 1, output: 1 } });
   const job = (n: number) => `01a1fdce-c253-748b-98d4-${String(n).padStart(12, "0")}`;
   const ask = (n: number, content: string) => {

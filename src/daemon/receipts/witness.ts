@@ -1,11 +1,11 @@
 // Witness: what this node saw of its attempts itself, kept in memory for as long as their receipts may take to come, so
 // that it vouches for nothing it knows to be wrong. Bounded: what is forgotten cannot be compared.
-import type { Clock } from "../../lib/clock.ts";
 import type { DispatchFrame } from "../../protocol/frames.ts";
 import type { Delta } from "../../protocol/generation.ts";
-import { type Prices, priceOf } from "../../protocol/prices.ts";
+import type { Prices } from "../../protocol/prices.ts";
 import type { KeptAttempt } from "../kept-attempts.ts";
 import type { Serves } from "../serving.ts";
+import type { PriceMemory } from "./price-memory.ts";
 
 export type Witness = {
   readonly attempt: string;
@@ -44,18 +44,11 @@ export type Witnesses = {
 
 const MAX_WITNESSES = 4096;
 const MAX_BYTES = 32 * 1024 * 1024;
-/** A job costs what was asked for when it was taken on, which may be a while ago. */
-const PRICE_MEMORY_MS = 24 * 3_600_000;
-const MAX_FORMER = 32;
-
-type Announced = { serves: Pick<Serves, "prices" | "model_prices">; untilMs: number };
-
-export function witnesses({ clock }: { clock: Clock }): Witnesses {
+export function witnesses({ prices }: { prices: PriceMemory }): Witnesses {
   /** By attempt, the oldest first. */
   const all = new Map<string, { witness: Witness; bytes: number }>();
   const byJob = new Map<string, Set<string>>();
   let bytes = 0;
-  let announced: Announced[] = [];
 
   const drop = (attempt: string) => {
     bytes -= all.get(attempt)?.bytes ?? 0;
@@ -70,34 +63,21 @@ export function witnesses({ clock }: { clock: Clock }): Witnesses {
       drop(oldest);
     }
   };
-  const pricesOf = (model: string): Witness["prices"] => {
-    const sinceMs = clock.nowMs() - PRICE_MEMORY_MS;
-    const asked = announced.filter(({ untilMs }) => untilMs >= sinceMs).map(({ serves }) => priceOf(serves, model));
-    const pick = (of: (...prices: number[]) => number): Prices => ({
-      input: of(...asked.map(({ input }) => input)),
-      output: of(...asked.map(({ output }) => output)),
-    });
-    return { least: pick(Math.min), most: pick(Math.max) };
-  };
 
   return {
-    announced(serves) {
-      const nowMs = clock.nowMs();
-      const last = announced.at(-1);
-      if (last) last.untilMs = nowMs;
-      announced = [...announced.slice(1 - MAX_FORMER), { serves, untilMs: Number.POSITIVE_INFINITY }];
-    },
+    announced: prices.announced,
     dispatched(frame, message) {
       drop(frame.attempt);
       const request = bodyText(message, frame.attempt);
-      if (request === undefined || announced.length === 0) return;
+      const asked = prices.asked(frame.model);
+      if (request === undefined || asked === undefined) return;
       const witness: Witness = {
         attempt: frame.attempt,
         model: frame.model,
         isFirst: frame.attempt.endsWith(".1") && frame.answered === undefined,
         limit: limitOf(frame),
         request,
-        prices: pricesOf(frame.model),
+        prices: asked,
         deltas: [],
         end: null,
         counts: false,

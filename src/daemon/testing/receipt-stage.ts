@@ -11,6 +11,7 @@ import { ok } from "../../lib/result.ts";
 import { receiptSigner, signReceiptKey } from "../../protocol/receipt-signing.ts";
 import { ZERO_32 } from "../../protocol/receipts.ts";
 import { type ReceiptDelivery, receiptDelivery } from "../../registry/receipt-delivery.ts";
+import { openPriceMemory } from "../receipts/price-memory.ts";
 import { type ReceiptBook, receiptBook } from "../receipts/receipt-book.ts";
 import { openReceiptFile, type ReceiptFile } from "../receipts/receipt-file.ts";
 import { COORDINATOR, type LinkStage, linkStage, NODE, type TestNode, testNode } from "./link-stage.ts";
@@ -100,7 +101,9 @@ export function receiptStage(database: TestDatabase): ReceiptStage {
     async node() {
       const log = logInto(said.node);
       const file = await openReceiptFile(database.directory, COORDINATOR.pubkey, log);
-      book = receiptBook({ clock, log, node: NODE, coordinator: { pubkey: COORDINATOR.pubkey, label: "test" }, file });
+      const prices = await openPriceMemory({ clock, log }, database.directory, COORDINATOR.pubkey);
+      const coordinator = { pubkey: COORDINATOR.pubkey, label: "test" };
+      book = receiptBook({ clock, log, node: NODE, coordinator, file, prices });
       const node = await testNode(on, { receipts: book, prices: PRICES, limit: 100 });
       return Object.assign(node, { book, file });
     },
