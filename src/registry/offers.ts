@@ -125,7 +125,8 @@ const withFormer = (before: Offer): FormerPrice[] =>
 /** What the model cost there at that time; undefined where it was not on offer yet, or that is not kept any more. */
 export function priceAt(offer: Offer, atMs: number): Prices | undefined {
   if (offer.priceSinceMs <= atMs) return pricesOf(offer);
-  return offer.formerPrices.find(({ sinceMs }) => sinceMs <= atMs);
+  const former = offer.formerPrices.find(({ sinceMs }) => sinceMs <= atMs);
+  return former && { input: former.input, output: former.output };
 }
 
 /** The lowest and the highest of what is asked, µ$ per million tokens, in the words of `/v1/models`. */
