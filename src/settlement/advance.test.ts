@@ -7,6 +7,7 @@ import { balanceOf, nodeLedger } from "../ledger/ledger.ts";
 import { signAgreement } from "../protocol/payout-agreement.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
 import type { Address } from "../solana/chain.ts";
+import { solanaSigner } from "../solana/signer.ts";
 import { type AdvanceDeps, advancePayout } from "./advance.ts";
 import { agreeTo } from "./agree.ts";
 import { planAutomatically } from "./automatic.ts";
@@ -15,6 +16,7 @@ import { attemptsOf, getPayout, legsOf, listPayouts } from "./payouts.ts";
 import { type PlanRules, planPayouts } from "./plan.ts";
 import { reclaimRent } from "./reclaim.ts";
 import { retryStuck } from "./set-aside.ts";
+import { solanaPayouts } from "./solana-payouts.ts";
 import {
   addClient,
   addCreditor,
@@ -276,6 +278,34 @@ describe("what may go wrong on the way", () => {
     expect(await state(id)).toBe("stuck");
     expect((await getPayout(world.deps, id))?.reason).toBe("delegate_revoked");
     expect(await faults()).toEqual([]);
+  });
+
+  test("a settlement key without SOL, or with too little, is named; the payout goes on once it has some", async () => {
+    const poor = await solanaSigner(new Uint8Array(32).fill(99));
+    const owner = await addClient(world.db, world.stage, {
+      ...{ name: `${names++}`, delegate: poor.address, amount: FULL },
+    });
+    await world.stage.finalize();
+    const node = await newNode();
+    await job(node, owner, 1_000_000n);
+    const id = await plan(node);
+    const chain = await world.client(world.db, world.calmUrl);
+    const { feeOwner } = world;
+    const payouts = solanaPayouts({ ...{ chain, feeOwner }, settlement: poor, treasury: null });
+    const trouble = async () => {
+      await step(id, payouts);
+      return (await getPayout(world.deps, id))?.trouble;
+    };
+    const tooLittle = `the settlement key ${poor.address} has too little SOL: send it some`;
+    expect(await trouble()).toBe(tooLittle);
+    // Enough for the fee and the marker, not for the node's token account.
+    world.chain.airdrop(poor.address, 1_800_000n);
+    expect(await trouble()).toBe(tooLittle);
+    world.chain.airdrop(poor.address, 100_000_000n);
+    expect(await trouble()).toBeNull();
+    await world.stage.finalize();
+    await step(id, payouts);
+    expect(await state(id)).toBe("paid");
   });
 
   test("a node's token account is opened for it once: one that has none later opens it itself", async () => {

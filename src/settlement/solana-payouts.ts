@@ -99,10 +99,11 @@ async function prepare(deps: SolanaPayoutsDeps, order: PayoutOrder): Promise<Pre
   }
   if (made.error.code === "too_large") return { outcome: "too_large" };
   const failing = await failingSources(deps, order);
+  if (failing.length > 0) return { outcome: "sources_fail", failing };
   const { reason, detail } = made.error.failure;
-  return failing.length > 0
-    ? { outcome: "sources_fail", failing }
-    : { outcome: "not_now", reason: `it would fail: ${reason} ${detail}` };
+  if (reason === "lamports_too_low")
+    return { outcome: "not_now", reason: `the settlement key ${settlement.address} has too little SOL: send it some` };
+  return { outcome: "not_now", reason: `it would fail: ${reason} ${detail}` };
 }
 
 const NO_TREASURY: Prepared = {

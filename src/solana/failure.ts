@@ -20,7 +20,8 @@ const SYSTEM_CODES: Record<number, FailureReason> = { 0: "account_exists", 1: "l
 const CODES: Record<string, Record<number, FailureReason>> = {
   [TOKEN_PROGRAM_ADDRESS]: TOKEN_CODES,
   [SYSTEM_PROGRAM_ADDRESS]: SYSTEM_CODES,
-  [ASSOCIATED_TOKEN_PROGRAM_ADDRESS]: { 0: "owner_mismatch" },
+  // 1 is the System program's, which it calls to make the account.
+  [ASSOCIATED_TOKEN_PROGRAM_ADDRESS]: { 0: "owner_mismatch", 1: "lamports_too_low" },
 };
 
 /** Errors that all programs share. An account that is missing belongs to the System program and holds nothing. */
