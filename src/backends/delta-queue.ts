@@ -122,7 +122,10 @@ export class DeltaQueue {
   }
 
   private cut(open: Open, text: string): void {
-    for (const piece of pieces(text)) open.delta = this.add(open.index, { [open.key]: piece });
+    const parts = pieces(text);
+    for (const part of parts) open.delta = this.add(open.index, { [open.key]: part });
+    // Each is given as a piece of its own, and the server's own pieces are in them.
+    this.joined -= Math.min(this.joined, parts.length - 1);
   }
 }
 

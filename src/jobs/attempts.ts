@@ -109,7 +109,7 @@ function takeDeltas(board: Board, job: Job, run: Run, frame: Pieces): string | u
     return undefined;
   }
   // Never more than can be true: they are counted against the answer's bound, and as what was used.
-  run.record.pieces = Math.min(run.record.bytes, Math.max(frame.pieces ?? 0, run.offset));
+  run.record.pieces = Math.min(run.record.bytes, Math.max(frame.pieces ?? 0, run.offset) - run.empty);
   const joined = run.seam ? run.seam.join(deltas) : deltas;
   if (typeof joined === "string") {
     endRun(board, job, "cancelled", null);
@@ -134,7 +134,9 @@ function withinBound(job: Job, run: Run, deltas: readonly Delta[], pieces: numbe
   const before = Math.max(run.record.pieces, run.offset - run.empty);
   const written = deltas.filter((delta) => textBytes(delta) > 0).length;
   const bytes = deltas.reduce((sum, delta) => sum + textBytes(delta), 0);
-  const given = Math.max(written, Math.min(pieces, run.record.bytes + bytes) - before);
+  // Nodes count what is empty too.
+  const claimed = pieces - run.empty - (deltas.length - written);
+  const given = Math.max(written, Math.min(claimed, run.record.bytes + bytes) - before);
   const room = bound - before;
   if (given <= room) return undefined;
   return given === written ? firstOf(deltas, room) : shareOf(deltas, room / given);
