@@ -454,7 +454,9 @@ describe("reconnect", () => {
     generations[0]?.say("b");
     await on.turns();
     on.reachable = false;
-    const found = (await unfinishedJobs(database.db)).find(({ job }) => submitted.ok && job.id === submitted.value.id);
+    const found = (await unfinishedJobs(database.db, "me")).find(
+      ({ job }) => submitted.ok && job.id === submitted.value.id,
+    );
     if (!found) throw new Error("the job is not in the database");
     const output = recorder(true);
     const job = next.jobs.recover(found.job, spec({ kind: "async" }), output, found.hold);

@@ -354,7 +354,7 @@ describe("a crash", () => {
     node.stream(node.last, 2);
     const attempts = new Map(node.attempts);
     on = restarted();
-    const [found] = await unfinishedJobs(database.db);
+    const [found] = await unfinishedJobs(database.db, "me");
     if (!found) throw new Error("the job is gone");
     const job = on.jobs.recover(found.job, spec({ kind: "async", maxTokens: 10 }), recorder(true), found.hold);
     expect(job.held).toMatchObject({ amount: bound(), price: PRICES });
@@ -419,7 +419,7 @@ describe("a request that the database took, and its answer was lost", () => {
     on.storage.broken = false;
     await laterOn();
     expect(await held()).toEqual([]);
-    expect(await unfinishedJobs(database.db)).toEqual([]);
+    expect(await unfinishedJobs(database.db, "me")).toEqual([]);
   });
 
   test("goes on with one that its client finds by its idempotency key", async () => {
@@ -449,7 +449,7 @@ describe("an asynchronous job under way while the configuration changes", () => 
     await on.settle();
     const attempts = new Map(node.attempts);
     on = kept(next);
-    const [found] = await unfinishedJobs(database.db);
+    const [found] = await unfinishedJobs(database.db, "me");
     if (!found) throw new Error("the job is gone");
     const job = on.jobs.recover(found.job, { ...wanted, maxTokens: 1000 }, recorder(true), found.hold);
     const back = new SimNode(on, 1, { prices: PRICES });
@@ -494,7 +494,7 @@ test("an asynchronous job that cannot be paid for is not stored", async () => {
   new SimNode(on, 1, { prices: PRICES }).join();
   const refused = await on.jobs.submitAsync(spec({ kind: "async" }), recorder(true), NO_EXTRA, () => {});
   expect(refused).toMatchObject({ error: { code: "insufficient_credit" } });
-  expect(await unfinishedJobs(database.db)).toEqual([]);
+  expect(await unfinishedJobs(database.db, "me")).toEqual([]);
 });
 
 test("jobs that end together each have their receipt, in one chain without a gap", async () => {

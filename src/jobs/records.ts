@@ -278,6 +278,8 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
 
 const hasKey = (accountId: string, idempotencyKey: string) =>
   and(eq(jobs.accountId, accountId), eq(jobs.idempotencyKey, idempotencyKey));
+/** This coordinator's; where it has the database for itself, all are. */
+const isOf = (owner: string) => or(isNull(jobs.owner), eq(jobs.owner, owner));
 const isRemembered = (row: JobRow, clock: Clock): boolean => row.createdMs > clock.nowMs() - IDEMPOTENCY_MS;
 
 async function create(
@@ -370,7 +372,7 @@ export async function failInterruptedChats(db: Db, nowMs: number, owner: string)
       .set({ state: "failed", errorCode: error.code, errorMessage: error.message, endedMs: nowMs })
       .where(
         and(
-          or(isNull(jobs.owner), eq(jobs.owner, owner)),
+          isOf(owner),
           or(eq(jobs.kind, "chat"), notInArray(jobs.id, tx.select({ id: jobContent.jobId }).from(jobContent))),
           whereLive,
         ),
@@ -399,16 +401,20 @@ export async function failUnreadable(db: Db, id: string, nowMs: number): Promise
 }
 
 /**
- * Asynchronous jobs that still want something, with their requests and what they hold. Newest first: each is taken up at the head of its
- * account's lane, so that the oldest is in front in the end.
+ * Asynchronous jobs of `owner`, this coordinator, that still want something, with their requests and what they hold. What
+ * others on this database have under way is theirs. Newest first: each is taken up at the head of its account's lane, so
+ * that the oldest is in front in the end.
  */
-export function unfinishedJobs(db: Db): Promise<{ job: JobRow; content: JobContentRow; hold: HoldRow | null }[]> {
+export function unfinishedJobs(
+  db: Db,
+  owner: string,
+): Promise<{ job: JobRow; content: JobContentRow; hold: HoldRow | null }[]> {
   return db.read
     .select({ job: jobs, content: jobContent, hold: holds })
     .from(jobs)
     .innerJoin(jobContent, eq(jobContent.jobId, jobs.id))
     .leftJoin(holds, eq(holds.jobId, jobs.id))
-    .where(and(eq(jobs.kind, "async"), whereLive))
+    .where(and(eq(jobs.kind, "async"), isOf(owner), whereLive))
     .orderBy(desc(jobs.id));
 }
 

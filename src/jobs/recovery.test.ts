@@ -37,7 +37,7 @@ async function restart(written = true): Promise<Restarted> {
   const failed = await failInterruptedChats(database.db, clock.nowMs(), "me");
   const outputs = new Map<string, OutputLog>();
   const after = stage(database, { clock, answerOf: (job) => outputs.get(job.id)?.stored(job) ?? null });
-  const jobs = (await unfinishedJobs(database.db)).map(({ job: row, content, hold }) => {
+  const jobs = (await unfinishedJobs(database.db, "me")).map(({ job: row, content, hold }) => {
     const output = outputLog();
     outputs.set(row.id, output);
     return after.jobs.recover(row, spec({ kind: "async", bodyJson: content.request }), output, hold);
@@ -225,7 +225,7 @@ test("a job whose request cannot be read fails alone, and an ended one is left a
   const [unreadable, other] = [await asyncJobOfAbsent(), await asyncJobOfAbsent()];
   await failUnreadable(database.db, unreadable.id, clock.nowMs());
   expect(await rowOf(unreadable.id)).toMatchObject({ state: "failed", errorCode: "invalid_request" });
-  expect((await unfinishedJobs(database.db)).map(({ job }) => job.id)).toEqual([other.id]);
+  expect((await unfinishedJobs(database.db, "me")).map(({ job }) => job.id)).toEqual([other.id]);
   const { endedMs } = (await rowOf(unreadable.id)) ?? {};
   clock.advance(1000);
   await failUnreadable(database.db, unreadable.id, clock.nowMs());
@@ -237,3 +237,13 @@ async function asyncJobOfAbsent(): Promise<Job> {
   new SimNode(before, 1).join().lose();
   return asyncJob();
 }
+
+test("a job of another coordinator on the same database is that one's to go on with", async () => {
+  const job = await asyncJobOfAbsent();
+  const own = (owner: string) => database.db.writer.transact((tx) => tx.update(jobRows).set({ owner }));
+  await own("another");
+  expect((await restart()).jobs).toEqual([]);
+  expect(await rowOf(job.id)).toMatchObject({ state: "queued" });
+  await own("me");
+  expect((await restart()).jobs).toMatchObject([{ id: job.id }]);
+});

@@ -373,7 +373,7 @@ async function askerOf({ db }: CoordinatorData, { accountId, keyId }: JobRow): P
 /** Chats of an earlier process failed with it; its asynchronous jobs go on. */
 async function recover({ data, jobs, outputs, clock, log, defaults }: Recovery): Promise<void> {
   const failed = await failInterruptedChats(data.db, clock.nowMs(), data.replica);
-  const unfinished = await unfinishedJobs(data.db);
+  const unfinished = await unfinishedJobs(data.db, data.replica);
   for (const { job: row, content, hold } of unfinished) {
     const json = parseJson(content.request);
     const request = json.ok ? check(chatRequestSchema, json.value) : json;
