@@ -49,6 +49,8 @@ export type Board = {
   readonly queues: Map<string, FairQueue<Job>>;
   /** Chats whose hold is on its way to the database. */
   readonly holding: Set<Promise<unknown>>;
+  /** Jobs that were refused since storing them failed, and may be stored all the same. */
+  readonly unsure: Set<JobId>;
   /** Jobs whose end is on its way to the database; nobody was told of it yet. */
   readonly ending: Set<Job>;
   /** Asynchronous jobs are not given out before: a lease could not be stored a moment ago. */

@@ -53,6 +53,7 @@ export function createJobs(deps: JobsDeps) {
     tickedMs: deps.clock.nowMs(),
     queues: new Map(),
     holding: new Set(),
+    unsure: new Set(),
     ending: new Set(),
     leaseFromMs: 0,
     draining: false,

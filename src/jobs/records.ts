@@ -34,7 +34,7 @@ export type JobRecords = {
    * Of a job that was refused because storing it, or what it holds, failed: nothing is left of it, should the database
    * have it all the same. It says yes once, and that may be lost on the way.
    */
-  undo(job: Job): Promise<void>;
+  undo(job: Pick<Job, "id" | "kind">): Promise<void>;
   /** The job of the last 24 h that has this idempotency key. */
   withKey(accountId: string, idempotencyKey: string): Promise<JobRow | undefined>;
   /** Claims a queued job for this attempt. False: somebody else has it, or it has ended. */
