@@ -9,7 +9,7 @@ import { audit } from "./audit.ts";
 import { type Caller, SYSTEM_CALLER } from "./caller.ts";
 import type { KeyScope } from "./key-rights.ts";
 import type { KeyRing } from "./key-ring.ts";
-import { type ApiKeyRow, apiKeys, LOCAL_ACCOUNT_ID } from "./schema.ts";
+import { type ApiKeyRow, accounts, apiKeys, LOCAL_ACCOUNT_ID } from "./schema.ts";
 
 export const API_KEY_PREFIX = "inf_";
 const BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -90,6 +90,12 @@ export async function listApiKeys({ db }: { db: Db }, accountId?: string): Promi
   const mine = accountId === undefined ? undefined : eq(apiKeys.accountId, accountId);
   const rows = await db.read.select().from(apiKeys).where(mine).orderBy(desc(apiKeys.createdMs), desc(apiKeys.id));
   return rows.map(withoutHash);
+}
+
+/** Whether there is an account of this id for keys to be of. */
+export async function isAccount({ db }: { db: Db }, id: string): Promise<boolean> {
+  const rows = await db.read.select({ id: accounts.id }).from(accounts).where(eq(accounts.id, id));
+  return rows.length > 0;
 }
 
 /** A key, in force or not, by its id. */

@@ -3,7 +3,16 @@ import type { Budget } from "../ledger/holds.ts";
 import type { ApiKeyRow } from "./schema.ts";
 
 /** What a client's key may do. A key that names none of them may do all. */
-export const CLIENT_SCOPES = ["chat", "completions", "embeddings", "jobs", "models:read", "usage:read"] as const;
+export const CLIENT_SCOPES = [
+  "chat",
+  "completions",
+  "embeddings",
+  "jobs",
+  "models:read",
+  "usage:read",
+  /** Allowances and deposits of the account. */
+  "funding",
+] as const;
 export type ClientScope = (typeof CLIENT_SCOPES)[number];
 /** `operator`: of workers that serve models; such a key is no client's. */
 export type KeyScope = ClientScope | "operator";

@@ -2,6 +2,7 @@
 import {
   type ApiKey,
   createApiKey,
+  isAccount,
   type KeyDeps,
   type KeyNotFound,
   listApiKeys,
@@ -20,11 +21,16 @@ export function keyAdmin(deps: Omit<KeyDeps, "by">): KeyAdmin {
   const endOf = (lifetimeS: number | undefined) =>
     lifetimeS === undefined ? {} : { expiresMs: clock.nowMs() + lifetimeS * 1000 };
   return {
-    createKey: operation(OPERATIONS.createKey, async ({ expires_in_s, role, scopes, ...wanted }, by) => {
+    createKey: operation(OPERATIONS.createKey, async ({ expires_in_s, role, scopes, account, ...wanted }, by) => {
+      if (account !== undefined && !(await isAccount(deps, account))) {
+        const hint = "`infernet credits show` lists accounts";
+        return err({ code: "not_found", message: `there is no account ${account}`, hint });
+      }
       const { token, key } = await createApiKey(
         { ...deps, by },
         {
           name: wanted.name,
+          ...(account === undefined ? {} : { accountId: account }),
           scopes: role === "operator" ? ["operator"] : scopes,
           pools: wanted.pools,
           models: wanted.models,
@@ -37,20 +43,27 @@ export function keyAdmin(deps: Omit<KeyDeps, "by">): KeyAdmin {
       );
       return ok({ id: key.id, key: token });
     }),
-    listKeys: operation(OPERATIONS.listKeys, async () => ok({ keys: (await listApiKeys(deps)).map(keyRow) })),
-    rotateKey: operation(OPERATIONS.rotateKey, async ({ id, overlap_s, expires_in_s }, by) => {
+    listKeys: operation(OPERATIONS.listKeys, async ({ account }) =>
+      ok({ keys: (await listApiKeys(deps, account)).map(keyRow) }),
+    ),
+    rotateKey: operation(OPERATIONS.rotateKey, async ({ id, account, overlap_s, expires_in_s }, by) => {
       const rotation = { overlapMs: overlap_s * 1000, ...endOf(expires_in_s) };
-      const rotated = await rotateApiKey({ ...deps, by }, { which: id }, rotation);
+      const rotated = await rotateApiKey({ ...deps, by }, keyOf(id, account), rotation);
       if (!rotated.ok) return notFound(rotated.error);
       const { token, key, old } = rotated.value;
       return ok({ id: key.id, key: token, old_id: old.id, old_expires_ms: old.expiresMs ?? 0 });
     }),
-    revokeKey: operation(OPERATIONS.revokeKey, async ({ id }, by) => {
-      const revoked = await revokeApiKey({ ...deps, by }, { which: id });
+    revokeKey: operation(OPERATIONS.revokeKey, async ({ id, account }, by) => {
+      const revoked = await revokeApiKey({ ...deps, by }, keyOf(id, account));
       return revoked.ok ? ok({ id: revoked.value.id }) : notFound(revoked.error);
     }),
   };
 }
+
+const keyOf = (which: string, accountId: string | undefined) => ({
+  which,
+  ...(accountId === undefined ? {} : { accountId }),
+});
 
 /** What was given may be a whole key, pasted by mistake: it is not repeated. */
 function notFound(why: KeyNotFound): Result<never, AdminError> {
@@ -61,6 +74,7 @@ function notFound(why: KeyNotFound): Result<never, AdminError> {
 
 const keyRow = (key: ApiKey): KeyRow => ({
   id: key.id,
+  account: key.accountId,
   name: key.name,
   role: key.scopes.includes("operator") ? "operator" : "client",
   prefix: key.prefix,

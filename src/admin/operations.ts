@@ -24,6 +24,9 @@ const lifetimeS = z
   .max(10 * 366 * 86_400);
 const pubkeyOnly = z.strictObject({ pubkey: pubkeySchema });
 const nothing = z.strictObject({});
+/** As in `accounts`, of people, organisations and other instances. */
+const accountIdSchema = z.string().min(1).max(128);
+const ofAccount = z.strictObject({ account: accountIdSchema.optional() });
 
 /** Who a join token or an approval lets in: the `role` of a registration. */
 export const NODE_ROLES = ["provider", "aggregator", "client"] as const;
@@ -73,6 +76,8 @@ const isUnlimited = (key: { [right in keyof typeof keyRights]: readonly unknown[
 
 const keyRow = z.object({
   id: z.string(),
+  /** Whose it is. */
+  account: z.string(),
   name: z.string(),
   role: z.enum(KEY_ROLES),
   /** First signs of the key, to tell keys apart; useless without the rest. */
@@ -239,6 +244,8 @@ export const OPERATIONS = {
     z
       .strictObject({
         name: nameSchema,
+        /** Whose requests it makes, and who pays for them; left out: the built-in account's. */
+        account: accountIdSchema.optional(),
         role: z.enum(KEY_ROLES).default("client"),
         expires_in_s: lifetimeS.optional(),
         scopes: keyRights.scopes.default([]),
@@ -260,6 +267,7 @@ export const OPERATIONS = {
     "/keys/:id/rotate",
     z.strictObject({
       id: idSchema,
+      account: accountIdSchema.optional(),
       overlap_s: z
         .int()
         .min(0)
@@ -270,8 +278,14 @@ export const OPERATIONS = {
     }),
     z.object({ id: z.string(), key: z.string(), old_id: z.string(), old_expires_ms: timeMs }),
   ),
-  listKeys: operation("GET", "/keys", nothing, z.object({ keys: z.array(keyRow) })),
-  revokeKey: operation("DELETE", "/keys/:id", z.strictObject({ id: idSchema }), z.object({ id: z.string() })),
+  /** Of one account where it is given. */
+  listKeys: operation("GET", "/keys", ofAccount, z.object({ keys: z.array(keyRow) })),
+  revokeKey: operation(
+    "DELETE",
+    "/keys/:id",
+    z.strictObject({ id: idSchema, ...ofAccount.shape }),
+    z.object({ id: z.string() }),
+  ),
 
   createJoinToken: operation(
     "POST",

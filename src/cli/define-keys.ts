@@ -14,6 +14,7 @@ export function defineKeys(program: Command, attach: Attach): void {
     .command("create")
     .description("make one; it is printed this once")
     .argument("[name]", "to tell it from others", "default")
+    .option("--account <id>", "whose requests it makes, and who pays; left out: the built-in account")
     .option("--role <role>", "client, or operator: for workers that serve models", "client")
     .option("--expires <time>", "for how long it is good, e.g. 30d; left out: until it is revoked")
     .option("--scope <name>", "what it may do; may be repeated; left out: all that a client may", collect)

@@ -12,6 +12,7 @@ import { durationS, wholeNumber } from "../values.ts";
 
 /** All as typed. */
 export type KeyFlags = {
+  account?: string;
   role?: string;
   expires?: string;
   scope?: string[];
@@ -33,6 +34,7 @@ export async function create(
   const { config } = await requireConfig(context, options);
   const wanted: Input<"createKey"> = {
     name,
+    ...(flags.account === undefined ? {} : { account: flags.account }),
     role: oneOf(KEY_ROLES, flags.role ?? "client", "--role"),
     scopes: (flags.scope ?? []).map((scope) => oneOf(CLIENT_SCOPES, scope, "--scope")),
     models: flags.model ?? [],

@@ -1,7 +1,7 @@
 // What admins ask about people: `/api/v1/admin/*`. Each is an operation of admin, the same that the commands call, with
 // the user as whoever asks.
 import type { Caller } from "../../accounts/caller.ts";
-import type { Admin, AdminError, AdminErrorCode } from "../../admin/operations.ts";
+import type { Admin, AdminError, AdminErrorCode, OperationName } from "../../admin/operations.ts";
 import { USER_OPERATIONS } from "../../admin/user-operations.ts";
 import type { Result } from "../../lib/result.ts";
 import { type ErrorCode, errorResponse } from "../errors.ts";
@@ -42,7 +42,7 @@ export function adminRoutes({ admin }: Pick<HumanDeps, "admin">): HumanRoute[] {
       ...(method === "POST" ? { body: input } : {}),
       async handle(call) {
         const { csrf_token: _, ...fields } = bodyFields(call);
-        return answer(await ask(admin, name, { ...fields, ...call.params }, callerOf(call)));
+        return adminAnswer(await ask(admin, name, { ...fields, ...call.params }, callerOf(call)));
       },
     };
   });
@@ -50,8 +50,9 @@ export function adminRoutes({ admin }: Pick<HumanDeps, "admin">): HumanRoute[] {
 
 type Answer = Promise<Result<object, AdminError>>;
 /** The operation itself checks its input. */
-const ask = (admin: Admin, name: Name, input: object, by: Caller): Answer =>
+export const ask = (admin: Admin, name: OperationName, input: object, by: Caller): Answer =>
   (admin[name] as (input: object, by: Caller) => Answer)(input, by);
 
-const answer = (result: Result<object, AdminError>): Response =>
+/** What an operation answers, over HTTP. */
+export const adminAnswer = (result: Result<object, AdminError>): Response =>
   result.ok ? data(result.value) : errorResponse(CODES[result.error.code], result.error.message);

@@ -259,3 +259,34 @@ describe("cookies", () => {
     expect(readCookie(behindProxy, request("infer.example", "infernet-session=evil"), "session")).toBeNull();
   });
 });
+
+test("an account's keys are made, rotated and revoked by its owner, and nobody else's by anybody", async () => {
+  const anna = await signedIn();
+  const bert = await signedIn("bert@example.org");
+  const made = await post("/api/v1/account/keys", { name: "mine", spend_day: 5_000_000 }, bert.headers);
+  expect(made.status).toBe(200);
+  const key = String(made.body.key);
+  const mine = String((bert.answer.body.account as { id: string }).id);
+  const works = async (token: string) =>
+    (await fetch(`${on.server.url}/api/v1/key`, { headers: { authorization: `Bearer ${token}` } })).status === 200;
+  expect(await works(key)).toBe(true);
+  const listed = await post("/api/v1/account/keys", "", bert.headers, "GET");
+  expect(listed.body).toMatchObject({
+    keys: [{ id: made.body.id, account: mine, name: "mine", spend_day: 5_000_000 }],
+  });
+  expect((await post("/api/v1/account/keys", "", anna.headers, "GET")).body).toEqual({ keys: [] });
+  for (const act of ["rotate", "revoke"]) {
+    const path = `/api/v1/account/keys/${made.body.id}/${act}`;
+    expect((await post(path, { account: mine }, anna.headers)).status).toBe(404);
+  }
+  expect((await post("/api/v1/account/keys", { name: "x", account: "local" }, bert.headers)).status).toBe(200);
+  expect((await post("/api/v1/account/keys", "", bert.headers, "GET")).body.keys).toHaveLength(2);
+  expect((await post("/api/v1/account/keys", { name: "w", role: "operator" }, bert.headers)).status).toBe(403);
+  expect((await post("/api/v1/account/keys", { name: "p", pools: ["team"] }, bert.headers)).status).toBe(403);
+  const rotated = await post(`/api/v1/account/keys/${made.body.id}/rotate`, { overlap_s: 0 }, bert.headers);
+  expect(rotated.status).toBe(200);
+  expect(await works(key)).toBe(false);
+  const next = String(rotated.body.key);
+  expect((await post(`/api/v1/account/keys/${rotated.body.id}/revoke`, {}, bert.headers)).status).toBe(200);
+  expect(await works(next)).toBe(false);
+});

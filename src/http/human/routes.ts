@@ -4,6 +4,7 @@ import { accountRoutes } from "./account.ts";
 import { adminRoutes } from "./admin.ts";
 import { authRoutes } from "./auth.ts";
 import type { HumanDeps } from "./deps.ts";
+import { keyRoutes } from "./keys.ts";
 import { oidcRoutes } from "./oidc.ts";
 import { organisationRoutes } from "./organisations.ts";
 import { pageRoutes } from "./pages.ts";
@@ -13,6 +14,7 @@ export const humanRoutes = (deps: HumanDeps): HttpRoute[] => [
   ...authRoutes(deps),
   ...oidcRoutes(deps),
   ...accountRoutes(deps),
+  ...keyRoutes(deps),
   ...organisationRoutes(deps),
   ...adminRoutes(deps),
 ];
