@@ -558,6 +558,20 @@ describe("a plan", () => {
     expect(await faults()).toEqual([]);
   });
 
+  test("stands for as long as nothing changes, however often it is asked for", async () => {
+    const node = await newNode();
+    await job(node, await newClient(), 1_000_000n);
+    const logged = async () => Number((await world.db.query("select count(*) from audit_log"))[0]?.[0]);
+    const first = await planAll(node, "planned");
+    const before = await logged();
+    for (let n = 0; n < 3; n += 1) expect(await planAll(node, "planned")).toEqual(first);
+    expect(await logged()).toBe(before);
+    const { address: wallet } = await world.stage.wallet(0n);
+    const moved = await planPayouts(world.deps, RULES, { node: node.pubkey, wallet, state: "planned" });
+    expect(moved.ok && (await getPayout(world.deps, moved.value[0]?.id ?? ""))?.wallet).toBe(wallet);
+    expect(await faults()).toEqual([]);
+  });
+
   test("of less than the minimum is not made", async () => {
     const node = await newNode();
     await job(node, await newClient(), 100n);

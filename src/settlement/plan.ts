@@ -1,5 +1,5 @@
 // Plan: gives a node's unpaid receipts to payouts, in one transaction. Nothing is signed here, and nothing is sent.
-import { eq } from "drizzle-orm";
+import { and, asc, eq } from "drizzle-orm";
 import { audit } from "../accounts/audit.ts";
 import type { Execute } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
@@ -17,7 +17,7 @@ import {
   transfersOf,
 } from "./legs.ts";
 import type { AddressText } from "./payout-chain.ts";
-import { type PayoutState, payoutFronts, TREASURY } from "./schema.ts";
+import { type PayoutState, payoutFronts, payouts, TREASURY } from "./schema.ts";
 
 export type PlanDeps = {
   db: Db;
@@ -49,7 +49,7 @@ const MAX_PLANNED = 50_000;
 
 /**
  * Plans all that the node is owed, to be paid to `wallet`. `state`: `planned` waits for the node's agreement, `due` does
- * not. Plans that the node never agreed to are made anew.
+ * not. Plans that the node never agreed to are made anew, where they would differ: asking again and again leaves no traces.
  */
 export async function planPayouts(
   deps: PlanDeps,
@@ -58,6 +58,8 @@ export async function planPayouts(
 ): Promise<Result<Planned[], PlanRefusal>> {
   const { db } = deps;
   for (;;) {
+    const standing = state === "planned" ? await standingPlans(deps, rules, node, wallet) : [];
+    if (standing.length > 0) return ok(standing);
     await dissolvePlans(deps, node);
     const front = await frontOf(db, node);
     const unpaid = await unpaidReceipts(deps, node, front, rules.treasury);
@@ -69,6 +71,21 @@ export async function planPayouts(
     if (planned === "settled_otherwise") return err({ code: planned, unpaid: owed });
     if (planned !== "changed_meanwhile") return ok(planned);
   }
+}
+
+/** What the node was shown and has not agreed to, where that is all it is owed, to the same wallet; else none. */
+async function standingPlans(deps: PlanDeps, rules: PlanRules, node: string, wallet: string): Promise<Planned[]> {
+  const { db } = deps;
+  const mine = and(eq(payouts.node, node), eq(payouts.state, "planned"));
+  const plans = await db.read.select().from(payouts).where(mine).orderBy(asc(payouts.createdMs), asc(payouts.id));
+  if (plans.length === 0 || plans.some((plan) => plan.wallet !== wallet)) return [];
+  const free = await unpaidReceipts(deps, node, await frontOf(db, node), rules.treasury);
+  if (free.some(({ nodeAmount }) => nodeAmount > 0n)) return [];
+  return plans.map(({ id, nodeAmount, fee, receipts }) => ({
+    ...{ id, receipts },
+    nodeAmount: BigInt(nodeAmount),
+    fee: BigInt(fee),
+  }));
 }
 
 /** Takes back what the node was shown and has not agreed to: of that, nothing was ever signed. */
