@@ -386,6 +386,23 @@ describe("a crash", () => {
   });
 });
 
+test("a chat that is turned away while its hold cannot be let go holds nothing later on", async () => {
+  on = restarted({ limits: { queueLimit: 0 } });
+  await grant(10_000n);
+  const node = new SimNode(on, 1, { prices: PRICES, slots: 1 }).join();
+  const job = await taken();
+  on.storage.broken = true;
+  const refused = await on.jobs.take(spec({ maxTokens: 10 }), recorder());
+  expect(refused).toMatchObject({ ok: false, error: { code: "queue_full" } });
+  expect(await held()).toHaveLength(2);
+  on.storage.broken = false;
+  on.clock.advance(1_000);
+  await on.settle();
+  expect(await held()).toHaveLength(1);
+  node.end(node.last);
+  await over(job);
+});
+
 describe("a request that the database took, and its answer was lost", () => {
   let node: SimNode;
   beforeEach(async () => {

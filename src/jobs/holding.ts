@@ -89,7 +89,12 @@ async function holdAndEnter(
   job.held = wanted;
   const turnedAway = board.draining ? chooseModel(board, job) : enter(board, job);
   if (!turnedAway) return ok(job);
-  await till.release(job.id);
+  try {
+    await till.release(job.id);
+  } catch (error) {
+    board.log.error("what a request holds that was turned away could not be let go; trying again", { err: error });
+    undoLater(board, job);
+  }
   return err(turnedAway);
 }
 

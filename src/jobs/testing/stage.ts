@@ -42,7 +42,7 @@ export type Stage = {
   jobs: Jobs;
   /** In the order in which they ended. */
   ended: Job[];
-  /** While true, the database takes no lease and no end; or takes what it is given, and its answer is lost. */
+  /** While true, the database takes no lease, no end, and lets go of nothing; or takes what it is given, and its answer is lost. */
   storage: { broken: boolean; unanswered: boolean };
   /** Resolves when the database has nothing to do, and what follows from it was done. */
   settle(): Promise<void>;
@@ -78,8 +78,12 @@ export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
     if (storage.unanswered) throw new Error("connection reset");
     return value;
   };
-  const { till: own } = options;
-  const till: Till | null = own ? { ...own, hold: (job, held) => orUnanswered(own.hold(job, held)) } : null;
+  const { till: own = null } = options;
+  const till: Till | null = own && {
+    ...own,
+    hold: (job, held) => orUnanswered(own.hold(job, held)),
+    release: (id) => orBroken(() => own.release(id)),
+  };
   const records: JobRecords = {
     ...kept,
     create: (job, extra) => orUnanswered(orBroken(() => kept.create(job, extra))),
