@@ -32,7 +32,6 @@ export const ledgerAccounts = sqliteTable(
     check("ledger_accounts_covered", sql`${table.kind} = 'system' or ${table.balance} >= ${table.held}`),
   ],
 );
-export type LedgerAccountRow = typeof ledgerAccounts.$inferSelect;
 
 export const TRANSACTION_KINDS = [
   "grant",
@@ -56,7 +55,6 @@ export const ledgerTransactions = sqliteTable("ledger_transactions", {
   actor: text(),
   reason: text(),
 });
-export type LedgerTransactionRow = typeof ledgerTransactions.$inferSelect;
 
 /** What a transaction adds to, or takes from, an account. Those of one transaction sum to zero. */
 export const ledgerEntries = sqliteTable(
@@ -135,7 +133,6 @@ export const receipts = sqliteTable(
     index("receipts_payout").on(table.payoutId).where(sql`payout_id is not null`),
   ],
 );
-export type ReceiptRow = typeof receipts.$inferSelect;
 
 /** The head of each node's chain of receipts. The next number is decided here, by a conditional write. */
 export const nodeChains = sqliteTable("node_chains", {
@@ -147,4 +144,3 @@ export const nodeChains = sqliteTable("node_chains", {
   /** BIP-340, over the head digest. */
   countersignedSig: blob("countersigned_sig", { mode: "buffer" }),
 });
-export type NodeChainRow = typeof nodeChains.$inferSelect;
