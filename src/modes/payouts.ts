@@ -4,6 +4,7 @@ import type { Config } from "../config.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import { MAX_RECEIPTS } from "../protocol/payouts.ts";
 import type { Payouts } from "../settlement/desk.ts";
 import type { PlanRules } from "../settlement/plan.ts";
 import { addressOf } from "../solana/address.ts";
@@ -14,7 +15,6 @@ import { randomBytes } from "./open-instance.ts";
 export type RunningPayouts = Payouts & LivePayouts & { stop(): Promise<void> };
 
 const HOUR_MS = 3_600_000;
-const MAX_RECEIPTS = 10_000;
 
 /** Null where nothing is settled on a chain. */
 export async function startPayouts(

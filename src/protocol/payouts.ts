@@ -11,13 +11,16 @@ const signatureText = z.string().regex(/^[1-9A-HJ-NP-Za-km-z]{64,90}$/, "must be
 /** Source of what the network's treasury pays; all others are token accounts of clients. */
 export const TREASURY_SOURCE = "treasury";
 
+/** Receipts of one payout. */
+export const MAX_RECEIPTS = 10_000;
+
 export const payoutSchema = z.object({
   id: hex32Schema,
   /** `sending`: due, and a transaction of it may land. */
   state: z.enum(["planned", "due", "sending", "stuck", "paid", "written_off"]),
   node_amount: amount,
   fee: amount,
-  receipts: z.int().min(0),
+  receipts: z.int().min(0).max(MAX_RECEIPTS),
   /** Merkle root over the digests of its receipts, by number. */
   root: hex64Schema,
   wallet: addressText,

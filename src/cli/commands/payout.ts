@@ -143,7 +143,8 @@ async function checkReceipts(here: Here, prepared: PreparedJson, told: PayoutJso
     const page = await ask(here, `payouts/${told.id}/receipts`, body, payoutReceiptsSchema);
     for (const { seq, bytes, signature } of page.receipts)
       receipts.push({ seq, bytes: fromBase64(bytes), signature: fromBase64(signature) });
-    if (page.receipts.length < MAX_RECEIPTS_PAGE) break;
+    // More than it spoke of is as wrong as fewer, and there might be no end of them.
+    if (page.receipts.length < MAX_RECEIPTS_PAGE || receipts.length > told.receipts) break;
     after = page.receipts.at(-1)?.seq ?? after;
   }
   const { node, coordinator } = here;
