@@ -282,6 +282,29 @@ async function payerIn(stage: FundingStage): Promise<Payer> {
   return made;
 }
 
+test("a payment that a server far behind did not know is credited when it is asked for again", async () => {
+  await using stage = await fundingStage();
+  const deps = depsOf(stage);
+  const prepaid = createPrepaid(deps);
+  const wanted = prepaid.requirementsFor(900n);
+  const paying = await payment(stage, await payer(stage), wanted);
+  // Sent, and then the process is gone.
+  const statuses = async () => [null];
+  const after = (): never => {
+    throw new Error("killed");
+  };
+  const dying = createPrepaid({ ...deps, clock: { ...stage.clock, after }, chain: { ...stage.chain, statuses } });
+  expect(await dying.settle(paying, wanted, HASH).catch((fault) => fault.message)).toBe("killed");
+  expect(await stage.on.balance(stage.treasuryAccount)).toBe(900n);
+  await stage.on.advance(400);
+  const behind = { ...stage.chain, statuses, transaction: async () => null };
+  await createPrepaid({ ...deps, chain: behind }).follow();
+  expect(await stage.db.query("select state from x402_payments")).toEqual([["expired"]]);
+  expect((await balanceOf(stage.db, SYSTEM_ACCOUNTS.x402)).balance).toBe(0n);
+  expect(reasonOf(await prepaid.settle(paying, wanted, HASH))).toBe("settled");
+  expect((await balanceOf(stage.db, SYSTEM_ACCOUNTS.x402)).balance).toBe(-900n);
+});
+
 test("a fork that takes a payment back takes back what is left of its credit", async () => {
   await using stage = await fundingStage();
   const prepaid = createPrepaid(depsOf(stage));

@@ -212,8 +212,15 @@ async function settleOnce(deps: X402Deps, payment: ToSettle): Promise<Result<Pai
     const detail = "this payment was made with another request: the body must be the same";
     return err({ reason: "payment_for_other_request", detail, signature });
   }
-  const row = known.state === "sent" ? await sendUntilLanded(deps, known) : known;
-  return answerFor(deps, row);
+  return answerFor(deps, await lookAt(deps, known));
+}
+
+async function lookAt(deps: X402Deps, row: X402PaymentRow): Promise<X402PaymentRow> {
+  if (row.state === "sent") return sendUntilLanded(deps, row);
+  if (row.state !== "expired") return row;
+  // That nobody knew it was no proof: a server that was behind may know it now.
+  const landed = await deps.chain.transaction(row.signature as Signature);
+  return landed !== null && landed.failure === null ? credit(deps, row) : row;
 }
 
 const rowOf = async ({ db }: X402Deps, signature: string): Promise<X402PaymentRow | undefined> =>
