@@ -80,7 +80,7 @@ export const preparedSchema = z.object({
   /** Why nothing was planned, where nothing was. */
   nothing: z
     .object({
-      code: z.enum(["nothing_unpaid", "below_minimum", "settled_otherwise"]),
+      code: z.enum(["nothing_unpaid", "below_minimum", "settled_otherwise", "earlier_waits"]),
       unpaid: amount,
       minimum: amount,
     })

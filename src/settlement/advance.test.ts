@@ -324,6 +324,9 @@ describe("what may go wrong on the way", () => {
     await step(id);
     expect(await attempts(id)).toEqual([]);
     expect((await getPayout(world.deps, id))?.trouble).toContain("its owner opens one");
+    // It does not pile up more of them, each to be looked at again and again.
+    await job(node, client, 1_000_000n);
+    expect(await planAll(node)).toEqual({ ok: false, error: { code: "earlier_waits" } });
     await world.stage.ata(address);
     await world.stage.finalize();
     await step(id);
@@ -331,6 +334,7 @@ describe("what may go wrong on the way", () => {
     await step(id);
     expect(await state(id)).toBe("paid");
     expect(await world.stage.balance(await world.stage.ataOf(address))).toBe(880_000n);
+    expect((await planAll(node)).ok).toBe(true);
   });
 
   test("lamports where the marker is to be are no payment", async () => {

@@ -39,6 +39,8 @@ export type Planned = { id: string; nodeAmount: bigint; fee: bigint; receipts: n
 export type PlanRefusal =
   | { code: "nothing_unpaid" }
   | { code: "below_minimum"; unpaid: bigint; minimum: bigint }
+  /** An earlier payout of the node cannot be sent now: with more of them it would hold up everybody's. */
+  | { code: "earlier_waits" }
   /** The ledger says that the node is owed less than its receipts do: somebody settled them otherwise. */
   | { code: "settled_otherwise"; unpaid: bigint };
 
@@ -57,6 +59,11 @@ export async function planPayouts(
   { node, wallet, state }: { node: string; wallet: string; state: Extract<PayoutState, "planned" | "due"> },
 ): Promise<Result<Planned[], PlanRefusal>> {
   const { db } = deps;
+  const waiting = await db.query(
+    "select 1 from payouts where node = ? and state = 'due' and trouble is not null limit 1",
+    [node],
+  );
+  if (waiting.length > 0) return err({ code: "earlier_waits" });
   for (;;) {
     const standing = state === "planned" ? await standingPlans(deps, rules, node, wallet) : [];
     if (standing.length > 0) return ok(standing);

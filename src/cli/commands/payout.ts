@@ -86,6 +86,7 @@ async function payoutAt(here: Here): Promise<Outcome> {
 function reasonOf(nothing: PreparedJson["nothing"]): string {
   if (nothing?.code === "below_minimum")
     return `${dollars(nothing.unpaid)} are unpaid; it pays out from ${dollars(nothing.minimum)} on`;
+  if (nothing?.code === "earlier_waits") return "an earlier payout cannot be sent now; what is unpaid is paid after it";
   if (nothing?.code === "settled_otherwise")
     return "its books say that what is unpaid was settled otherwise; ask its admin";
   return "nothing is unpaid";
