@@ -14,6 +14,7 @@ import sql10 from "./0010_receipts_account.sql" with { type: "text" };
 import sql11 from "./0011_job_owner.sql" with { type: "text" };
 import sql12 from "./0012_address_tables.sql" with { type: "text" };
 import sql13 from "./0013_link_makers.sql" with { type: "text" };
+import sql14 from "./0014_dashboard.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { n: 0, name: "0000_start", sql: sql0 },
@@ -30,4 +31,5 @@ export const migrations: readonly Migration[] = [
   { n: 11, name: "0011_job_owner", sql: sql11 },
   { n: 12, name: "0012_address_tables", sql: sql12 },
   { n: 13, name: "0013_link_makers", sql: sql13 },
+  { n: 14, name: "0014_dashboard", sql: sql14 },
 ];

@@ -27,15 +27,22 @@ export async function openBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath, args: FLAGS });
 }
 
-/** A page and its complaints: console errors and warnings, thrown errors, CSP violations, failed or foreign requests. */
+/** A page and its complaints. */
 export async function openPage(
   browser: Browser,
   url: string,
   options: BrowserContextOptions,
 ): Promise<{ page: Page; complaints: string[] }> {
-  const complaints: string[] = [];
   const context = await browser.newContext(options);
   const page = await context.newPage();
+  const complaints = await watchPage(page, new URL(url).origin);
+  await page.goto(url, { waitUntil: "load" });
+  return { page, complaints };
+}
+
+/** What it will complain of: console errors and warnings, thrown errors, CSP violations, failed or foreign requests. */
+export async function watchPage(page: Page, origin: string): Promise<string[]> {
+  const complaints: string[] = [];
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
   });
@@ -44,11 +51,14 @@ export async function openPage(
     complaints.push(`dialog: ${dialog.message()}`);
     void dialog.dismiss();
   });
-  page.on("requestfailed", (request) => complaints.push(`failed: ${request.url()}`));
+  page.on("requestfailed", (request) => {
+    // A stream that the page leaves, or a file it stops loading, is not a fault.
+    if (request.failure()?.errorText === "net::ERR_ABORTED") return;
+    complaints.push(`failed: ${request.url()}`);
+  });
   page.on("request", (request) => {
-    if (new URL(request.url()).origin !== new URL(url).origin) complaints.push(`foreign: ${request.url()}`);
+    if (new URL(request.url()).origin !== origin) complaints.push(`foreign: ${request.url()}`);
   });
   await page.addInitScript({ content: REPORT_VIOLATIONS });
-  await page.goto(url, { waitUntil: "load" });
-  return { page, complaints };
+  return complaints;
 }

@@ -69,7 +69,11 @@ export const auditLog = sqliteTable(
     /** protocol/audit-record.ts, 64 hex digits. */
     hash: text().notNull(),
   },
-  (table) => [index("audit_log_subject").on(table.subject)],
+  (table) => [
+    index("audit_log_subject").on(table.subject),
+    index("audit_log_actor").on(table.actor),
+    index("audit_log_action").on(table.action),
+  ],
 );
 export type AuditRow = typeof auditLog.$inferSelect;
 

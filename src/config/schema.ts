@@ -269,6 +269,13 @@ const webhooks = z.strictObject({
   ),
 });
 
+const dashboard = z.strictObject({
+  public: key(
+    z.boolean().default(true),
+    "Strangers see the status, models, providers, docs and the check of receipts. Off: nothing but the way in.",
+  ),
+});
+
 const billing = z.strictObject({
   mode: key(
     z.enum(["off", "credits", "solana"]).default("off"),
@@ -322,6 +329,7 @@ export const SECTIONS = {
   privacy,
   webhooks,
   accounts,
+  dashboard,
   billing,
   solana,
   payouts,
@@ -362,6 +370,7 @@ export const configSchema = z
     privacy: privacy.prefault({}),
     webhooks: webhooks.prefault({}),
     accounts: accounts.prefault({}),
+    dashboard: dashboard.prefault({}),
     billing: billing.prefault({}),
     solana: solana.prefault({}),
     payouts: payouts.prefault({}),

@@ -76,10 +76,20 @@ export type MachineRoute = RouteBase & {
   rule: Extract<MachineRule, "register" | "presence" | "polling">;
   handle: (call: MachineCall) => Answer;
 };
-export type HumanRoute = RouteBase & { tier: "human" } & (
+export type HumanRoute = RouteBase & {
+  tier: "human";
+  /** Largest body, where it is not the usual one of these routes. */
+  maxBodyBytes?: number;
+} & (
     | {
         /** Takes whoever comes from a page of ours; session or not. */
         access: "visitor";
+        handle: (call: HumanCall) => Answer;
+      }
+    | {
+        /** Shows itself to everybody, and more to who is signed in. Changes nothing. */
+        access: "anyone";
+        method: "GET";
         handle: (call: HumanCall) => Answer;
       }
     | {

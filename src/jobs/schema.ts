@@ -11,6 +11,9 @@ import { JOB_STATES } from "./states.ts";
  */
 export const whereLive = sql`state in ('queued', 'dispatched', 'running')`;
 
+/** Jobs that came to nothing; written out as well. */
+export const whereFailed = sql`state in ('failed', 'expired')`;
+
 export const jobs = sqliteTable(
   "jobs",
   {
@@ -52,10 +55,12 @@ export const jobs = sqliteTable(
     /** Hash of the request that came with the idempotency key. */
     requestHash: text("request_hash"),
   },
-  // Every chat pays for every index; the two partial ones cost only the jobs they are for.
+  // Every chat pays for every index; the partial ones cost only the jobs they are for.
   (table) => [
     index("jobs_account").on(table.accountId, table.id),
     index("jobs_live").on(table.state).where(whereLive),
+    index("jobs_node").on(table.nodePubkey, table.id),
+    index("jobs_failed").on(table.id).where(whereFailed),
     uniqueIndex("jobs_idempotency").on(table.accountId, table.idempotencyKey).where(sql`idempotency_key is not null`),
   ],
 );

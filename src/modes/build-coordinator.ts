@@ -31,11 +31,13 @@ import type { PriceBounds } from "../registry/price-bounds.ts";
 import { regionName } from "../registry/region.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import type { Funding } from "../settlement/funding.ts";
+import { createStats } from "../stats/create-stats.ts";
 import { versionText } from "../version.ts";
 import { joinUrl } from "./addresses.ts";
 import { admitNode } from "./admission.ts";
 import { openBilling, receiptArchive } from "./billing.ts";
 import { type CoordinatorData, localApiKey, openCoordinatorData } from "./coordinator-data.ts";
+import { buildDashboard } from "./dashboard.ts";
 import { followChanges } from "./follow-changes.ts";
 import { buildFunding } from "./funding.ts";
 import { keepHouse } from "./housekeeping.ts";
@@ -243,13 +245,36 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     },
   });
   const human = humanDeps({ config, people, data, dir, log, admin, reloadNode: keys.reload });
+  const chat = { clock, jobs, defaults, streams };
+  const jobsHttp = { db, secrets: data.secrets, jobs, defaults, outputs, keepAliveMs, webhooks: webhookRule(config) };
+  const stats = createStats({ db, clock, log, registry, jobs, replica: data.sharedAs });
+  const dashboard = buildDashboard({
+    ...{
+      config,
+      db,
+      clock,
+      log,
+      people,
+      human,
+      admin,
+      registry,
+      jobs,
+      delivery,
+      stats,
+      chat,
+      jobsHttp,
+      archive,
+      funding,
+    },
+    ...{ mode, version: versionText, coordinator: identity.pubkey, publicUrl: url },
+  });
   const routes = coordinatorRoutes({
     registry,
     version: versionText,
     mode,
     publicUrl: url,
-    chat: { clock, jobs, defaults, streams },
-    jobs: { db, secrets: data.secrets, jobs, defaults, outputs, keepAliveMs, webhooks: webhookRule(config) },
+    chat,
+    jobs: jobsHttp,
     webhookKey: data.webhookKey,
     metrics: measured,
     unready() {
@@ -280,7 +305,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   });
   const server = startServer({
     ...serverConfig(config, log),
-    routes,
+    routes: [...routes, ...dashboard.routes],
     clientAuth: {
       ring,
       verify,
@@ -288,7 +313,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       maxHops: config.coordinator.max_hops,
       fairByAccount: till !== null,
     },
-    humanAuth: human,
+    humanAuth: { ...human, refusalPage: dashboard.refusalPage },
     verify,
     links,
   });
@@ -318,6 +343,8 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       stopForgetting();
       await webhooks.stop();
       stopFollowing();
+      dashboard.stop();
+      await stats.stop();
       links.close();
       pollers.close();
       await delivery.settled();

@@ -48,6 +48,7 @@ export async function createJoinToken(
     usedMs: null,
     usedBy: null,
     revokedMs: null,
+    accountId: null,
   };
   await db.writer.transact(async (tx) => {
     await tx.insert(joinTokens).values(row);

@@ -1,4 +1,5 @@
 // Registry: the instances that are known here and the tokens that let new ones in.
+import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { accounts } from "../accounts/schema.ts";
 import { COMMANDS, type CommandArgs } from "../protocol/commands.ts";
@@ -46,7 +47,11 @@ export const nodes = sqliteTable(
       .notNull()
       .default("link"),
   },
-  (table) => [index("nodes_status").on(table.status, table.firstSeenMs)],
+  (table) => [
+    index("nodes_status").on(table.status, table.firstSeenMs),
+    index("nodes_account").on(table.accountId),
+    index("nodes_name").on(sql`${table.name} collate nocase`),
+  ],
 );
 export type NodeRow = typeof nodes.$inferSelect;
 
@@ -109,5 +114,7 @@ export const joinTokens = sqliteTable("join_tokens", {
   /** Public key of the node it let in. */
   usedBy: text("used_by"),
   revokedMs: integer("revoked_ms"),
+  /** Whose the node is that it lets in; null: the built-in account's. */
+  accountId: text("account_id").references(() => accounts.id),
 });
 export type JoinTokenRow = typeof joinTokens.$inferSelect;

@@ -4,8 +4,8 @@ import type { People } from "../../accounts/people.ts";
 import { isSameText } from "../../accounts/secrets.ts";
 import { csrfToken, findSession } from "../../accounts/sessions.ts";
 import { allow, type TooMany } from "../../accounts/sign-in.ts";
-import { err, ok, type Result } from "../../lib/result.ts";
-import { errorResponse } from "../errors.ts";
+import { ok, type Result } from "../../lib/result.ts";
+import { type ErrorCode, errorResponse } from "../errors.ts";
 import { readBounded } from "../machine-auth.ts";
 import { isOwnOrigin } from "../origin-check.ts";
 import type { Call, Human, HumanCall, HumanRoute } from "../routes.ts";
@@ -16,6 +16,8 @@ import { refuse } from "./refuse.ts";
 export type HumanAuthDeps = {
   people: Pick<People, "db" | "clock" | "settings" | "attemptsKey">;
   cookies: CookieRule;
+  /** How pages say no: to people, instead of to programs. */
+  refusalPage?: (call: Call, human: Human | null, code: ErrorCode, message: string) => Response | Promise<Response>;
 };
 
 /** Largest body on human routes. */
@@ -34,11 +36,16 @@ export async function guardHuman(deps: HumanAuthDeps, route: HumanRoute, call: C
 async function answer(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promise<Response> {
   const { request } = call;
   const changes = route.method !== "GET";
+  const no = (code: ErrorCode, message: string, human: Human | null = null) =>
+    route.answers === "text/html" && deps.refusalPage
+      ? deps.refusalPage(call, human, code, message)
+      : errorResponse(code, message);
   if (changes && !isFromHere(request)) {
-    return errorResponse("origin_not_allowed", "this may only be asked by pages of this instance");
+    return no("origin_not_allowed", "this may only be asked by pages of this instance");
   }
-  const body = changes ? await readBounded(request, MAX_BODY_BYTES) : ok(new Uint8Array(0));
-  if (!body.ok) return errorResponse("body_too_large", `the body may have ${MAX_BODY_BYTES} bytes`);
+  const { maxBodyBytes = MAX_BODY_BYTES } = route;
+  const body = changes ? await readBounded(request, maxBodyBytes) : ok(new Uint8Array(0));
+  if (!body.ok) return no("body_too_large", `the body may have ${maxBodyBytes} bytes`);
   const text = new TextDecoder().decode(body.value);
   const known: HumanCall = Object.assign(call, {
     body: () => text,
@@ -47,32 +54,35 @@ async function answer(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promi
     userAgent: request.headers.get("user-agent") ?? "",
   });
   if (route.access === "visitor") return await route.handle(known);
-  const human = await humanOf(deps, route, known);
-  if (!human.ok) return human.error;
-  if (changes && !provesPage(known, human.value.csrf)) {
-    const message = `send the session's csrf_token as the ${CSRF_HEADER} header or the csrf_token field`;
-    return errorResponse("csrf_failed", message);
+  const human = await humanOf(deps, known);
+  if (route.access === "anyone") return await route.handle(Object.assign(known, { human }));
+  if (human === null)
+    return route.answers === "text/html" ? signInFirst(request) : no("session_missing", "sign in first");
+  if (route.role !== undefined && !human.user.roles.includes(route.role)) {
+    return no("role_missing", `this needs the role ${route.role}`, human);
   }
-  const allowed = changes ? await mayChange(deps, human.value) : ok(undefined);
+  if (changes && !provesPage(known, human.csrf)) {
+    const message = `send the session's csrf_token as the ${CSRF_HEADER} header or the csrf_token field`;
+    return no("csrf_failed", message, human);
+  }
+  const allowed = changes ? await mayChange(deps, human) : ok(undefined);
   if (!allowed.ok) return refuse(allowed.error);
-  return await route.handle(Object.assign(known, { human: human.value }));
+  return await route.handle(Object.assign(known, { human }));
 }
 
-async function humanOf(
-  { people }: HumanAuthDeps,
-  route: Extract<HumanRoute, { access: "user" }>,
-  { token }: HumanCall,
-): Promise<Result<Human, Response>> {
+/** To where one signs in, and from there back to the page that was asked for. */
+function signInFirst(request: Request): Response {
+  const htmx = request.headers.get("hx-request") === "true";
+  const page = htmx ? (request.headers.get("hx-current-url") ?? "/") : request.url;
+  const { pathname, search } = URL.canParse(page) ? new URL(page) : { pathname: "/", search: "" };
+  const to = request.method === "GET" || htmx ? `/sign-in?next=${encodeURIComponent(pathname + search)}` : "/sign-in";
+  if (htmx) return new Response(null, { status: 401, headers: { "hx-redirect": to } });
+  return new Response(null, { status: 303, headers: { location: to } });
+}
+
+async function humanOf({ people }: HumanAuthDeps, { token }: HumanCall): Promise<Human | null> {
   const signedIn = token === null ? undefined : await findSession(people, token);
-  if (token === null || signedIn === undefined) {
-    if (route.answers === "text/html")
-      return err(new Response(null, { status: 303, headers: { location: "/sign-in" } }));
-    return err(errorResponse("session_missing", "sign in first"));
-  }
-  if (route.role !== undefined && !signedIn.user.roles.includes(route.role)) {
-    return err(errorResponse("role_missing", `this needs the role ${route.role}`));
-  }
-  return ok({ ...signedIn, csrf: csrfToken(token) });
+  return token === null || signedIn === undefined ? null : { ...signedIn, csrf: csrfToken(token) };
 }
 
 /** Counts a change. Admins, who bring in everybody at once perhaps, are not bounded. */

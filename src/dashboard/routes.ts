@@ -1,0 +1,7 @@
+// The pages of a coordinator, listed; each is a small function somewhere beside this file.
+import type { HttpRoute } from "../http/routes.ts";
+import { assetRoutes } from "./assets.ts";
+import type { DashboardDeps } from "./deps.ts";
+import { overviewRoutes } from "./overview.ts";
+
+export const dashboardRoutes = (deps: DashboardDeps): HttpRoute[] => [...assetRoutes(), ...overviewRoutes(deps)];

@@ -1,0 +1,26 @@
+// Dashboard: builds what the pages work with.
+import type { Config } from "../config.ts";
+import type { DashboardDeps } from "../dashboard/deps.ts";
+import { createLive } from "../dashboard/live.ts";
+import { refusalPage } from "../dashboard/refusal.ts";
+import { dashboardRoutes } from "../dashboard/routes.ts";
+import type { HttpRoute } from "../http/routes.ts";
+
+export type DashboardInput = Omit<DashboardDeps, "live" | "billing" | "feeBps" | "isPublic"> & { config: Config };
+
+export type Dashboard = {
+  routes: HttpRoute[];
+  refusalPage: ReturnType<typeof refusalPage>;
+  stop(): void;
+};
+
+export function buildDashboard({ config, ...input }: DashboardInput): Dashboard {
+  const deps: DashboardDeps = {
+    ...input,
+    live: createLive(input),
+    billing: config.billing.mode,
+    feeBps: config.billing.fee_bps,
+    isPublic: () => config.dashboard.public,
+  };
+  return { routes: dashboardRoutes(deps), refusalPage: refusalPage(deps), stop: () => deps.live.close() };
+}

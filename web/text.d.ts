@@ -1,0 +1,21 @@
+// Text imports of what browsers are served.
+declare module "*.css" {
+  const text: string;
+  export default text;
+}
+declare module "*.svg" {
+  const text: string;
+  export default text;
+}
+declare module "*.min.js" {
+  const text: string;
+  export default text;
+}
+declare module "*/app.js" {
+  const text: string;
+  export default text;
+}
+declare module "*/chart.js" {
+  const text: string;
+  export default text;
+}
