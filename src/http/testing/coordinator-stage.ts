@@ -6,6 +6,9 @@ import { openOidc } from "../../accounts/oidc.ts";
 import { accounts } from "../../accounts/schema.ts";
 import { testPeople } from "../../accounts/testing/people.ts";
 import { directAdmin } from "../../admin/direct.ts";
+import type { DashboardDeps } from "../../dashboard/deps.ts";
+import { createLive } from "../../dashboard/live.ts";
+import { dashboardRoutes } from "../../dashboard/routes.ts";
 import { type TestDatabase, testDatabase } from "../../db/test-database.ts";
 import { type Identity, identityOf } from "../../identity/keys.ts";
 import { MemoryNonces } from "../../identity/nonces.ts";
@@ -21,6 +24,7 @@ import { type CommandDelivery, commandDelivery } from "../../registry/command-de
 import { createLinks } from "../../registry/links.ts";
 import { createPollers, type Pollers } from "../../registry/pollers.ts";
 import { testArchive } from "../../settlement/testing/test-archive.ts";
+import { createStats } from "../../stats/create-stats.ts";
 import { coordinatorRoutes } from "../coordinator-routes.ts";
 import type { HumanDeps } from "../human/deps.ts";
 import { localRoutes } from "../local.ts";
@@ -47,7 +51,10 @@ const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
 export type CoordinatorStage = Stage & {
   database: TestDatabase;
   server: HttpServer;
+  /** All of them, and those of them that are no pages. */
   routes: readonly HttpRoute[];
+  apiRoutes: readonly HttpRoute[];
+  dashboard: DashboardDeps;
   /** A key of the built-in account, and one of another account. */
   key: string;
   otherKey: string;
@@ -73,7 +80,11 @@ export type CoordinatorStage = Stage & {
 };
 
 export async function coordinatorStage(
-  over: Partial<ServerDeps> & { requireApiKey?: boolean; aliases?: Record<string, string[]> } = {},
+  over: Partial<ServerDeps> & {
+    requireApiKey?: boolean;
+    aliases?: Record<string, string[]>;
+    dashboard?: Partial<DashboardDeps>;
+  } = {},
 ): Promise<CoordinatorStage> {
   const database = await testDatabase();
   const { db } = database;
@@ -142,13 +153,18 @@ export async function coordinatorStage(
     log: NO_LOG,
     onSetUp: () => undefined,
   };
-  const routes = coordinatorRoutes({
+  const chat = { clock, jobs, defaults, streams };
+  const jobsHttp = {
+    ...{ db, secrets: testSecrets, jobs, defaults, outputs },
+    ...{ keepAliveMs: 60_000, webhooks: { allowPrivate: false } },
+  };
+  const apiRoutes = coordinatorRoutes({
     registry,
     version: "test",
     mode: "coordinator",
     publicUrl: () => "http://example.test",
-    chat: { clock, jobs, defaults, streams },
-    jobs: { db, secrets: testSecrets, jobs, defaults, outputs, keepAliveMs: 60_000, webhooks: { allowPrivate: false } },
+    chat,
+    jobs: jobsHttp,
     webhookKey,
     metrics: measured,
     unready: () => unready.why,
@@ -177,6 +193,15 @@ export async function coordinatorStage(
     funding: null,
     local: localRoutes(admin),
   });
+  const live = createLive({ clock: systemClock, log: NO_LOG });
+  const stats = createStats({ db, clock, log: NO_LOG, registry, jobs, replica: null });
+  const dashboard: DashboardDeps = {
+    ...{ db, clock, log: NO_LOG, people, human, admin, registry, jobs, delivery, stats, live, chat, jobsHttp, archive },
+    ...{ funding: null, billing: "off", feeBps: 1_200, mode: "coordinator", version: "test" },
+    ...{ coordinator: COORDINATOR.pubkey, publicUrl: () => "http://example.test", isPublic: () => true },
+    ...over.dashboard,
+  };
+  const routes = [...apiRoutes, ...dashboardRoutes(dashboard)];
   const links = createLinks({
     clock,
     log: NO_LOG,
@@ -187,7 +212,7 @@ export async function coordinatorStage(
     version: "test",
     admit: async () => ({ ok: true, value: { status: "approved" } }),
   });
-  const { requireApiKey = true, aliases: _, ...serverOver } = over;
+  const { requireApiKey = true, aliases: _aliases, dashboard: _dashboard, ...serverOver } = over;
   const server = startServer({
     log: NO_LOG,
     host: "127.0.0.1",
@@ -209,6 +234,8 @@ export async function coordinatorStage(
     database,
     server,
     routes,
+    apiRoutes,
+    dashboard,
     key,
     otherKey,
     operatorKey,
@@ -238,6 +265,8 @@ export async function coordinatorStage(
       ),
     }),
     async [Symbol.asyncDispose]() {
+      live.close();
+      await stats.stop();
       links.close();
       pollers.close();
       await server.stop();
