@@ -71,7 +71,7 @@ async function answer(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promi
 }
 
 /** To where one signs in, and from there back to the page that was asked for. */
-function signInFirst(request: Request): Response {
+export function signInFirst(request: Request): Response {
   const htmx = request.headers.get("hx-request") === "true";
   const page = htmx ? (request.headers.get("hx-current-url") ?? "/") : request.url;
   const { pathname, search } = URL.canParse(page) ? new URL(page) : { pathname: "/", search: "" };
