@@ -74,8 +74,35 @@ const NO_SWAP = { "hx-status:4xx": "swap:none", "hx-status:5xx": "swap:none" };
 const HTMX_CONFIG = JSON.stringify({ noSwap: [204, 304, "5xx"], includeIndicatorCSS: false, defaultTimeout: 20_000 });
 
 /** The whole page. Its children are what stands in `<main>`. */
-export function Shell({ viewer, title, charts = false, scripts = [], live, children }: ShellProps): Markup {
+export function Shell({ viewer, children, ...page }: ShellProps): Markup {
   const { human } = viewer;
+  const bar = human ? (
+    <>
+      <AppTop />
+      <Side viewer={viewer} human={human} />
+    </>
+  ) : (
+    <PublicTop path={viewer.path} />
+  );
+  return (
+    <Document {...page} csrf={human?.csrf} sided={human !== null} bar={bar}>
+      {children}
+    </Document>
+  );
+}
+
+type DocumentProps = Omit<ShellProps, "viewer"> & {
+  /** Proves that what is asked comes from this page; none where nobody is signed in. */
+  csrf: string | undefined;
+  /** Stands beside or above the content. */
+  bar: Child;
+  /** The bar is a side bar. */
+  sided?: boolean;
+};
+
+/** What all pages are made of, whatever navigation they have. */
+export function Document(props: DocumentProps): Markup {
+  const { title, charts = false, scripts = [], live, csrf, bar, sided = false, children } = props;
   return (
     <html lang="en">
       <head>
@@ -85,7 +112,7 @@ export function Shell({ viewer, title, charts = false, scripts = [], live, child
         <meta name="theme-color" content="#f7f5f2" media="(prefers-color-scheme: light)" />
         <meta name="theme-color" content="#131110" media="(prefers-color-scheme: dark)" />
         <meta name="htmx-config" content={HTMX_CONFIG} />
-        {human && <meta name="csrf-token" content={human.csrf} />}
+        {csrf !== undefined && <meta name="csrf-token" content={csrf} />}
         <link rel="icon" href={FAVICON} />
         <link rel="manifest" href="/manifest.webmanifest" />
         {charts && <link rel="stylesheet" href={CHART_STYLE} />}
@@ -97,14 +124,13 @@ export function Shell({ viewer, title, charts = false, scripts = [], live, child
         ))}
       </head>
       <body
-        class={human ? "app" : undefined}
-        hx-headers:inherited={human ? JSON.stringify({ "x-csrf-token": human.csrf }) : undefined}
+        class={sided ? "app" : undefined}
+        hx-headers:inherited={csrf === undefined ? undefined : JSON.stringify({ "x-csrf-token": csrf })}
       >
         <a class="skip" href="#main">
           Skip to content
         </a>
-        {human ? <AppTop /> : <PublicTop path={viewer.path} />}
-        {human && <Side viewer={viewer} human={human} />}
+        {bar}
         <main id="main" tabindex={-1} hx-history-elt="">
           {children}
         </main>
@@ -114,6 +140,15 @@ export function Shell({ viewer, title, charts = false, scripts = [], live, child
     </html>
   );
 }
+
+/** A bar with nothing in it but the mark, the theme and `children`. */
+export const PlainTop = ({ children }: { children?: Child }): Markup => (
+  <header class="top">
+    <Brand />
+    {children}
+    <ThemeButton />
+  </header>
+);
 
 const Brand = (): Markup => (
   <a class="brand" href="/">
