@@ -15,6 +15,7 @@ import sql11 from "./0011_job_owner.sql" with { type: "text" };
 import sql12 from "./0012_address_tables.sql" with { type: "text" };
 import sql13 from "./0013_link_makers.sql" with { type: "text" };
 import sql14 from "./0014_dashboard.sql" with { type: "text" };
+import sql15 from "./0015_people.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { n: 0, name: "0000_start", sql: sql0 },
@@ -32,4 +33,5 @@ export const migrations: readonly Migration[] = [
   { n: 12, name: "0012_address_tables", sql: sql12 },
   { n: 13, name: "0013_link_makers", sql: sql13 },
   { n: 14, name: "0014_dashboard", sql: sql14 },
+  { n: 15, name: "0015_people", sql: sql15 },
 ];

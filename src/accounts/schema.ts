@@ -1,17 +1,22 @@
 // Accounts: who owns jobs, keys and money. The built-in account `local` comes with the first migration.
+import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { MEMBER_ROLES, type UserRole } from "./roles.ts";
 
 /** Owns everything until there are users, but for what other instances ask under their own keys. */
 export const LOCAL_ACCOUNT_ID = "local";
 
-export const accounts = sqliteTable("accounts", {
-  id: text().primaryKey(),
-  /** `client`: of one instance that submits jobs, another organisation's perhaps. */
-  kind: text({ enum: ["local", "user", "organisation", "client"] }).notNull(),
-  name: text().notNull(),
-  createdMs: integer("created_ms").notNull(),
-});
+export const accounts = sqliteTable(
+  "accounts",
+  {
+    id: text().primaryKey(),
+    /** `client`: of one instance that submits jobs, another organisation's perhaps. */
+    kind: text({ enum: ["local", "user", "organisation", "client"] }).notNull(),
+    name: text().notNull(),
+    createdMs: integer("created_ms").notNull(),
+  },
+  (table) => [index("accounts_kind").on(table.kind, table.createdMs, table.id)],
+);
 
 export const apiKeys = sqliteTable(
   "api_keys",
@@ -43,7 +48,7 @@ export const apiKeys = sqliteTable(
     /** Written behind, at most once a minute. */
     lastUsedMs: integer("last_used_ms"),
   },
-  (table) => [index("api_keys_account").on(table.accountId)],
+  (table) => [index("api_keys_account").on(table.accountId), index("api_keys_created").on(table.createdMs, table.id)],
 );
 export type ApiKeyRow = typeof apiKeys.$inferSelect;
 
@@ -78,22 +83,30 @@ export const auditLog = sqliteTable(
 export type AuditRow = typeof auditLog.$inferSelect;
 
 /** People. */
-export const users = sqliteTable("users", {
-  id: text().primaryKey(),
-  /** Normalised (emails.ts). */
-  email: text().notNull().unique(),
-  name: text().notNull(),
-  /** argon2id in PHC format; null where the person signs in with a provider only, or has not set one yet. */
-  passwordHash: text("password_hash"),
-  roles: text({ mode: "json" }).$type<UserRole[]>().notNull(),
-  /** The person's own account. */
-  accountId: text("account_id")
-    .notNull()
-    .references(() => accounts.id),
-  createdMs: integer("created_ms").notNull(),
-  disabledMs: integer("disabled_ms"),
-  lastLoginMs: integer("last_login_ms"),
-});
+export const users = sqliteTable(
+  "users",
+  {
+    id: text().primaryKey(),
+    /** Normalised (emails.ts). */
+    email: text().notNull().unique(),
+    name: text().notNull(),
+    /** argon2id in PHC format; null where the person signs in with a provider only, or has not set one yet. */
+    passwordHash: text("password_hash"),
+    roles: text({ mode: "json" }).$type<UserRole[]>().notNull(),
+    /** The person's own account. */
+    accountId: text("account_id")
+      .notNull()
+      .references(() => accounts.id),
+    createdMs: integer("created_ms").notNull(),
+    disabledMs: integer("disabled_ms"),
+    lastLoginMs: integer("last_login_ms"),
+  },
+  (table) => [
+    index("users_created").on(table.createdMs, table.id),
+    // Whatever case somebody types a name's beginning in.
+    index("users_name").on(sql`${table.name} COLLATE NOCASE`),
+  ],
+);
 export type UserRow = typeof users.$inferSelect;
 
 /** Who may act for which account. A person owns their own account, and perhaps organisations. */
