@@ -48,8 +48,11 @@ export const nodes = sqliteTable(
       .default("link"),
   },
   (table) => [
-    index("nodes_status").on(table.status, table.firstSeenMs),
-    index("nodes_account").on(table.accountId),
+    // Lists go from the newest on.
+    index("nodes_seen").on(table.firstSeenMs, table.pubkey),
+    index("nodes_status").on(table.status, table.firstSeenMs, table.pubkey),
+    index("nodes_account").on(table.accountId, table.firstSeenMs, table.pubkey),
+    index("nodes_role").on(table.role, table.status),
     index("nodes_name").on(sql`${table.name} collate nocase`),
   ],
 );
@@ -101,20 +104,27 @@ export const payoutAddresses = sqliteTable(
 );
 export type PayoutAddressRow = typeof payoutAddresses.$inferSelect;
 
-export const joinTokens = sqliteTable("join_tokens", {
-  id: text().primaryKey(),
-  /** Hash of the token's secret (protocol/join-token.ts), hex. */
-  tokenHash: text("token_hash").notNull().unique(),
-  role: text({ enum: NODE_ROLES }).notNull(),
-  /** A note for people. */
-  name: text(),
-  createdMs: integer("created_ms").notNull(),
-  expiresMs: integer("expires_ms").notNull(),
-  usedMs: integer("used_ms"),
-  /** Public key of the node it let in. */
-  usedBy: text("used_by"),
-  revokedMs: integer("revoked_ms"),
-  /** Whose the node is that it lets in; null: the built-in account's. */
-  accountId: text("account_id").references(() => accounts.id),
-});
+export const joinTokens = sqliteTable(
+  "join_tokens",
+  {
+    id: text().primaryKey(),
+    /** Hash of the token's secret (protocol/join-token.ts), hex. */
+    tokenHash: text("token_hash").notNull().unique(),
+    role: text({ enum: NODE_ROLES }).notNull(),
+    /** A note for people. */
+    name: text(),
+    createdMs: integer("created_ms").notNull(),
+    expiresMs: integer("expires_ms").notNull(),
+    usedMs: integer("used_ms"),
+    /** Public key of the node it let in. */
+    usedBy: text("used_by"),
+    revokedMs: integer("revoked_ms"),
+    /** Whose the node is that it lets in; null: the built-in account's. */
+    accountId: text("account_id").references(() => accounts.id),
+  },
+  (table) => [
+    index("join_tokens_created").on(table.createdMs, table.id),
+    index("join_tokens_account").on(table.accountId, table.createdMs, table.id),
+  ],
+);
 export type JoinTokenRow = typeof joinTokens.$inferSelect;
