@@ -5,8 +5,9 @@ import type { StoredSecrets } from "../accounts/stored-secrets.ts";
 import type { Db } from "../db/open.ts";
 import { type Job, type JobError, maxErrorMessage } from "../jobs/job.ts";
 import type { Jobs } from "../jobs/jobs.ts";
+import { listJobs } from "../jobs/list.ts";
 import { type OutputLog, outputLog, piecePosition, type StoredOutput } from "../jobs/output-log.ts";
-import { findJob, listJobs } from "../jobs/records.ts";
+import { findJob } from "../jobs/records.ts";
 import type { JobContentRow, JobRow } from "../jobs/schema.ts";
 import { isEnd, JOB_STATES, type JobState } from "../jobs/states.ts";
 import { webhookOf } from "../jobs/webhooks.ts";
@@ -171,16 +172,13 @@ export async function listJobsOf(deps: JobsHttpDeps, call: ClientCall): Promise<
   const query = check(listQuerySchema, Object.fromEntries(call.query));
   if (!query.ok) return errorResponse(query.error.code, query.error.message, query.error);
   const { limit, cursor, status } = query.value;
-  const rows = await listJobs(deps.db, call.caller.accountId, {
-    limit: limit + 1,
-    ...(cursor === undefined ? {} : { cursor }),
-    ...(status === undefined ? {} : { states: [status] }),
-  });
-  const page = rows.slice(0, limit);
+  const { accountId } = call.caller;
+  const states = status === undefined ? undefined : [status];
+  const { rows, older } = await listJobs(deps.db, { accountId, states }, { limit, before: cursor });
   return Response.json({
     object: "list",
-    data: page.map((row) => jobView(row, deps.jobs.live.get(row.id as JobId))),
-    next_cursor: rows.length > limit ? (page.at(-1)?.id ?? null) : null,
+    data: rows.map((row) => jobView(row, deps.jobs.live.get(row.id as JobId))),
+    next_cursor: older,
   });
 }
 

@@ -1,6 +1,6 @@
 // Records: what is kept of jobs in the database. Chats are written behind, in groups and once where they are short;
 // asynchronous jobs are created and ended durably, and leased by a conditional write.
-import { and, desc, eq, inArray, isNull, lt, notInArray, or } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, notInArray, or } from "drizzle-orm";
 import type { StoredSecrets } from "../accounts/stored-secrets.ts";
 import type { Drizzle, Execute, ExecuteMany, SqlValue } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
@@ -60,7 +60,7 @@ export type RecordsDeps = {
   log: Log;
   /** The answer of a job as it is kept: JSON. */
   answerOf: (job: Job) => string | null;
-  retainContentMs: number;
+  readonly retainContentMs: number;
   /** Null where nothing is charged. */
   till: Till | null;
   /** This coordinator, where several share the database. */
@@ -418,33 +418,16 @@ export function unfinishedJobs(
     .orderBy(desc(jobs.id));
 }
 
-/** One of the account's jobs, with its content while that is retained. */
+/** One of the account's jobs, or of everybody's (null), with its content while that is retained. */
 export async function findJob(
   db: Db,
-  accountId: string,
+  accountId: string | null,
   id: string,
 ): Promise<{ job: JobRow; content: JobContentRow | null } | undefined> {
   const [found] = await db.read
     .select({ job: jobs, content: jobContent })
     .from(jobs)
     .leftJoin(jobContent, eq(jobContent.jobId, jobs.id))
-    .where(and(eq(jobs.id, id), eq(jobs.accountId, accountId)));
+    .where(and(eq(jobs.id, id), accountId === null ? undefined : eq(jobs.accountId, accountId)));
   return found;
-}
-
-/** The account's jobs, newest first, before `cursor` (a job id). */
-export function listJobs(
-  db: Db,
-  accountId: string,
-  { cursor, limit, states }: { cursor?: string; limit: number; states?: readonly JobRow["state"][] },
-): Promise<JobRow[]> {
-  const conditions = [eq(jobs.accountId, accountId)];
-  if (cursor !== undefined) conditions.push(lt(jobs.id, cursor));
-  if (states !== undefined && states.length > 0) conditions.push(inArray(jobs.state, [...states]));
-  return db.read
-    .select()
-    .from(jobs)
-    .where(and(...conditions))
-    .orderBy(desc(jobs.id))
-    .limit(limit);
 }

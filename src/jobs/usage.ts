@@ -3,6 +3,7 @@
 import type { SqlValue } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { Period } from "../lib/period.ts";
+import { idAt } from "./list.ts";
 
 /** What rows may be counted by. Days are UTC's. */
 export const USAGE_BY = ["account", "key", "model", "day"] as const;
@@ -98,10 +99,4 @@ async function firstMs(db: Pick<Db, "snapshot">, { fromMs, toMs }: Period): Prom
   const [row] = await db.snapshot(async (execute) => await execute(sql, [idAt(fromMs)]));
   const first = row === undefined ? toMs : Number(row[0]) - ID_MARGIN_MS;
   return Math.max(fromMs, Math.min(first, toMs));
-}
-
-/** The least UUIDv7 of a moment (RFC 9562 §5.7): ids are in the order of their times. */
-function idAt(ms: number): string {
-  const hex = Math.max(0, ms).toString(16).padStart(12, "0");
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }
