@@ -1,5 +1,7 @@
 // Payment URLs, as the Solana Pay specification has them.
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import { inflateSync } from "node:zlib";
+import jsQR from "jsqr";
 import type { Address } from "../solana/chain.ts";
 import { decimalText, paymentUrl, qrPng, qrSvg, qrText } from "./payment-url.ts";
 
@@ -34,9 +36,60 @@ test("amounts are decimals without an exponent, with a 0 before the point", () =
   for (const [amount, text] of cases) expect(decimalText(amount, 6)).toBe(text);
 });
 
-test("the code comes as SVG, PNG and text", async () => {
+describe("the code", () => {
   const url = paymentUrl({ ...request, label: "a", message: "b" });
-  expect(await qrSvg(url)).toStartWith("<svg");
-  expect([...(await qrPng(url)).subarray(0, 8)]).toEqual([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-  expect((await qrText(url)).split("\n").length).toBeGreaterThan(20);
+  /** What a phone reads of it: `dark` by row and column, drawn large. */
+  function read(dark: boolean[][], scale = 4): string | undefined {
+    const side = dark.length * scale;
+    const pixels = new Uint8ClampedArray(side * side * 4).fill(255);
+    for (let y = 0; y < side; y++)
+      for (let x = 0; x < side; x++)
+        if (dark[Math.floor(y / scale)]?.[Math.floor(x / scale)])
+          pixels.fill(0, (y * side + x) * 4, (y * side + x) * 4 + 3);
+    return jsQR(pixels, side, side)?.data;
+  }
+
+  test("is read from its SVG, which has no style of its own", async () => {
+    const svg = await qrSvg(url);
+    expect(svg).not.toContain("style");
+    const side = Number(/viewBox="0 0 (\d+)/.exec(svg)?.[1]) / 4;
+    const dark = Array.from({ length: side }, () => Array<boolean>(side).fill(false));
+    for (const [, x, y] of svg.matchAll(/M(\d+),(\d+)h4v4h-4z/g)) {
+      const row = dark[Number(y) / 4];
+      if (row) row[Number(x) / 4] = true;
+    }
+    expect(read(dark)).toBe(url);
+  });
+
+  test("is read from its PNG", async () => {
+    const png = Buffer.from(await qrPng(url));
+    expect([...png.subarray(0, 8)]).toEqual([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+    const side = png.readUInt32BE(16);
+    const lines = inflateSync(png.subarray(png.indexOf("IDAT") + 4, png.indexOf("IEND") - 8));
+    const bytes = 1 + Math.ceil(side / 8);
+    const dark = Array.from({ length: side }, (_, y) =>
+      Array.from({ length: side }, (_, x) => (((lines[y * bytes + 1 + (x >> 3)] ?? 0) >> (7 - (x & 7))) & 1) === 0),
+    );
+    expect(side).toBeGreaterThan(400);
+    expect(read(dark, 1)).toBe(url);
+  });
+
+  test("is read from a terminal, light or dark", async () => {
+    const text = await qrText(url, { colors: true });
+    const glyphs: Record<string, [boolean, boolean]> = {
+      "\u2588": [false, false],
+      "\u2580": [false, true],
+      "\u2584": [true, false],
+      " ": [true, true],
+    };
+    const dark = text.split("\n").flatMap((line) => {
+      const shown = /97;40m([^[]*)./.exec(line)?.[1]?.slice(0, -1);
+      if (shown === undefined) return [];
+      const halves = [...shown].map((glyph) => glyphs[glyph] ?? [false, false]);
+      return [halves.map(([upper = false]) => upper), halves.map(([, lower = false]) => lower)];
+    });
+    dark.pop();
+    expect(read(dark)).toBe(url);
+    expect(await qrText(url, { colors: false })).not.toContain("\u001b");
+  });
 });

@@ -39,21 +39,31 @@ export function decimalText(amount: bigint, decimals: number): string {
   return fraction === "" ? whole : `${whole}.${fraction}`;
 }
 
-/** Little is lost where a corner of the code is. */
-const CODE = { errorCorrectionLevel: "M", margin: 2 } as const;
+/** `M`: little is lost where a corner of the code is. `border`: the quiet zone, which readers want. */
+const CODE = { ecc: "M", border: 2 } as const;
 
+/** Rectangle and path without a style, black on white in every theme. */
 export async function qrSvg(text: string): Promise<string> {
-  const code = await import("qrcode");
-  return code.toString(text, { ...CODE, type: "svg" });
+  const { renderSVG } = await import("uqr");
+  return renderSVG(text, { ...CODE, pixelSize: 4 });
 }
+
+/** Pixels of the side, about. */
+const PNG_SIDE = 512;
 
 export async function qrPng(text: string): Promise<Uint8Array> {
-  const code = await import("qrcode");
-  return new Uint8Array(await code.toBuffer(text, { ...CODE, type: "png", width: 512 }));
+  const [{ encode }, { pngOf }] = await Promise.all([import("uqr"), import("../lib/png.ts")]);
+  const { data, size } = encode(text, CODE);
+  return pngOf(data, Math.max(1, Math.round(PNG_SIDE / size)));
 }
 
-/** For a terminal: two rows of the code in a line, dark on light whatever the terminal's colours are. */
-export async function qrText(text: string): Promise<string> {
-  const code = await import("qrcode");
-  return code.toString(text, { ...CODE, type: "utf8" });
+/** White on black, whatever the terminal's own colours are. */
+const LIGHT_ON_DARK = "\u001b[97;40m";
+const PLAIN = "\u001b[0m";
+
+/** For a terminal: two rows of the code in a line. Without `colors` it is right on dark terminals only. */
+export async function qrText(text: string, { colors }: { colors: boolean }): Promise<string> {
+  const { renderUnicodeCompact } = await import("uqr");
+  const lines = renderUnicodeCompact(text, CODE).split("\n");
+  return lines.map((line) => (colors ? `${LIGHT_ON_DARK}${line}${PLAIN}\n` : `${line}\n`)).join("");
 }

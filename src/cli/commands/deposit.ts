@@ -39,7 +39,7 @@ export async function deposit(
   }
   const { qrText } = await import("../../settlement/payment-url.ts");
   const { terminal } = context;
-  terminal.out(await qrText(asked.data.url));
+  terminal.out(await qrText(asked.data.url, terminal));
   terminal.out(`${harmless(asked.data.url, 2048)}\n`);
   terminal.err(
     `The operator's wallet ${harmless(asked.data.treasury, 64)} holds what is paid in (custodial). It is credited once it is final.\n`,
