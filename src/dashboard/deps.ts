@@ -5,6 +5,7 @@ import type { Db } from "../db/open.ts";
 import type { HumanDeps } from "../http/human/deps.ts";
 import type { JobsHttpDeps } from "../http/jobs.ts";
 import type { ChatDeps } from "../http/openai/chat-completions.ts";
+import type { HttpRoute } from "../http/routes.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
@@ -38,6 +39,12 @@ export type DashboardDeps = {
   feeBps: number;
   mode: "both" | "coordinator";
   version: string;
+  /** Unix time, ms. */
+  startedMs: number;
+  /** `[coordinator] registration`: who may offer inference. */
+  registration: "token" | "approval" | "open";
+  /** Everything but the pages, for the reference. */
+  apiRoutes(): readonly HttpRoute[];
   coordinator: Pubkey;
   publicUrl(): string;
   /** `[dashboard] public`: whether strangers see anything but the way in. */

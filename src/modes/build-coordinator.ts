@@ -266,7 +266,8 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       archive,
       funding,
     },
-    ...{ mode, version: versionText, coordinator: identity.pubkey, publicUrl: url },
+    ...{ mode, version: versionText, coordinator: identity.pubkey, publicUrl: url, startedMs: instance.startedMs },
+    apiRoutes: () => routes,
   });
   const routes = coordinatorRoutes({
     registry,

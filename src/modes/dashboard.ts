@@ -6,7 +6,9 @@ import { refusalPage } from "../dashboard/refusal.ts";
 import { dashboardRoutes } from "../dashboard/routes.ts";
 import type { HttpRoute } from "../http/routes.ts";
 
-export type DashboardInput = Omit<DashboardDeps, "live" | "billing" | "feeBps" | "isPublic"> & { config: Config };
+export type DashboardInput = Omit<DashboardDeps, "live" | "billing" | "feeBps" | "registration" | "isPublic"> & {
+  config: Config;
+};
 
 export type Dashboard = {
   routes: HttpRoute[];
@@ -20,6 +22,7 @@ export function buildDashboard({ config, ...input }: DashboardInput): Dashboard 
     live: createLive(input),
     billing: config.billing.mode,
     feeBps: config.billing.fee_bps,
+    registration: config.coordinator.registration,
     isPublic: () => config.dashboard.public,
   };
   return { routes: dashboardRoutes(deps), refusalPage: refusalPage(deps), stop: () => deps.live.close() };

@@ -199,6 +199,7 @@ export async function coordinatorStage(
     ...{ db, clock, log: NO_LOG, people, human, admin, registry, jobs, delivery, stats, live, chat, jobsHttp, archive },
     ...{ funding: null, billing: "off", feeBps: 1_200, mode: "coordinator", version: "test" },
     ...{ coordinator: COORDINATOR.pubkey, publicUrl: () => "http://example.test", isPublic: () => true },
+    ...{ startedMs: clock.nowMs(), registration: "token", apiRoutes: () => apiRoutes },
     ...over.dashboard,
   };
   const routes = [...apiRoutes, ...dashboardRoutes(dashboard)];
