@@ -52,6 +52,8 @@ describe("choose", () => {
     const choice = pick(nodes);
     expect(choice?.candidate).toBe(nodes[1]);
     expect(choice?.why).toMatchObject({ eligible: 2, best: 2, load: 0.25, last_resort: false });
+    expect(choice?.why.other).toMatchObject({ node: key(1), load: 0.75 });
+    expect(pick(nodes.slice(0, 1))?.why.other).toBeUndefined();
   });
 
   test("the work of others at a backend, and a full cache, are load too", () => {

@@ -102,6 +102,8 @@ export type Why = {
   affinity?: "session" | "prefix" | "passed_over";
   /** The model had failed there: this job finds out whether it is well again. */
   probe?: true;
+  /** The other of the two that were drawn, which was not less loaded. Absent where there was nothing to draw. */
+  other?: { node: Pubkey; load: number; tokens_per_s: number; price_input: number; price_output: number };
 };
 
 export type Choice<C extends Candidate> = { candidate: C; why: Why };
@@ -221,8 +223,9 @@ export function choose<C extends Candidate>(
   if (eligible === 0) return undefined;
   const known = ask.affinity === null ? undefined : home(candidates, ask, ask.affinity, { eligible, bestQuality });
   const best = keepBest(eligible, bestQuality * NEARLY);
-  const chosen = known ?? drawTwo(candidates, best, random);
+  const [chosen, other] = known === undefined ? drawTwo(candidates, best, random) : [known, known];
   const why = explain(chosen, strategy, eligible, best, bestRank >= STANDING);
+  if (other !== chosen) why.other = { node: other.node.pubkey, ...figuresOf(other) };
   if (ask.affinity !== null) why.affinity = known === undefined ? "passed_over" : ask.affinity.by;
   if (chosen.openUntilMs !== 0) why.probe = true;
   return { candidate: chosen, why };
@@ -281,12 +284,13 @@ function isWithinBound(candidates: readonly Candidate[], { node }: Candidate): b
   return here <= BOUNDED_LOAD * ((work * node.slots) / slots) + 1;
 }
 
-function drawTwo<C extends Candidate>(candidates: readonly C[], best: number, random: () => number): C {
+/** The less loaded of two, and the other one: the same where there is one only. */
+function drawTwo<C extends Candidate>(candidates: readonly C[], best: number, random: () => number): [C, C] {
   const one = Math.floor(random() * best);
   const other = best > 1 ? (one + 1 + Math.floor(random() * (best - 1))) % best : one;
   const a = candidates[eligibleIndex[one] as number] as C;
   const b = candidates[eligibleIndex[other] as number] as C;
-  return load(b.node) < load(a.node) ? b : a;
+  return load(b.node) < load(a.node) ? [b, a] : [a, b];
 }
 
 /** Moves those within `limit` to the front of the eligible; their count. */
@@ -307,10 +311,14 @@ function explain(chosen: Candidate, strategy: Strategy, eligible: number, best: 
     strategy,
     eligible,
     best,
-    load: Math.round(load(chosen.node) * 1000) / 1000,
-    tokens_per_s: Math.round(chosen.tokensPerS * 10) / 10,
-    price_input: chosen.priceInput,
-    price_output: chosen.priceOutput,
+    ...figuresOf(chosen),
     last_resort: lastResort,
   };
 }
+
+const figuresOf = ({ node, tokensPerS, priceInput, priceOutput }: Candidate) => ({
+  load: Math.round(load(node) * 1000) / 1000,
+  tokens_per_s: Math.round(tokensPerS * 10) / 10,
+  price_input: priceInput,
+  price_output: priceOutput,
+});
