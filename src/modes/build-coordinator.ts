@@ -129,6 +129,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     owner: data.sharedAs,
   });
   const webhooks = startWebhooks(data, { config, clock, log });
+  const stats = createStats({ db, clock, log, registry, live: () => jobs.live, replica: data.sharedAs });
   const jobs: Jobs = createJobs({
     clock,
     log,
@@ -142,6 +143,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     replenish: async (accountId) => (await funding?.replenish(accountId)) ?? false,
     onEnd(job: Job) {
       measured.jobEnded(job);
+      stats.jobEnded(job);
       outputs.delete(job.id);
       if (job.kind === "async") webhooks.nudge();
       for (const { record } of job.deliveries) billing?.receipts.settled(record.node);
@@ -247,7 +249,6 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   const human = humanDeps({ config, people, data, dir, log, admin, reloadNode: keys.reload });
   const chat = { clock, jobs, defaults, streams };
   const jobsHttp = { db, secrets: data.secrets, jobs, defaults, outputs, keepAliveMs, webhooks: webhookRule(config) };
-  const stats = createStats({ db, clock, log, registry, jobs, replica: data.sharedAs });
   const dashboard = buildDashboard({
     ...{
       config,

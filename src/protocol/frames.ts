@@ -91,6 +91,19 @@ export const backendLoadSchema = z.object({
 });
 export type BackendLoad = z.infer<typeof backendLoadSchema>;
 
+const percentSchema = z.int().min(0).max(100).nullable();
+/** How much of the machine is in use, by whomever. Null: not known. */
+export const machineLoadSchema = z.object({
+  /** Of all GPUs together: percent of the time that they work, and of their memory. */
+  gpu: percentSchema,
+  gpu_memory: percentSchema,
+  /** Of the hottest GPU, °C. */
+  temperature: z.int().min(0).max(200).nullable(),
+  cpu: percentSchema,
+  memory: percentSchema,
+});
+export type MachineLoad = z.infer<typeof machineLoadSchema>;
+
 export const GPU_VENDORS = ["nvidia", "amd", "apple", "intel", "other"] as const;
 export const deviceSchema = z.object({
   os: shortText(64),
@@ -156,6 +169,7 @@ export const heartbeatFrame = z.object({
   running: z.int().min(0).max(8192),
   /** What each backend says of its own load, in the order of `backends`; null where it does not. */
   loads: z.array(backendLoadSchema.nullable()).max(64).optional(),
+  machine: machineLoadSchema.optional(),
   /** Present when something changed since the last one. */
   serves: z.object(servesShape).optional(),
   /** Present when more is known than was told. */

@@ -1,6 +1,6 @@
 // Node: one machine that offers inference, as this coordinator knows it while it runs.
 import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
-import type { BackendInfo, Device, HeartbeatFrame } from "../protocol/frames.ts";
+import type { BackendInfo, Device, HeartbeatFrame, MachineLoad } from "../protocol/frames.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import type { CandidateNode } from "../scheduler/choose.ts";
 import { PUBLIC_POOL } from "../scheduler/wishes.ts";
@@ -23,6 +23,8 @@ export type Node = CandidateNode & {
   readonly pubkey: Pubkey;
   name: string;
   device: Device | null;
+  /** How busy its machine is, as it said last; null where it does not say. */
+  machine: MachineLoad | null;
   backends: readonly BackendInfo[];
   offers: readonly Offer[];
   pool: string;
@@ -104,6 +106,7 @@ export function newNode(pubkey: Pubkey): Node {
     flaps: 0,
     flappedMs: 0,
     device: null,
+    machine: null,
     backends: [],
     offers: [],
     congested: false,

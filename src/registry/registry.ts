@@ -140,7 +140,7 @@ export function createRegistry({
         node.leastRttMs = null;
       }
       Object.assign(node, { name: ready.name, device: ready.device, channel, status: "available", congested: false });
-      node.statusReason = null;
+      node.statusReason = node.machine = null;
       Object.assign(node, placements.get(pubkey) ?? ANYWHERE);
       node.handles = handlesOf(node);
       node.claimedRegion = regionName(ready.region);
@@ -191,6 +191,7 @@ export function createRegistry({
       node.lastSeenMs = clock.nowMs();
       node.status = frame.status;
       node.statusReason = frame.reason ?? null;
+      node.machine = frame.machine ?? null;
       consider(node);
       Object.assign(node, othersAt(node, frame));
       if (frame.device) node.device = frame.device;

@@ -1,6 +1,7 @@
 // Stats: what the network does, for pages and charts to read. Sampled every few seconds from what is in memory, so that
 // jobs and tokens pay nothing for it; kept by the minute in the database. Shared figures are computed once for all who
 // look.
+import type { Job } from "../jobs/job.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 
 export const RANGES = ["1h", "24h", "7d", "30d"] as const;
@@ -82,6 +83,8 @@ export type NodeDay = {
 };
 
 export type Stats = {
+  /** Told of every job that ended. */
+  jobEnded(job: Job): void;
   now(): LoadNow;
   /** Oldest first, gaps left out. */
   series(range: Range): Promise<readonly LoadPoint[]>;

@@ -91,10 +91,14 @@ export async function coordinatorStage(
   const outputs = new Map<JobId, OutputLog>();
   const on = stage(database, {
     answerOf: (job) => outputs.get(job.id)?.stored(job) ?? null,
-    onEnd: (job) => outputs.delete(job.id),
+    onEnd(job) {
+      stats.jobEnded(job);
+      outputs.delete(job.id);
+    },
     aliases: over.aliases ?? {},
   });
   const { clock, registry, jobs } = on;
+  const stats = createStats({ db, clock, log: NO_LOG, registry, live: () => jobs.live, replica: null });
   const ring = await openKeyRing({ db, clock, hashKey: new Uint8Array(32).fill(1) });
   const other = { id: "other", kind: "user", name: "other", createdMs: 0 } as const;
   await db.writer.transact((tx) => tx.insert(accounts).values(other));
@@ -194,7 +198,6 @@ export async function coordinatorStage(
     local: localRoutes(admin),
   });
   const live = createLive({ clock: systemClock, log: NO_LOG });
-  const stats = createStats({ db, clock, log: NO_LOG, registry, jobs, replica: null });
   const dashboard: DashboardDeps = {
     ...{ db, clock, log: NO_LOG, people, human, admin, registry, jobs, delivery, stats, live, chat, jobsHttp, archive },
     ...{ funding: null, billing: "off", feeBps: 1_200, mode: "coordinator", version: "test" },
