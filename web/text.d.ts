@@ -19,3 +19,11 @@ declare module "*/chart.js" {
   const text: string;
   export default text;
 }
+declare module "*/key.js" {
+  const text: string;
+  export default text;
+}
+declare module "*/check.js" {
+  const text: string;
+  export default text;
+}

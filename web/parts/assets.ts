@@ -8,9 +8,11 @@ import uplotCss from "../../node_modules/uplot/dist/uPlot.min.css" with { type: 
 import appJs from "../assets/app.js" with { type: "text" };
 import baseCss from "../assets/base.css" with { type: "text" };
 import chartJs from "../assets/chart.js" with { type: "text" };
+import checkJs from "../assets/check.js" with { type: "text" };
 import extraCss from "../assets/extra.css" with { type: "text" };
 import faviconSvg from "../assets/favicon.svg" with { type: "text" };
 import iconsSvg from "../assets/icons.svg" with { type: "text" };
+import keyJs from "../assets/key.js" with { type: "text" };
 
 export type Asset = { path: string; type: string; text: string };
 
@@ -36,8 +38,10 @@ const favicon = asset("favicon.svg", SVG, faviconSvg);
 const uplot = asset("uplot.js", JS, uplotJs);
 const uplotStyle = asset("uplot.css", CSS, uplotCss);
 const chart = asset("chart.js", JS, chartJs);
+const key = asset("key.js", JS, keyJs);
+const check = asset("check.js", JS, checkJs);
 
-export const ASSETS: readonly Asset[] = [htmx, style, app, icons, favicon, uplot, uplotStyle, chart];
+export const ASSETS: readonly Asset[] = [htmx, style, app, icons, favicon, uplot, uplotStyle, chart, key, check];
 
 export const ICONS = icons.path;
 export const FAVICON = favicon.path;
@@ -47,3 +51,7 @@ export const SCRIPTS = { app: app.path, htmx: htmx.path } as const;
 /** What pages with charts load beside it. */
 export const CHART_SCRIPTS = [uplot.path, chart.path] as const;
 export const CHART_STYLE = uplotStyle.path;
+/** Puts the visitor's own key into examples. */
+export const KEY_SCRIPT = key.path;
+/** Of the page that checks receipts. */
+export const CHECK_SCRIPT = check.path;
