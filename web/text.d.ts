@@ -19,11 +19,19 @@ declare module "*/chart.js" {
   const text: string;
   export default text;
 }
+declare module "*/open.js" {
+  const text: string;
+  export default text;
+}
 declare module "*/key.js" {
   const text: string;
   export default text;
 }
 declare module "*/check.js" {
+  const text: string;
+  export default text;
+}
+declare module "*/playground.js" {
   const text: string;
   export default text;
 }

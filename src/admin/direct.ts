@@ -111,6 +111,8 @@ export function directAdmin(deps: DirectDeps): Admin {
     ),
     ejectNode: operation(OPERATIONS.ejectNode, ({ pubkey, reason = "" }, by) => eject({ ...deps, by }, pubkey, reason)),
     ...ownNodeAdmin(() => live?.ownNode() ?? null),
+    createDashboardLink: async () =>
+      err({ code: "not_available", message: "a coordinator's dashboard is opened by signing in", hint: live?.url }),
     ...userAdmin(deps.people),
     ...receiptAdmin(deps.archive),
     ...moneyAdmin(deps),

@@ -11,12 +11,19 @@ const AT_THE_COORDINATOR: AdminError = {
 };
 const refused = async (_: unknown): Promise<Result<never, AdminError>> => err(AT_THE_COORDINATOR);
 
-export type NodeOnlyDeps = { status: () => Status; node: OwnNode; commands: OwnCommands; name: string };
+export type NodeOnlyDeps = {
+  status: () => Status;
+  node: OwnNode;
+  commands: OwnCommands;
+  name: string;
+  dashboardLink(): { link: string; expires_ms: number };
+};
 
 /** `status` tells of the node now; models are those of its backends. */
-export const nodeOnlyAdmin = ({ status, node, commands, name }: NodeOnlyDeps): Admin => ({
+export const nodeOnlyAdmin = ({ status, node, commands, name, dashboardLink }: NodeOnlyDeps): Admin => ({
   status: async (_) => ok(status()),
   listModels: async (_) => ok({ models: status().models }),
+  createDashboardLink: async (_) => ok(dashboardLink()),
   createKey: refused,
   listKeys: refused,
   rotateKey: refused,

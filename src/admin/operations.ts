@@ -360,6 +360,13 @@ export const OPERATIONS = {
     nodeStanding,
   ),
   resumeNode: operation("POST", "/node/resume", nothing, nodeStanding),
+  /** Of a node: opens its own dashboard in a browser on this machine, once. */
+  createDashboardLink: operation(
+    "POST",
+    "/node/dashboard-link",
+    nothing,
+    z.object({ link: z.string(), expires_ms: timeMs }),
+  ),
 
   ...USER_OPERATIONS,
   ...RECEIPT_OPERATIONS,

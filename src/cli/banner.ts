@@ -15,10 +15,15 @@ type Style = {
 
 /** Lines for stderr, ending in a line feed. */
 export function banner(running: Running, { colors, showKey, keyFile, setupFile }: Style): string {
-  const { mode, url, model, apiKey, setupLink } = running;
+  const { mode, url, model, apiKey, setupLink, dashboardLink } = running;
   const bold = (text: string) => (colors ? styleText("bold", text) : text);
   const lines = [`infernet ${versionText} (${mode}) answers at ${bold(url)}`];
-  if (mode === "node") return `${lines.join("\n")}\n`;
+  if (mode === "node") {
+    if (dashboardLink !== null) {
+      lines.push(`Its dashboard: ${showKey ? dashboardLink : "`infernet status` gives the link"}`);
+    }
+    return `${lines.join("\n")}\n`;
+  }
   if (!model) lines.push("No model is served yet: start an inference server on this machine, or let a node join.");
   else if (model.demo) {
     const name = harmless(model.name);

@@ -399,10 +399,13 @@ describe("over the local routes", () => {
     };
     const status = (): Status => ({ ...known.value, mode: "node", node: own.standing() });
     const commands = ownCommands({ clock: deps.clock, newId: () => Bun.randomUUIDv7(), commands: OBEDIENT });
-    const only = nodeOnlyAdmin({ status, node: own, commands, name: "gpu-1" });
+    const dashboardLink = () => ({ link: "http://127.0.0.1:1/open#x", expires_ms: 1 });
+    const only = nodeOnlyAdmin({ status, node: own, commands, name: "gpu-1", dashboardLink });
     const node = overHttp(serve(only, deps), deps, identity);
     expect(await node.status({})).toMatchObject({ ok: true, value: { mode: "node" } });
     expect(await node.listKeys({})).toMatchObject({ ok: false, error: { code: "not_available" } });
+    expect(await node.createDashboardLink({})).toEqual({ ok: true, value: dashboardLink() });
+    expect(await admin.createDashboardLink({})).toMatchObject({ ok: false, error: { code: "not_available" } });
     expect(await node.pauseNode({ reason: "a game" })).toMatchObject({ ok: true, value: { status: "paused" } });
     expect(await node.status({})).toMatchObject({ value: { node: { status: "paused", reason: "a game" } } });
     expect(await node.resumeNode({})).toMatchObject({ ok: true, value: { status: "available", reason: null } });

@@ -42,6 +42,7 @@ export function remoteAdmin(deps: RemoteDeps): Admin {
     cancelCommand: call(OPERATIONS.cancelCommand),
     pauseNode: call(OPERATIONS.pauseNode),
     resumeNode: call(OPERATIONS.resumeNode),
+    createDashboardLink: call(OPERATIONS.createDashboardLink),
     listUsers: call(OPERATIONS.listUsers),
     createUser: call(OPERATIONS.createUser),
     resetPassword: call(OPERATIONS.resetPassword),

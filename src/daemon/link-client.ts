@@ -68,8 +68,10 @@ export type LinkClientDeps = {
   joinToken?: string;
   /** Called when the link's state changes; the detail says why it is not `approved`, or what is wrong all the same. */
   onStatus?: (status: LinkStatus, detail: string | null) => void;
+  /** Called when an attempt has got its slot. */
+  onStart?: (attempt: KeptAttempt, model: string) => void;
   /** Called when an attempt has ended here, however it ended. */
-  onEnd?: (end: AttemptEnd) => void;
+  onEnd?: (end: AttemptEnd, attempt: KeptAttempt) => void;
 };
 /** `refused`: the coordinator said why it does not take this node. It is dialled again all the same. */
 export type LinkStatus = "approved" | "pending" | "refused" | "offline";
@@ -141,6 +143,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     if (!backend) return finish(refused("model_not_found", `this node does not serve ${frame.model} any more`));
     if (!deps.slots.take()) return finish(refused("backend_busy", "all slots of this node are taken"));
     attempt.takenMs = clock.nowMs();
+    deps.onStart?.(attempt, frame.model);
     void execute(backend, frame, attempt, () => changed(attempt), deps.coordinator.pubkey).then((end) => {
       deps.slots.give();
       finish(end);
@@ -151,7 +154,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
     if (attempt.end) return;
     attempt.end = end;
     deps.receipts?.ended(attempt);
-    deps.onEnd?.(end);
+    deps.onEnd?.(end, attempt);
     changed(attempt);
   };
   /** Says of what takes its time that it was taken on. */

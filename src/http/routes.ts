@@ -41,6 +41,13 @@ export type HumanCall = Omit<Call, "body"> & {
   userAgent: string;
 };
 export type SignedInCall = HumanCall & { human: Human };
+/** Of somebody at a node's own dashboard, who opened it on the node's machine. */
+export type OwnerCall = Omit<Call, "body"> & {
+  body: () => string;
+  token: string | null;
+  /** What its pages prove themselves with. */
+  csrf: string;
+};
 export type MachineCall = Call & {
   /** Who signed it. */
   signed: VerifiedRequest;
@@ -91,6 +98,16 @@ export type HumanRoute = RouteBase & {
         access: "anyone";
         method: "GET";
         handle: (call: HumanCall) => Answer;
+      }
+    | {
+        /** Of a node: takes the secret of a link that its machine gave. */
+        access: "opening";
+        handle: (call: Omit<OwnerCall, "csrf">) => Answer;
+      }
+    | {
+        /** Of a node: takes who opened it by such a link. */
+        access: "owner";
+        handle: (call: OwnerCall) => Answer;
       }
     | {
         access: "user";

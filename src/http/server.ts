@@ -12,6 +12,7 @@ import { guardHuman, type HumanAuthDeps } from "./human/guard.ts";
 import { authenticateMachine, readBounded } from "./machine-auth.ts";
 import { type LinkSocket, linkSockets, upgradeLink } from "./node-link.ts";
 import { refuseStrangePage } from "./origin-check.ts";
+import { guardOwner, type OwnerAuthDeps } from "./owner/guard.ts";
 import { pathOf, refuse } from "./refusals.ts";
 import type { Call, ClientCall, HttpRoute } from "./routes.ts";
 
@@ -29,6 +30,8 @@ export type ServerDeps = {
   clientAuth: ClientAuthDeps | null;
   /** Present on a coordinator. */
   humanAuth: HumanAuthDeps | null;
+  /** Present on a node. */
+  ownerAuth?: OwnerAuthDeps;
   verify: VerifyDeps;
   links: Links | null;
 };
@@ -191,6 +194,10 @@ function guard(deps: ServerDeps, route: HttpRoute, call: Call): Response | Promi
     case "client":
       return guardClient(deps, route, call);
     case "human":
+      if (route.access === "owner" || route.access === "opening") {
+        if (!deps.ownerAuth) return errorResponse("route_not_found", "this is a coordinator: sign in instead");
+        return guardOwner(deps.ownerAuth, route, call);
+      }
       if (!deps.humanAuth) return errorResponse("route_not_found", "this is a node: ask its coordinator");
       return guardHuman(deps.humanAuth, route, call);
     default:

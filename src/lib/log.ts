@@ -2,6 +2,7 @@
 // not be in a log (keys, tokens, links) is taken out of every line here, and control characters are written as escapes,
 // so that a hostile name can neither forge a line nor drive the terminal.
 import pino from "pino";
+import type { LogTail } from "./log-tail.ts";
 
 export type LogFields = Record<string, unknown>;
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
@@ -23,6 +24,8 @@ export type LogOptions = {
   /** Takes whole lines, each ending in a line feed. Called synchronously. */
   write: (line: string) => void;
   colors?: boolean;
+  /** Keeps the last lines, as JSON. */
+  tail?: Pick<LogTail, "add">;
 };
 
 /** Fields whose value is never written, wherever they are in an event. */
@@ -54,7 +57,7 @@ const toEscape = (sign: string): string =>
   [...Array(sign.length).keys()].map((i) => `\\u${sign.charCodeAt(i).toString(16).padStart(4, "0")}`).join("");
 
 /** A log as pino makes it. `text` is laid out by pino-pretty, loaded only then. */
-export async function createLog({ level, format, write, colors = false }: LogOptions): Promise<Log> {
+export async function createLog({ level, format, write, colors = false, tail }: LogOptions): Promise<Log> {
   const render = format === "text" ? await textRenderer(colors) : (line: string) => line;
   const logger = pino(
     {
@@ -64,7 +67,13 @@ export async function createLog({ level, format, write, colors = false }: LogOpt
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]), censor: "…" },
     },
-    { write: (line: string) => write(render(hideSecrets(line).replace(RAW_CONTROLS, toEscape))) },
+    {
+      write(line: string) {
+        const json = hideSecrets(line).replace(RAW_CONTROLS, toEscape);
+        tail?.add(json);
+        write(render(json));
+      },
+    },
   );
   return wrap(logger);
 }

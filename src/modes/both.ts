@@ -68,6 +68,7 @@ export async function start({ config, log, restart }: StartInput): Promise<Runni
       model: model ? { name: model.name, demo: model.demo } : null,
       apiKey: coordinator.apiKey,
       setupLink: coordinator.setupLink,
+      dashboardLink: null,
       failed: coordinator.failed,
       async stop() {
         // The coordinator first: it lets running jobs end, and they end on the node.

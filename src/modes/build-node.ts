@@ -9,6 +9,7 @@ import { probeBackends } from "../backends/probe.ts";
 import type { Config } from "../config.ts";
 import { ownCommands } from "../daemon/commands/own-commands.ts";
 import { deviceOf, freeDiskMib, knownAtOnce, lookAtMachine } from "../daemon/device/machine.ts";
+import { type History, openHistory } from "../daemon/history.ts";
 import type { AttemptEnd } from "../daemon/kept-attempts.ts";
 import { type LinkClient, type LinkStatus, linkClient } from "../daemon/link-client.ts";
 import { openPriceMemory } from "../daemon/receipts/price-memory.ts";
@@ -20,6 +21,7 @@ import type { Identity } from "../identity/keys.ts";
 import { checkCoordinatorUrl } from "../identity/transport-rule.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import type { Device } from "../protocol/frames.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import type { Dial } from "../protocol/transport.ts";
 import { versionText } from "../version.ts";
@@ -51,6 +53,9 @@ export type NodeSide = {
   states(): TargetState[];
   /** Since the start. */
   totals(): NodeTotals;
+  /** What it did, restarts notwithstanding. */
+  history: History;
+  device(): Device;
   backends(): { kind: string; url: string | null; healthy: boolean }[];
   /** Held and let go by its operator. */
   own: OwnNode;
@@ -98,6 +103,8 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   const books = await openBooks(deps);
   const totals = counting();
   const states = new Map<Target, TargetState>();
+  const isOnline = () => [...states.values()].some(({ state }) => state === "connected");
+  const history = openHistory({ clock, log, dataDirectory: config.data_dir, isOnline });
   const settling = deps.targets.map((target) => {
     const answered = Promise.withResolvers<void>();
     states.set(target, { label: target.label, state: "connecting", error: null });
@@ -118,7 +125,11 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
         standing: care.standing,
         commands: commands.link(target.pubkey),
         ...receiptsOf(books, target),
-        onEnd: totals.count,
+        onStart: (attempt, model) => history.started(attempt, model, target.label),
+        onEnd(end, attempt) {
+          totals.count(end);
+          history.ended(attempt, end);
+        },
         ...(target.joinToken === undefined ? {} : { joinToken: target.joinToken }),
         onStatus(status, detail) {
           if (status === "approved") {
@@ -147,6 +158,8 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
     running: () => taken.taken,
     states: () => [...states.values()],
     totals: () => totals.now,
+    history,
+    device: () => device,
     own: {
       ...care,
       resume() {
@@ -164,6 +177,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
       care.stop();
       await commands.stop();
       await Promise.all(links.map((link) => link.stop(limitMs)));
+      history.stop();
       await Promise.all([...books.values()].map((book) => book.idle()));
       await Promise.all(backends.map((backend) => backend.close()));
     },

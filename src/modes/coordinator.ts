@@ -16,6 +16,7 @@ export async function start({ config, log }: StartInput): Promise<Running> {
       model: null,
       apiKey: coordinator.apiKey,
       setupLink: coordinator.setupLink,
+      dashboardLink: null,
       failed: coordinator.failed,
       stop: () => coordinator.stop(),
     };

@@ -5,10 +5,14 @@ import type { ModelRow, Status } from "../admin/operations.ts";
 import type { Config } from "../config.ts";
 import { dialWebSocket } from "../daemon/dial-websocket.ts";
 import type { Serves } from "../daemon/serving.ts";
+import { createLive, type Live } from "../dashboard/live.ts";
+import { ownNodeRoutes } from "../dashboard/node/routes.ts";
 import { localRoutes } from "../http/local.ts";
 import { localHttpRoutes } from "../http/local-http.ts";
 import { nodeMetrics } from "../http/node-metrics.ts";
 import { opsRoutes } from "../http/ops-routes.ts";
+import { createDoor, type Door } from "../http/owner/door.ts";
+import { OPEN_PATH } from "../http/owner/guard.ts";
 import { type HttpServer, startServer } from "../http/server.ts";
 import { type Identity, loadIdentity } from "../identity/keys.ts";
 import { MemoryNonces } from "../identity/nonces.ts";
@@ -16,11 +20,13 @@ import { signHeader } from "../identity/signed-fetch.ts";
 import { checkCoordinatorUrl } from "../identity/transport-rule.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import type { LogTail } from "../lib/log-tail.ts";
 import { decodeJoinToken } from "../protocol/join-token.ts";
 import { priceOf } from "../protocol/prices.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import { versionText } from "../version.ts";
 import { buildNodeSide, type NodeSide, type Target } from "./build-node.ts";
+import { askEarnings } from "./node-earnings.ts";
 import { openInstance, randomBytes } from "./open-instance.ts";
 import type { Running, StartInput } from "./running.ts";
 import { serverConfig } from "./server-config.ts";
@@ -30,7 +36,7 @@ import { StartError, startValue } from "./start-error.ts";
 const DRAIN_MS = 30_000;
 const DEFAULT_PORT = 46_337;
 
-export async function start({ config, log, restart }: StartInput): Promise<Running> {
+export async function start({ config, log, tail, restart }: StartInput): Promise<Running> {
   const clock = systemClock;
   const instance = openInstance(config, clock);
   try {
@@ -38,7 +44,9 @@ export async function start({ config, log, restart }: StartInput): Promise<Runni
     const targets = targetsOf(config, identity, clock);
     const node = await buildNodeSide({ config, log, clock, identity, targets, restart });
     const status = (): Status => statusOf(identity, node, server, instance.startedMs);
-    const server = listen(config, log, clock, identity, node, status);
+    const door = createDoor({ clock, random: randomBytes });
+    const live = createLive({ clock, log });
+    const server = listen({ config, log, clock, identity, node, status, door, live, tail });
     instance.answersAt(server.url);
     return {
       mode: "node",
@@ -47,8 +55,10 @@ export async function start({ config, log, restart }: StartInput): Promise<Runni
       model: null,
       apiKey: null,
       setupLink: null,
+      dashboardLink: linkThrough(door, server.url).link,
       failed: new Promise<Error>(() => {}),
       async stop() {
+        live.close();
         await node.stop(DRAIN_MS);
         await server.stop();
         instance.release();
@@ -80,14 +90,25 @@ function targetsOf(config: Config, identity: Identity, clock: Clock): Target[] {
   });
 }
 
-function listen(
-  config: Config,
-  log: Log,
-  clock: Clock,
-  identity: Identity,
-  node: NodeSide,
-  status: () => Status,
-): HttpServer {
+type ListenInput = {
+  config: Config;
+  log: Log;
+  clock: Clock;
+  identity: Identity;
+  node: NodeSide;
+  status: () => Status;
+  door: Door;
+  live: Live;
+  tail: LogTail;
+};
+
+/** A link that opens the node's own dashboard. The secret is in the fragment, which no server and no log sees. */
+function linkThrough(door: Door, url: string): { link: string; expires_ms: number } {
+  const { secret, expiresMs } = door.newLink();
+  return { link: `${url}${OPEN_PATH}#${secret}`, expires_ms: expiresMs };
+}
+
+function listen({ config, log, clock, identity, node, status, door, live, tail }: ListenInput): HttpServer {
   const unready = () => (node.states().some(({ state }) => state === "connected") ? null : "no link to a coordinator");
   const metrics = nodeMetrics(() => {
     const { slots, models } = node.serves();
@@ -101,11 +122,27 @@ function listen(
       version: versionText,
     };
   });
+  const admin = nodeOnlyAdmin({
+    status,
+    node: node.own,
+    commands: node.commands,
+    name: config.node.name,
+    dashboardLink: () => linkThrough(door, status().url ?? ""),
+  });
+  const owner = { door, cookies: { tls: config.server.tls_cert !== null, publicUrl: config.server.public_url } };
+  const ownerAuth = { ...owner, node: identity.pubkey };
   const routes = [
     ...opsRoutes({ metrics, unready }),
-    ...localHttpRoutes(
-      localRoutes(nodeOnlyAdmin({ status, node: node.own, commands: node.commands, name: config.node.name })),
-    ),
+    ...localHttpRoutes(localRoutes(admin)),
+    ...ownNodeRoutes({
+      ...{ admin, clock, live, tail, auth: ownerAuth, name: config.node.name, version: versionText },
+      ...{
+        node: identity.pubkey,
+        side: node,
+        startedMs: clock.nowMs(),
+        earnings: askEarnings(config, identity, clock),
+      },
+    }),
   ];
   const verify = {
     clock,
@@ -116,7 +153,15 @@ function listen(
     acceptV1: false,
     listeningSinceMs: clock.nowMs(),
   };
-  const server = { ...serverConfig(config, log), routes, clientAuth: null, humanAuth: null, verify, links: null };
+  const server = {
+    ...serverConfig(config, log),
+    routes,
+    clientAuth: null,
+    humanAuth: null,
+    ownerAuth,
+    verify,
+    links: null,
+  };
   try {
     return startServer(server);
   } catch (error) {

@@ -1,11 +1,14 @@
 // Running: what a mode gets from the command line and gives back once it answers.
 import type { Config, Mode } from "../config.ts";
 import type { Log } from "../lib/log.ts";
+import type { LogTail } from "../lib/log-tail.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 
 export type StartInput = {
   config: Config;
   log: Log;
+  /** The last of what was logged. */
+  tail: LogTail;
   /** Called when this instance is to be stopped and started again; left out where that is not to be had. */
   restart?: (() => void) | undefined;
 };
@@ -22,6 +25,8 @@ export type Running = {
   apiKey: string | null;
   /** Makes the first admin, for an hour; null where there is one already, and on a node. */
   setupLink: string | null;
+  /** Opens a node's own dashboard, once, for ten minutes; null on a coordinator. */
+  dashboardLink: string | null;
   /** Resolves once a fault makes going on impossible (never, in a normal life). */
   failed: Promise<Error>;
   /** Drains and lets everything go. Safe to call once. */

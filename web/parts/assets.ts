@@ -13,6 +13,8 @@ import extraCss from "../assets/extra.css" with { type: "text" };
 import faviconSvg from "../assets/favicon.svg" with { type: "text" };
 import iconsSvg from "../assets/icons.svg" with { type: "text" };
 import keyJs from "../assets/key.js" with { type: "text" };
+import openJs from "../assets/open.js" with { type: "text" };
+import playgroundJs from "../assets/playground.js" with { type: "text" };
 
 export type Asset = { path: string; type: string; text: string };
 
@@ -40,8 +42,10 @@ const uplotStyle = asset("uplot.css", CSS, uplotCss);
 const chart = asset("chart.js", JS, chartJs);
 const key = asset("key.js", JS, keyJs);
 const check = asset("check.js", JS, checkJs);
+const open = asset("open.js", JS, openJs);
+const playground = asset("playground.js", JS, playgroundJs);
 
-export const ASSETS: readonly Asset[] = [htmx, style, app, icons, favicon, uplot, uplotStyle, chart, key, check];
+export const ASSETS: readonly Asset[] = [htmx, style, app, icons, favicon, uplot, uplotStyle, chart, key, check, open, open, playground];
 
 export const ICONS = icons.path;
 export const FAVICON = favicon.path;
@@ -51,7 +55,11 @@ export const SCRIPTS = { app: app.path, htmx: htmx.path } as const;
 /** What pages with charts load beside it. */
 export const CHART_SCRIPTS = [uplot.path, chart.path] as const;
 export const CHART_STYLE = uplotStyle.path;
+/** Of the page that opens a node's dashboard. */
+export const OPEN_SCRIPT = open.path;
 /** Puts the visitor's own key into examples. */
 export const KEY_SCRIPT = key.path;
 /** Of the page that checks receipts. */
 export const CHECK_SCRIPT = check.path;
+/** Of the page that chats. */
+export const PLAYGROUND_SCRIPT = playground.path;

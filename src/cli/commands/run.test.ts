@@ -59,6 +59,7 @@ function world({ tty = false, flags = {} }: { tty?: boolean; flags?: Record<stri
     model: { name: "it's \u001b[2J\u202ea model", demo: false },
     apiKey: KEY,
     setupLink: null,
+    dashboardLink: null,
     failed: failed.promise,
     stop(reason) {
       seen.stops.push(reason);

@@ -16,18 +16,24 @@ export async function status(context: Context, options: GlobalOptions, flags: { 
       context.terminal.out(`infernet is not running on ${harmless(config.data_dir)}; \`infernet start\` starts it.\n`);
     return EXIT.unreachable;
   }
-  const now = await withAdmin(context, config, "status", async (admin) => answerOrThrow(await admin.status({})));
+  const [now, link] = await withAdmin(context, config, "status", async (admin) => {
+    const status = answerOrThrow(await admin.status({}));
+    // Scripts that want it ask for it: a link that nobody opens is one too many.
+    const wanted = status.mode === "node" && !flags.json;
+    return [status, wanted ? answerOrThrow(await admin.createDashboardLink({})).link : null] as const;
+  });
   if (flags.json) printJson(context, now);
-  else context.terminal.out(describe(now, context));
+  else context.terminal.out(describe(now, link, context));
   return EXIT.good;
 }
 
-function describe(now: Status, { nowMs, terminal }: Context): string {
+function describe(now: Status, link: string | null, { nowMs, terminal }: Context): string {
   const lines = [
     `infernet ${harmless(now.version)} (${now.mode}), pid ${now.pid ?? "-"}, started ${relativeTime(now.started_ms, nowMs()) ?? "-"}`,
     `address   ${harmless(now.url ?? "-")}`,
     `key       ${now.pubkey}`,
   ];
+  if (link !== null) lines.push(`dashboard ${harmless(link)} (opens once, within ten minutes)`);
   for (const { url, state, error } of now.coordinators) {
     lines.push(`link      ${harmless(url)}: ${state}${error === null ? "" : ` (${harmless(error)})`}`);
   }

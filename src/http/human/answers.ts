@@ -5,16 +5,18 @@ import { errorResponse } from "../errors.ts";
 import { check, parsePlainJson } from "../openai/chat-request.ts";
 import type { HumanCall } from "../routes.ts";
 
+type WithBody = Pick<HumanCall, "request" | "body">;
+
 const isForm = ({ headers }: Request): boolean =>
   headers.get("content-type")?.toLowerCase().startsWith("application/x-www-form-urlencoded") === true;
 
 /** The fields of a body that can be read; none of one that cannot. */
-export function bodyFields(call: HumanCall): Record<string, unknown> {
+export function bodyFields(call: WithBody): Record<string, unknown> {
   const fields = fieldsOf(call);
   return fields.ok ? fields.value : {};
 }
 
-function fieldsOf({ request, body }: HumanCall): Result<Record<string, unknown>, Response> {
+function fieldsOf({ request, body }: WithBody): Result<Record<string, unknown>, Response> {
   const text = body();
   if (isForm(request)) return ok(Object.fromEntries(new URLSearchParams(text)));
   const json = text === "" ? ok({}) : parsePlainJson(text);
@@ -26,7 +28,7 @@ function fieldsOf({ request, body }: HumanCall): Result<Record<string, unknown>,
 }
 
 /** The body as the route takes it, or the answer that refuses it. */
-export function bodyOf<T>(call: HumanCall, schema: z.ZodType<T>): Result<T, Response> {
+export function bodyOf<T>(call: WithBody, schema: z.ZodType<T>): Result<T, Response> {
   const fields = fieldsOf(call);
   if (!fields.ok) return fields;
   const { csrf_token: _, ...rest } = fields.value;

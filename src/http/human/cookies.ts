@@ -1,7 +1,13 @@
 // Cookies: the few that a person's browser keeps for us. Over TLS their names begin with `__Host-`: then no other site or
 // subdomain can set them (RFC 6265bis §4.1.3.2).
 
-export type CookieName = "session" | "device" | "oidc" | "oidc-link";
+export type CookieName =
+  | "session"
+  | "device"
+  | "oidc"
+  | "oidc-link"
+  /** Of a node's own dashboard. */
+  | `node-${string}`;
 
 /** How this instance is reached; decides what a browser is told. */
 export type CookieRule = {
