@@ -9,9 +9,9 @@ import { testDatabase } from "../db/test-database.ts";
 import { identityOf } from "../identity/keys.ts";
 import { manualClock } from "../lib/clock.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
-import { createJoinToken } from "../registry/join-tokens.ts";
 import { type Registration, registerNode } from "../registry/nodes.ts";
 import { setPayout } from "../registry/payouts.ts";
+import { joinToken } from "../registry/testing/join-token.ts";
 import { testArchive } from "../settlement/testing/test-archive.ts";
 import { directAdmin } from "./direct.ts";
 
@@ -98,7 +98,7 @@ test("a node that was let in by what it brought is noted once, and where it chan
   await using on = await instance();
   const { db, clock } = on;
   const node = newPubkey();
-  const { secret } = await createJoinToken({ db, clock, random }, { role: "provider" });
+  const { secret } = await joinToken({ db, clock, random }, { role: "provider" });
   const rule = { registration: "token", secret } as const;
   for (let n = 0; n < 2; n += 1) await registerNode({ db, clock }, registration(node), rule);
   await registerNode({ db, clock }, registration(newPubkey()), { registration: "open" });

@@ -12,23 +12,21 @@ import { StorageError } from "../db/errors.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { encodeJoinToken } from "../protocol/join-token.ts";
 import { type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
 import type { CommandDelivery } from "../registry/command-delivery.ts";
-import { createJoinToken, listJoinTokens, revokeJoinToken, type StoredJoinToken } from "../registry/join-tokens.ts";
 import { allowNode, approveNode, ejectNode, listNodes, placeNode } from "../registry/nodes.ts";
 import { type Node, priceRange, type Registry } from "../registry/registry.ts";
 import type { NodeRow as StoredNode } from "../registry/schema.ts";
 import type { ReceiptArchive } from "../settlement/receipt-export.ts";
 import { secretText } from "../webhooks/sign.ts";
 import { keyAdmin } from "./keys.ts";
+import { joinTokenAdmin } from "./join-tokens.ts";
 import { moneyAdmin } from "./money.ts";
 import { coordinatorCommands } from "./node-commands.ts";
 import { type Answer, operation } from "./operation.ts";
 import {
   type Admin,
   type AdminError,
-  type JoinTokenRow,
   type ModelRow,
   type NodeRow,
   OPERATIONS,
@@ -89,14 +87,7 @@ export function directAdmin(deps: DirectDeps): Admin {
     status: operation(OPERATIONS.status, () => statusOf(deps)),
     listModels: operation(OPERATIONS.listModels, async () => ok({ models: live ? modelRows(live.registry) : [] })),
     ...keyAdmin(deps),
-    createJoinToken: operation(OPERATIONS.createJoinToken, ({ role, url = deps.joinUrl, expires_in_s }, by) =>
-      newJoinToken({ ...deps, by }, { role, url, ttlMs: expires_in_s * 1000 }),
-    ),
-    listJoinTokens: operation(OPERATIONS.listJoinTokens, async () => {
-      const nowMs = deps.clock.nowMs();
-      return ok({ tokens: (await listJoinTokens({ db })).map((token) => joinTokenRow(token, nowMs)) });
-    }),
-    revokeJoinToken: operation(OPERATIONS.revokeJoinToken, ({ id }, by) => endJoinToken({ ...deps, by }, id)),
+    ...joinTokenAdmin(deps),
     listNodes: operation(OPERATIONS.listNodes, async () =>
       ok({ nodes: (await listNodes({ db })).map((row) => nodeRow(row, live?.registry.nodes)) }),
     ),
@@ -163,34 +154,6 @@ function modelRows({ models }: Live["registry"]): ModelRow[] {
     };
   });
   return rows.toSorted((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-async function newJoinToken(
-  deps: AskedDeps,
-  { role, url, ttlMs }: { role: JoinTokenRow["role"]; url: string; ttlMs: number },
-): ReturnType<Admin["createJoinToken"]> {
-  const { secret, token } = await createJoinToken(deps, { role, ttlMs });
-  const text = encodeJoinToken({ url, coordinator: deps.pubkey, secret });
-  if (text.ok) return ok({ id: token.id, token: text.value, url, expires_ms: token.expiresMs });
-  await revokeJoinToken(deps, token.id);
-  return err({ code: "invalid", message: text.error.message });
-}
-
-async function endJoinToken(deps: AskedDeps, id: string): Answer<{ id: string }> {
-  const revoked = await revokeJoinToken(deps, id);
-  if (revoked.ok) return ok({ id });
-  const hint = "`infernet join-token list` shows them";
-  if (revoked.error === "join_token_unknown")
-    return err({ code: "not_found", message: `there is no join token ${id}`, hint });
-  const mend = "`infernet nodes eject` takes the node's way in";
-  return err({ code: "conflict", message: `join token ${id} has let its node in already`, hint: mend });
-}
-
-function joinTokenRow(token: StoredJoinToken, nowMs: number): JoinTokenRow {
-  const { id, role, createdMs, expiresMs, usedMs, usedBy, revokedMs } = token;
-  const unused = revokedMs !== null ? "revoked" : expiresMs <= nowMs ? "expired" : "open";
-  const state = usedMs !== null ? "used" : unused;
-  return { id, role, created_ms: createdMs, expires_ms: expiresMs, state, used_by: usedBy };
 }
 
 function nodeRow(row: StoredNode, live: ReadonlyMap<Pubkey, Node> | undefined): NodeRow {

@@ -4,7 +4,7 @@ import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
 import { err, ok } from "../lib/result.ts";
-import { type Command, type CommandArgs, wrongArgs } from "../protocol/commands.ts";
+import { type Command, wrongArgs } from "../protocol/commands.ts";
 import { type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
 import type { CommandDelivery } from "../registry/command-delivery.ts";
 import {
@@ -14,15 +14,14 @@ import {
   issueCommand,
   listCommands,
   MAX_OPEN_COMMANDS,
+  type NewCommand,
 } from "../registry/commands.ts";
-import { listNodes } from "../registry/nodes.ts";
+import { nodeNames } from "../registry/nodes.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { CommandRow as StoredCommand } from "../registry/schema.ts";
 import { type Answer, operation } from "./operation.ts";
 import { type AdminError, type CommandRow, OPERATIONS } from "./operations.ts";
 import { argsOf, type CommandAdmin, cancelError } from "./own-commands.ts";
-
-const LISTED = 200;
 
 export type CommandsDeps = {
   db: Db;
@@ -34,30 +33,25 @@ export type CommandsDeps = {
 /** The commands of a coordinator's nodes. */
 export function coordinatorCommands(deps: CommandsDeps): CommandAdmin {
   return {
-    issueCommand: operation(OPERATIONS.issueCommand, ({ pubkey, command, model }, by) =>
-      issue({ ...deps, by }, pubkey, command, argsOf(model)),
+    issueCommand: operation(OPERATIONS.issueCommand, ({ pubkey, command, model, account }, by) =>
+      issue({ ...deps, by }, { node: pubkey, command, args: argsOf(model), accountId: account ?? LOCAL_ACCOUNT_ID }),
     ),
-    listCommands: operation(OPERATIONS.listCommands, async () => {
-      const rows = await listCommands(deps, LISTED);
+    listCommands: operation(OPERATIONS.listCommands, async ({ node, before, limit }) => {
+      const rows = await listCommands(deps, limit, { ...(node ? { node } : {}), ...(before ? { before } : {}) });
       return ok({ commands: await rowsOf(deps, rows) });
     }),
     watchCommands: operation(OPERATIONS.watchCommands, async ({ ids }) => {
       const rows = await commandsByIds(deps, ids);
       return ok({ commands: await rowsOf(deps, rows) });
     }),
-    cancelCommand: operation(OPERATIONS.cancelCommand, ({ id }, by) => cancel({ ...deps, by }, id)),
+    cancelCommand: operation(OPERATIONS.cancelCommand, ({ id, account }, by) => cancel({ ...deps, by }, id, account)),
   };
 }
 
-async function issue(
-  deps: CommandsDeps & { by: Caller },
-  node: Pubkey,
-  command: Command,
-  args: CommandArgs,
-): Answer<CommandRow> {
+async function issue(deps: CommandsDeps & { by: Caller }, made: NewCommand): Answer<CommandRow> {
+  const { node, command, args } = made;
   const wrong = wrongArgs(command, args);
   if (wrong !== null) return err({ code: "invalid", message: wrong });
-  const made = { node, command, args, accountId: LOCAL_ACCOUNT_ID };
   const issued = await issueCommand({ ...deps, newId: () => Bun.randomUUIDv7() }, made);
   if (!issued.ok) return err(issueError(issued.error, node, command));
   deps.live?.delivery.nudge(node);
@@ -82,8 +76,8 @@ function issueError(refusal: IssueRefusal, node: Pubkey, command: Command): Admi
   }
 }
 
-async function cancel(deps: CommandsDeps & { by: Caller }, id: string): Answer<CommandRow> {
-  const cancelled = await cancelCommand(deps, id);
+async function cancel(deps: CommandsDeps & { by: Caller }, id: string, account?: string): Answer<CommandRow> {
+  const cancelled = await cancelCommand(deps, id, account);
   if (!cancelled.ok) return err(cancelError(cancelled.error, id));
   deps.live?.delivery.nudge(pubkeySchema.parse(cancelled.value.nodePubkey));
   return one(deps, cancelled.value);
@@ -96,14 +90,14 @@ async function one(deps: CommandsDeps, row: StoredCommand): Answer<CommandRow> {
 
 async function rowsOf({ db, live }: CommandsDeps, rows: readonly StoredCommand[]): Promise<CommandRow[]> {
   if (rows.length === 0) return [];
-  const known = new Map((await listNodes({ db })).map((node) => [node.pubkey, node]));
+  const known = await nodeNames({ db }, [...new Set(rows.map(({ nodePubkey }) => nodePubkey))]);
   return rows.map((row) => {
     const pubkey = pubkeySchema.parse(row.nodePubkey);
     const node = live?.registry.nodes.get(pubkey);
     return {
       id: row.id,
       node: pubkey,
-      node_name: node?.name || known.get(pubkey)?.name || null,
+      node_name: node?.name || known.get(pubkey) || null,
       online: node !== undefined && node.channel !== null,
       command: row.command,
       model: row.args.model ?? null,

@@ -99,11 +99,15 @@ const joinTokenRow = z.object({
   role: roleSchema,
   created_ms: timeMs,
   expires_ms: timeMs,
+  /** A note for people. */
+  name: z.string().nullable(),
   state: z.enum(["open", "used", "expired", "revoked"]),
   /** The node it let in. */
   used_by: z.string().nullable(),
 });
 export type JoinTokenRow = z.output<typeof joinTokenRow>;
+  /** Whose the node is then; null: the built-in account's. */
+  account: z.string().nullable(),
 
 const nodeStanding = z.object({
   status: z.enum(["available", "paused", "draining"]),
@@ -299,14 +303,18 @@ export const OPERATIONS = {
         .min(60)
         .max(30 * 86_400)
         .default(86_400),
+      name: nameSchema.optional(),
+      /** Whose the node will be; left out: the built-in account's. Only for the role provider. */
+      account: accountIdSchema.optional(),
     }),
     z.object({ id: z.string(), token: z.string(), url: z.string(), expires_ms: timeMs }),
   ),
-  listJoinTokens: operation("GET", "/join-tokens", nothing, z.object({ tokens: z.array(joinTokenRow) })),
+  /** Of one account where it is given. */
+  listJoinTokens: operation("GET", "/join-tokens", ofAccount, z.object({ tokens: z.array(joinTokenRow) })),
   revokeJoinToken: operation(
     "DELETE",
     "/join-tokens/:id",
-    z.strictObject({ id: idSchema }),
+    z.strictObject({ id: idSchema, ...ofAccount.shape }),
     z.object({ id: z.string() }),
   ),
 
@@ -339,18 +347,40 @@ export const OPERATIONS = {
   issueCommand: operation(
     "POST",
     "/nodes/:pubkey/commands",
-    z.strictObject({ pubkey: pubkeySchema, command: z.enum(COMMANDS), model: modelNameSchema.optional() }),
+    z.strictObject({
+      pubkey: pubkeySchema,
+      command: z.enum(COMMANDS),
+      model: modelNameSchema.optional(),
+      /** Whose node it has to be; left out: anybody's. */
+      ...ofAccount.shape,
+    }),
     commandRow,
   ),
-  /** The newest first. */
-  listCommands: operation("GET", "/commands", nothing, commandRows),
+  /** The newest first, at most `limit`. */
+  listCommands: operation(
+    "GET",
+    "/commands",
+    z.strictObject({
+      /** Left out: of all. */
+      node: pubkeySchema.optional(),
+      /** The last command of the page before. */
+      before: uuidSchema.optional(),
+      limit: z.coerce.number().int().min(1).max(200).default(200),
+    }),
+    commandRows,
+  ),
   watchCommands: operation(
     "POST",
     "/commands/watch",
     z.strictObject({ ids: z.array(uuidSchema).min(1).max(256) }),
     commandRows,
   ),
-  cancelCommand: operation("POST", "/commands/:id/cancel", z.strictObject({ id: uuidSchema }), commandRow),
+  cancelCommand: operation(
+    "POST",
+    "/commands/:id/cancel",
+    z.strictObject({ id: uuidSchema, ...ofAccount.shape }),
+    commandRow,
+  ),
 
   /** Holds the node side of this instance: running jobs may go on for `idle_drain_s`, then other nodes get them. */
   pauseNode: operation(

@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { eq } from "drizzle-orm";
+import { accounts } from "../accounts/schema.ts";
 import { testDatabase } from "../db/test-database.ts";
 import { manualClock } from "../lib/clock.ts";
 import type { Command } from "../protocol/commands.ts";
@@ -53,6 +55,32 @@ test("a command is for a node that works here, and for as many as it can do in a
   await Promise.all(Array.from({ length: MAX_OPEN_COMMANDS + 5 }, () => on.issue().catch(() => null)));
   expect((await openCommands(on, NODE)).length).toBe(MAX_OPEN_COMMANDS);
   expect(await refused(NODE)).toEqual({ ok: false, error: "too_many" });
+});
+
+test("an account commands its own nodes, and of others it does not learn that they are there", async () => {
+  await using on = await stage();
+  await on.deps.db.writer.transact(async (tx) => {
+    await tx.insert(accounts).values({ id: "acc_1", kind: "user", name: "Opal", createdMs: 0 });
+    await tx.update(nodes).set({ accountId: "acc_1" }).where(eq(nodes.pubkey, OTHER));
+  });
+  const asked = (node: Pubkey, accountId: string) =>
+    issueCommand(on.deps, { node, command: "refresh", args: {}, accountId });
+  expect(await asked(NODE, "acc_1")).toEqual({ ok: false, error: "node_unknown" });
+  expect(await asked(OTHER, "acc_1")).toMatchObject({ ok: true, value: { accountId: "acc_1" } });
+  const id = await on.issue("drain", OTHER);
+  const foreign = await on.issue("drain", NODE);
+  expect(await cancelCommand(on, foreign, "acc_1")).toEqual({ ok: false, error: "command_unknown" });
+  expect(await on.stateOf(foreign)).toBe("queued");
+  expect(await cancelCommand(on, id, "acc_1")).toMatchObject({ ok: true, value: { state: "cancelled" } });
+});
+
+test("the list goes from the newest on, of one node or of all, a page at a time", async () => {
+  await using on = await stage();
+  const ids = [await on.issue("drain"), await on.issue("resume", OTHER), await on.issue("refresh")].reverse();
+  const listed = async (limit: number, of = {}) => (await listCommands(on, limit, of)).map(({ id }) => id);
+  expect(await listed(10)).toEqual(ids);
+  expect(await listed(1, { before: ids[0] })).toEqual(ids.slice(1, 2));
+  expect(await listed(10, { node: OTHER })).toEqual(ids.slice(1, 2));
 });
 
 test("commands go out in the order in which they were issued, and are `running` before they leave", async () => {

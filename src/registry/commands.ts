@@ -1,8 +1,9 @@
 // Commands, stored half: what nodes were asked to do beside inference, and how each ended. Every step is one conditional
 // write, so that an end is stored once however often it is told, and coordinators on one database agree.
-import { and, asc, count, desc, eq, gt, inArray, isNotNull, isNull, lte, or } from "drizzle-orm";
+import { and, asc, count, desc, eq, gt, inArray, isNotNull, isNull, lt, lte, or } from "drizzle-orm";
 import { audit } from "../accounts/audit.ts";
 import { type Caller, SYSTEM_CALLER } from "../accounts/caller.ts";
+import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -31,7 +32,7 @@ export type NewCommand = {
   node: Pubkey;
   command: Command;
   args: CommandArgs;
-  /** Who asks. */
+  /** Who asks: the built-in account of any node, another of its own. */
   accountId: string;
 };
 export type IssueRefusal =
@@ -46,6 +47,10 @@ export type IssueRefusal =
 const hasWordFor = (transport: NodeRow["transport"], command: Command): boolean =>
   transport === "link" || (transport === "polling" && POLLED.some((one) => one === command));
 
+/** Admins ask in the name of the built-in account. */
+const mayCommand = (accountId: string, node: Pick<NodeRow, "accountId">): boolean =>
+  accountId === LOCAL_ACCOUNT_ID || node.accountId === accountId;
+
 const open = inArray(commands.state, OPEN_STATES);
 
 /** Stores a command, to be delivered. Durable. The arguments have been checked (protocol's `wrongArgs`). */
@@ -55,7 +60,7 @@ export async function issueCommand(
 ): Promise<Result<CommandRow, IssueRefusal>> {
   return await db.writer.transact(async (tx) => {
     const known = await tx.select().from(nodes).where(eq(nodes.pubkey, node)).get();
-    if (known === undefined) return err("node_unknown");
+    if (known === undefined || !mayCommand(accountId, known)) return err("node_unknown");
     if (known.status !== "approved" || known.role !== "provider") return err("node_not_approved");
     if (!hasWordFor(known.transport, command)) return err("no_word_for_it");
     const here = and(eq(commands.nodePubkey, node), open);
@@ -161,15 +166,23 @@ export async function endCommand(
 }
 
 /**
- * Wants a command stopped. One that was never sent is `cancelled` at once; of one that was, the node is asked and says
- * how it ended. Durable.
+ * Wants a command stopped, of any node or of this account's. One that was never sent is `cancelled` at once; of one that
+ * was, the node is asked and says how it ended. Durable.
  */
 export async function cancelCommand(
   { db, clock, by = SYSTEM_CALLER }: AskedDeps,
   id: string,
+  accountId = LOCAL_ACCOUNT_ID,
 ): Promise<Result<CommandRow, "command_unknown" | "command_ended">> {
   return await db.writer.transact(async (tx) => {
     const nowMs = clock.nowMs();
+    const node = await tx
+      .select({ accountId: nodes.accountId })
+      .from(commands)
+      .innerJoin(nodes, eq(nodes.pubkey, commands.nodePubkey))
+      .where(eq(commands.id, id))
+      .get();
+    if (node === undefined || !mayCommand(accountId, node)) return err("command_unknown");
     const cancelled = async (row: CommandRow) => {
       const subject = `node/${row.nodePubkey}`;
       await audit(tx, { ...by, atMs: nowMs, action: "command.cancelled", subject, after: { id } });
@@ -187,19 +200,21 @@ export async function cancelCommand(
       .where(and(eq(commands.id, id), eq(commands.state, "running")))
       .returning();
     if (asked !== undefined) return await cancelled(asked);
-    const known = await tx.select().from(commands).where(eq(commands.id, id)).get();
-    return err(known === undefined ? "command_unknown" : "command_ended");
+    return err("command_ended");
   });
 }
 
-/** The newest first; those of one node where one is given. */
-export async function listCommands({ db }: { db: Db }, limit: number, node?: Pubkey): Promise<CommandRow[]> {
-  return await db.read
-    .select()
-    .from(commands)
-    .where(node === undefined ? undefined : eq(commands.nodePubkey, node))
-    .orderBy(desc(commands.createdMs), desc(commands.id))
-    .limit(limit);
+/** The newest first, by their ids; those of one node, or older than one, where it is given. */
+export async function listCommands(
+  { db }: { db: Db },
+  limit: number,
+  { node, before }: { node?: Pubkey; before?: string } = {},
+): Promise<CommandRow[]> {
+  const wanted = and(
+    node === undefined ? undefined : eq(commands.nodePubkey, node),
+    before === undefined ? undefined : lt(commands.id, before),
+  );
+  return await db.read.select().from(commands).where(wanted).orderBy(desc(commands.id)).limit(limit);
 }
 
 /** Those of these ids that there are, in no order. */

@@ -1,8 +1,9 @@
 // Join tokens, stored half: each lets one instance in, once, in one role. Only the secret's hash is kept; the token's
-// text, which carries address and key too, is protocol/join-token.ts.
-import { and, desc, eq, gt, isNull } from "drizzle-orm";
+// text, which carries address and key too, is protocol/join-token.ts. One made for an account gives it the node.
+import { and, count, desc, eq, gt, isNull, lt, or } from "drizzle-orm";
 import { audit } from "../accounts/audit.ts";
 import { type Caller, SYSTEM_CALLER } from "../accounts/caller.ts";
+import { members, users } from "../accounts/schema.ts";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -12,6 +13,8 @@ import { hashJoinSecret, type JoinSecret, newJoinSecret } from "../protocol/join
 import { type JoinTokenRow, joinTokens, type NodeRole } from "./schema.ts";
 
 export const JOIN_TOKEN_TTL_MS = 24 * 60 * 60 * 1000;
+/** Of one account, neither used nor over. */
+export const MAX_OPEN_TOKENS = 32;
 
 /** A join token as people see it. */
 export type StoredJoinToken = Omit<JoinTokenRow, "tokenHash">;
@@ -31,11 +34,20 @@ type TokenDeps = {
   by?: Caller;
 };
 
-/** Makes a token; `secret` is seen only here. `ttlMs` is a day where not given. */
+export type NewJoinToken = {
+  role: NodeRole;
+  name?: string;
+  /** A day where left out. */
+  ttlMs?: number;
+  /** Whose the node will be that it lets in; left out: the built-in account's, and there may be any number of them. */
+  accountId?: string;
+};
+
+/** Makes a token; `secret` is seen only here. */
 export async function createJoinToken(
   { db, clock, random, by = SYSTEM_CALLER }: TokenDeps,
-  { role, name, ttlMs = JOIN_TOKEN_TTL_MS }: { role: NodeRole; name?: string; ttlMs?: number },
-): Promise<{ secret: JoinSecret; token: StoredJoinToken }> {
+  { role, name, ttlMs = JOIN_TOKEN_TTL_MS, accountId }: NewJoinToken,
+): Promise<Result<{ secret: JoinSecret; token: StoredJoinToken }, "too_many_tokens">> {
   const secret = newJoinSecret(random);
   const createdMs = clock.nowMs();
   const row: JoinTokenRow = {
@@ -48,39 +60,70 @@ export async function createJoinToken(
     usedMs: null,
     usedBy: null,
     revokedMs: null,
-    accountId: null,
+    accountId: accountId ?? null,
   };
-  await db.writer.transact(async (tx) => {
+  return await db.writer.transact(async (tx) => {
+    if (accountId !== undefined && (await countOpen(tx, accountId, createdMs)) >= MAX_OPEN_TOKENS) {
+      return err("too_many_tokens");
+    }
     await tx.insert(joinTokens).values(row);
-    const after = { role, expires_ms: row.expiresMs };
+    const after = { role, expires_ms: row.expiresMs, ...(accountId === undefined ? {} : { account: accountId }) };
     await audit(tx, { ...by, atMs: createdMs, action: "join_token.created", subject: row.id, after });
+    return ok({ secret, token: withoutHash(row) });
   });
-  return { secret, token: withoutHash(row) };
 }
 
-/** All tokens, used and expired ones included, the newest first. */
-export async function listJoinTokens({ db }: { db: Db }): Promise<StoredJoinToken[]> {
-  const rows = await db.read.select().from(joinTokens).orderBy(desc(joinTokens.createdMs), desc(joinTokens.id));
-  return rows.map(withoutHash);
+async function countOpen(tx: Drizzle, accountId: string, nowMs: number): Promise<number> {
+  const here = and(eq(joinTokens.accountId, accountId), isOpen(nowMs));
+  const [row] = await tx.select({ n: count() }).from(joinTokens).where(here);
+  return row?.n ?? 0;
 }
 
-/** Ends a token before it is used. A used one stays what it is. */
+const isOpen = (nowMs: number) =>
+  and(isNull(joinTokens.usedMs), isNull(joinTokens.revokedMs), gt(joinTokens.expiresMs, nowMs));
+
+export type TokenList = {
+  /** Left out: of all. */
+  accountId?: string;
+  /** Left out: no bound. */
+  limit?: number;
+  /** The last token of the page before. */
+  after?: { createdMs: number; id: string };
+};
+
+/** Tokens, used and expired ones included, the newest first. */
+export async function listJoinTokens(
+  { db }: { db: Db },
+  { accountId, limit, after }: TokenList = {},
+): Promise<StoredJoinToken[]> {
+  const { createdMs, id } = joinTokens;
+  const wanted = and(
+    accountId === undefined ? undefined : eq(joinTokens.accountId, accountId),
+    after && or(lt(createdMs, after.createdMs), and(eq(createdMs, after.createdMs), lt(id, after.id))),
+  );
+  const query = db.read.select().from(joinTokens).where(wanted).orderBy(desc(createdMs), desc(id));
+  return (await (limit === undefined ? query : query.limit(limit))).map(withoutHash);
+}
+
+/** Ends a token before it is used, of this account where one is given. A used one stays what it is. */
 export async function revokeJoinToken(
   { db, clock, by = SYSTEM_CALLER }: Pick<TokenDeps, "db" | "clock" | "by">,
   id: string,
+  accountId?: string,
 ): Promise<Result<StoredJoinToken, "join_token_unknown" | "join_token_used">> {
+  const mine = and(eq(joinTokens.id, id), accountId === undefined ? undefined : eq(joinTokens.accountId, accountId));
   return await db.writer.transact(async (tx) => {
     const nowMs = clock.nowMs();
     const [revoked] = await tx
       .update(joinTokens)
       .set({ revokedMs: nowMs })
-      .where(and(eq(joinTokens.id, id), isNull(joinTokens.usedMs)))
+      .where(and(mine, isNull(joinTokens.usedMs)))
       .returning();
     if (revoked !== undefined) {
       await audit(tx, { ...by, atMs: nowMs, action: "join_token.revoked", subject: id });
       return ok(withoutHash(revoked));
     }
-    const [known] = await tx.select().from(joinTokens).where(eq(joinTokens.id, id));
+    const [known] = await tx.select().from(joinTokens).where(mine);
     return err(known === undefined ? "join_token_unknown" : "join_token_used");
   });
 }
@@ -97,22 +140,28 @@ export async function admitWithToken(
   const [used] = await tx
     .update(joinTokens)
     .set({ usedMs: nowMs, usedBy: pubkey })
-    .where(
-      and(
-        mine,
-        eq(joinTokens.role, role),
-        isNull(joinTokens.usedMs),
-        isNull(joinTokens.revokedMs),
-        gt(joinTokens.expiresMs, nowMs),
-      ),
-    )
+    .where(and(mine, eq(joinTokens.role, role), isOpen(nowMs)))
     .returning();
+  if (used?.accountId != null && !(await runsNodes(tx, used.accountId))) {
+    await tx.update(joinTokens).set({ usedMs: null, usedBy: null }).where(mine);
+    return err("join_token_revoked");
+  }
   if (used !== undefined) return ok(withoutHash(used));
   const [token] = await tx.select().from(joinTokens).where(mine);
   if (token === undefined) return err("join_token_unknown");
   if (token.revokedMs !== null) return err("join_token_revoked");
   if (token.usedMs !== null) return err("join_token_used");
   return err(token.expiresMs <= nowMs ? "join_token_expired" : "join_token_role");
+}
+
+/** Whether anybody who may run nodes still acts for the account: its tokens are no good while nobody does. */
+async function runsNodes(tx: Drizzle, accountId: string): Promise<boolean> {
+  const people = await tx
+    .select({ roles: users.roles })
+    .from(members)
+    .innerJoin(users, eq(users.id, members.userId))
+    .where(and(eq(members.accountId, accountId), isNull(users.disabledMs)));
+  return people.some(({ roles }) => roles.includes("operator") || roles.includes("admin"));
 }
 
 const withoutHash = ({ tokenHash: _, ...token }: JoinTokenRow): StoredJoinToken => token;

@@ -4,7 +4,7 @@ import { testDatabase } from "../db/test-database.ts";
 import { manualClock } from "../lib/clock.ts";
 import { type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
 import { giveAccounts } from "./client-accounts.ts";
-import { createJoinToken, listJoinTokens } from "./join-tokens.ts";
+import { listJoinTokens } from "./join-tokens.ts";
 import {
   allowNode,
   approveNode,
@@ -22,6 +22,7 @@ import {
   registerNode,
   removeNode,
 } from "./nodes.ts";
+import { joinToken } from "./testing/join-token.ts";
 
 const random = (bytes: number) => new Uint8Array(randomBytes(bytes));
 const key = (n: number): Pubkey => pubkeySchema.parse(n.toString(16).padStart(64, "0"));
@@ -53,7 +54,7 @@ test("without a token a provider waits under `token` and `approval`, and is let 
 test("a token admits one of many that race, and its use is stored with the registration", async () => {
   await using made = await testDatabase();
   const deps = await nodesOn(made);
-  const { secret } = await createJoinToken(deps, { role: "provider" });
+  const { secret } = await joinToken(deps, { role: "provider" });
   const racers = Array.from({ length: 20 }, (_, i) => registration(i));
   const outcomes = await Promise.all(racers.map((one) => registerNode(deps, one, { registration: "token", secret })));
   const winners = outcomes.filter((outcome) => outcome.ok);
@@ -65,7 +66,7 @@ test("a token admits one of many that race, and its use is stored with the regis
 test("a registration that is refused does not use its token up", async () => {
   await using made = await testDatabase();
   const deps = await nodesOn(made);
-  const { secret } = await createJoinToken(deps, { role: "provider" });
+  const { secret } = await joinToken(deps, { role: "provider" });
   await registerNode(deps, registration(1, { nodeId: "mine" }), { registration: "open" });
   const rule = { registration: "token", secret } as const;
   expect(await registerNode(deps, registration(2, { nodeId: "mine" }), rule)).toEqual({
@@ -78,7 +79,7 @@ test("a registration that is refused does not use its token up", async () => {
 test("an approved node registers again without a token and keeps its standing", async () => {
   await using made = await testDatabase();
   const deps = await nodesOn(made);
-  const { secret, token } = await createJoinToken(deps, { role: "provider" });
+  const { secret, token } = await joinToken(deps, { role: "provider" });
   await registerNode(deps, registration(1, { nodeId: "mine" }), { registration: "open" });
   deps.clock.advance(5);
   const again = await registerNode(deps, registration(1, { name: "renamed", authV2: false }), {
@@ -110,7 +111,7 @@ test("a pending node is let in by approval or by a token", async () => {
     ok: true,
     value: { status: "approved", admittedBy: "approval" },
   });
-  const { secret } = await createJoinToken(deps, { role: "provider" });
+  const { secret } = await joinToken(deps, { role: "provider" });
   const joined = await registerNode(deps, registration(2), { registration: "approval", secret });
   expect(joined).toMatchObject({ ok: true, value: { status: "approved", admittedBy: "token" } });
   expect(await approveNode(deps, key(9))).toEqual({ ok: false, error: "node_unknown" });
@@ -128,7 +129,7 @@ test("a key allowed beforehand is approved when it comes", async () => {
 test("an ejected node stays out, token or not, until it is allowed again", async () => {
   await using made = await testDatabase();
   const deps = await nodesOn(made);
-  const { secret } = await createJoinToken(deps, { role: "provider" });
+  const { secret } = await joinToken(deps, { role: "provider" });
   await registerNode(deps, registration(1), { registration: "open" });
   expect(await ejectNode(deps, key(1), "bad answers")).toMatchObject({ ok: true, value: { reason: "bad answers" } });
   expect(await registerNode(deps, registration(1), { registration: "open", secret })).toEqual({
@@ -200,7 +201,7 @@ test("what waits for approval keeps the role in which an admin sees it", async (
   await registerNode(deps, registration(1), { registration: "approval" });
   const other = registration(1, { role: "client" });
   expect(await registerNode(deps, other, { registration: "approval" })).toEqual({ ok: false, error: "node_role" });
-  const { secret } = await createJoinToken(deps, { role: "client" });
+  const { secret } = await joinToken(deps, { role: "client" });
   expect(await registerNode(deps, other, { registration: "approval", secret })).toMatchObject({
     value: { status: "approved", role: "client" },
   });
@@ -212,7 +213,7 @@ test("a node id that a key merely waits with is taken over by one that is let in
   const as = (n: number) => registration(n, { nodeId: "gpu-1" });
   await registerNode(deps, as(1), { registration: "token" });
   expect(await registerNode(deps, as(2), { registration: "token" })).toEqual({ ok: false, error: "node_id_taken" });
-  const { secret } = await createJoinToken(deps, { role: "provider" });
+  const { secret } = await joinToken(deps, { role: "provider" });
   expect(await registerNode(deps, as(3), { registration: "token", secret })).toMatchObject({
     value: { status: "approved", nodeId: "gpu-1" },
   });
@@ -225,7 +226,7 @@ test("who is let in to submit jobs has an account of its own, by whichever way i
   const deps = await nodesOn(made);
   const accountOf = async (n: number) => (await getNode(deps, key(n)))?.accountId;
   const client = (n: number) => registration(n, { role: n % 2 ? "client" : "aggregator" });
-  const { secret } = await createJoinToken(deps, { role: "client" });
+  const { secret } = await joinToken(deps, { role: "client" });
   await registerNode(deps, client(1), { registration: "token", secret });
   await registerNode(deps, client(2), { registration: "token" });
   expect(await accountOf(2)).toBe("local");

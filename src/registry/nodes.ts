@@ -1,6 +1,6 @@
 // Nodes, stored half: who is known here, in which role, and whether it may work. Every decision is one conditional
 // write in one transaction, so that coordinators on one database agree.
-import { and, asc, count, eq, gte, lte, ne, type SQL } from "drizzle-orm";
+import { and, asc, count, eq, gte, inArray, lte, ne, type SQL } from "drizzle-orm";
 import ipaddr from "ipaddr.js";
 import { type AuditAction, type AuditValue, audit } from "../accounts/audit.ts";
 import { type Caller, SYSTEM_CALLER } from "../accounts/caller.ts";
@@ -85,21 +85,27 @@ export async function registerNode(
     if (holder && standing.value.status === "pending") return err("node_id_taken");
     if (holder) await tx.update(nodes).set({ nodeId: null }).where(eq(nodes.pubkey, holder.pubkey));
     const { pubkey, authV2, nodeId, role, name, address, specs, slots, transport = "link" } = registration;
-    const said = { role, name, address, specs, slots, transport, lastSeenMs: nowMs, ...standing.value };
+    const { accountId = registration.accountId, ...stands } = standing.value;
+    const said = { role, name, address, specs, slots, transport, lastSeenMs: nowMs, ...stands };
     const [row] = await tx
       .insert(nodes)
       .values({
         ...said,
         pubkey,
         nodeId,
-        accountId: registration.accountId ?? LOCAL_ACCOUNT_ID,
+        accountId: accountId ?? LOCAL_ACCOUNT_ID,
         firstSeenMs: nowMs,
         authV2Seen: authV2,
         reason: null,
       })
       .onConflictDoUpdate({
         target: nodes.pubkey,
-        set: { ...said, ...(nodeId === null ? {} : { nodeId }), ...(authV2 ? { authV2Seen: true } : {}) },
+        set: {
+          ...said,
+          ...(nodeId === null ? {} : { nodeId }),
+          ...(authV2 ? { authV2Seen: true } : {}),
+          ...(standing.value.accountId === undefined ? {} : { accountId: standing.value.accountId }),
+        },
       })
       .returning();
     if (row === undefined) throw new Error("an upsert returned no row");
@@ -107,7 +113,8 @@ export async function registerNode(
     const isDecided = row.status === "approved" && row.admittedBy !== "open" && transport !== "worker";
     if (known?.status !== "approved" && isDecided) {
       const by = { actor: `node/${pubkey}`, from: address } as const;
-      const after = { role, name, admitted_by: row.admittedBy };
+      const account = row.accountId === LOCAL_ACCOUNT_ID ? {} : { account: row.accountId };
+      const after = { role, name, admitted_by: row.admittedBy, ...account };
       await noteDecision(tx, {
         by,
         atMs: nowMs,
@@ -121,7 +128,8 @@ export async function registerNode(
   });
 }
 
-type Standing = { status: NodeStatus; admittedBy: Admission | null };
+/** `accountId`: of the token that lets it in. */
+type Standing = { status: NodeStatus; admittedBy: Admission | null; accountId?: string };
 
 /** Decides a newcomer's standing and uses its token up; leaves an approved node as it is. */
 async function admit(
@@ -135,7 +143,9 @@ async function admit(
   if (byKey) return ok({ status: "approved", admittedBy: "key" });
   if (secret !== undefined) {
     const admitted = await admitWithToken(tx, { secret, pubkey, role, nowMs });
-    return admitted.ok ? ok({ status: "approved", admittedBy: "token" }) : admitted;
+    if (!admitted.ok) return admitted;
+    const { accountId } = admitted.value;
+    return ok({ status: "approved", admittedBy: "token", ...(accountId === null ? {} : { accountId }) });
   }
   if (registration === "open" && role === "provider" && !(await isCrowded(tx, address, nowMs)))
     return ok({ status: "approved", admittedBy: "open" });
@@ -195,6 +205,16 @@ export async function getNode({ db }: { db: Db }, pubkey: Pubkey): Promise<NodeR
 export async function listNodes({ db }: { db: Db }, status?: NodeStatus): Promise<NodeRow[]> {
   const where = status === undefined ? undefined : eq(nodes.status, status);
   return await db.read.select().from(nodes).where(where).orderBy(asc(nodes.firstSeenMs), asc(nodes.pubkey));
+}
+
+/** What these are called, of those that are known. */
+export async function nodeNames({ db }: { db: Db }, pubkeys: readonly string[]): Promise<Map<string, string>> {
+  const { pubkey, name } = nodes;
+  const rows = await db.read
+    .select({ pubkey, name })
+    .from(nodes)
+    .where(inArray(pubkey, [...pubkeys]));
+  return new Map(rows.map((row) => [row.pubkey, row.name]));
 }
 
 /** Lets a pending node work. An approved one stays as it is. */

@@ -6,8 +6,8 @@ import { type Identity, identityOf } from "../../identity/keys.ts";
 import { signV1 } from "../../protocol/auth-v1.ts";
 import { encodeJoinToken } from "../../protocol/join-token.ts";
 import { cancelCommand, issueCommand } from "../../registry/commands.ts";
-import { createJoinToken } from "../../registry/join-tokens.ts";
 import { ejectNode } from "../../registry/nodes.ts";
+import { joinToken } from "../../registry/testing/join-token.ts";
 import { COORDINATOR, type CoordinatorStage, coordinatorStage, until } from "../testing/coordinator-stage.ts";
 
 let on: CoordinatorStage;
@@ -311,10 +311,7 @@ describe("registration", () => {
   });
 
   test("a join token lets a key in at once, in the role it names, and only once", async () => {
-    const { secret } = await createJoinToken(
-      { db: on.database.db, clock: on.clock, random: bytes },
-      { role: "client" },
-    );
+    const { secret } = await joinToken({ db: on.database.db, clock: on.clock, random: bytes }, { role: "client" });
     const made = encodeJoinToken({ url: "http://127.0.0.1:1", coordinator: COORDINATOR.pubkey, secret });
     if (!made.ok) throw new Error(made.error.message);
     const token = { join_token: made.value, role: "client" };
