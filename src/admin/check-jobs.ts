@@ -1,13 +1,11 @@
 // Check of the jobs against the books: what is held and charged belongs to them, and budgets count what they cost.
 import type { Execute } from "../db/executor.ts";
-import { checkRows, type LedgerCheck } from "../ledger/check.ts";
+import { checkRows, type LedgerLook } from "../ledger/check.ts";
 
 /** A chat's record is written a moment after it holds; while the storage is full, later. */
 const GRACE_MS = 60_000;
 
-export async function checkJobs(execute: Execute, nowMs: number): Promise<LedgerCheck[]> {
-  return [await checkHolds(execute, nowMs), await checkCharges(execute), await checkBudgets(execute)];
-}
+export const jobLooks = (): LedgerLook[] => [checkHolds, checkCharges, checkBudgets];
 
 const checkHolds = (execute: Execute, nowMs: number) =>
   checkRows(execute, "each hold is of a job under way", {

@@ -2,32 +2,44 @@
 import { verifyAudit } from "../accounts/audit-check.ts";
 import { drizzleOver } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
-import type { LedgerCheck } from "../ledger/check.ts";
-import { checkBooks } from "../ledger/check-books.ts";
-import { checkReceipts } from "../ledger/check-receipts.ts";
-import { checkPayouts } from "../settlement/check-payouts.ts";
-import { checkJobs } from "./check-jobs.ts";
+import type { LedgerCheck, LedgerLook } from "../ledger/check.ts";
+import { bookLooks } from "../ledger/check-books.ts";
+import { receiptLooks } from "../ledger/check-receipts.ts";
+import { payoutLooks } from "../settlement/check-payouts.ts";
+import { jobLooks } from "./check-jobs.ts";
 
 export type CheckedLedger = {
   /** Nothing is wrong. */
   clean: boolean;
   checks: LedgerCheck[];
 };
+/** How many of the checks are done. */
+export type TellProgress = (done: number, of: number) => void;
 
-/** Looks at everything on one snapshot, while others go on writing. `nowMs` tells what is too new to be complete. */
-export async function checkLedger(db: Pick<Db, "snapshot">, nowMs: number = Date.now()): Promise<CheckedLedger> {
-  const checks = await db.snapshot(async (execute) => [
-    ...(await checkBooks(execute)),
-    ...(await checkReceipts(execute)),
-    ...(await checkPayouts(execute)),
-    ...(await checkJobs(execute, nowMs)),
-    await checkAudit({ read: drizzleOver(execute) }),
-  ]);
+/**
+ * Looks at everything on one snapshot, while others go on writing. `nowMs` tells what is too new to be complete; `tell`
+ * is called before the first check and after each.
+ */
+export async function checkLedger(
+  db: Pick<Db, "snapshot">,
+  nowMs: number = Date.now(),
+  tell: TellProgress = () => undefined,
+): Promise<CheckedLedger> {
+  const looks = [...bookLooks(), ...receiptLooks(), ...payoutLooks(), ...jobLooks(), checkAudit];
+  const checks = await db.snapshot(async (execute) => {
+    const done: LedgerCheck[] = [];
+    for (const look of looks) {
+      tell(done.length, looks.length);
+      done.push(await look(execute, nowMs));
+    }
+    tell(done.length, looks.length);
+    return done;
+  });
   return { clean: checks.every(({ faults }) => faults.length === 0), checks };
 }
 
-async function checkAudit(db: Pick<Db, "read">): Promise<LedgerCheck> {
-  const { entries, broken } = await verifyAudit(db);
+const checkAudit: LedgerLook = async (execute) => {
+  const { entries, broken } = await verifyAudit({ read: drizzleOver(execute) });
   const faults = broken === null ? [] : [{ row: `audit log, row ${broken.seq}`, message: broken.message }];
   return { name: "the audit log holds, row after row", looked: entries, faults, more: 0 };
-}
+};

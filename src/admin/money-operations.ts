@@ -94,7 +94,37 @@ const auditRow = z.object({
 });
 export type AuditView = z.output<typeof auditRow>;
 
+const ledgerCheck = z.object({
+  /** How far the one that is under way is; null where none is. */
+  running: z.object({ started_ms: timeMs, done: z.int().min(0), of: z.int().min(0) }).nullable(),
+  /** The last one that ended, since this instance started. */
+  last: z
+    .object({
+      started_ms: timeMs,
+      ended_ms: timeMs,
+      /** Nothing is wrong. */
+      clean: z.boolean(),
+      checks: z.array(
+        z.object({
+          name: z.string(),
+          /** Rows that were looked at. */
+          looked: z.int().min(0),
+          faults: z.array(z.object({ row: z.string(), message: z.string() })),
+          /** Faults beside those. */
+          more: z.int().min(0),
+        }),
+      ),
+    })
+    .nullable(),
+  /** Why the one that was begun last came to no end; else null. */
+  failed: z.string().nullable(),
+});
+export type LedgerCheckView = z.output<typeof ledgerCheck>;
+
 export const MONEY_OPERATIONS = {
+  /** Begins to look at the books, on a snapshot; or goes on with the look that is under way. Answers at once. */
+  checkLedger: operation("POST", "/ledger/check", z.strictObject({}), ledgerCheck),
+  ledgerCheck: operation("GET", "/ledger/check", z.strictObject({}), ledgerCheck),
   grantCredits: operation(
     "POST",
     "/credits/grant",
@@ -164,4 +194,16 @@ export const MONEY_OPERATIONS = {
   ),
   /** What an admin keeps elsewhere, to prove later that nothing was cut off. */
   auditHead: operation("GET", "/audit/head", z.strictObject({}), auditHead),
+  /** Reads every entry on one snapshot. `head`: one that was kept elsewhere, which the log must still contain. */
+  verifyAudit: operation(
+    "POST",
+    "/audit/verify",
+    z.strictObject({ head: auditHead.optional() }),
+    z.object({
+      entries: z.int().min(0),
+      head: auditHead,
+      /** The first entry that does not hold, or that should be there; null where all hold. */
+      broken: z.object({ seq: z.int(), what: z.string(), message: z.string() }).nullable(),
+    }),
+  ),
 } as const;

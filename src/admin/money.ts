@@ -10,6 +10,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { type OutsideRefusal, settleOutside } from "../settlement/outside.ts";
 import { auditAdmin } from "./audit.ts";
 import { listBalances } from "./balances.ts";
+import { ledgerChecker } from "./ledger-check.ts";
 import { ledgerNamed } from "./ledger-names.ts";
 import { MONEY_OPERATIONS, type MovedCredits } from "./money-operations.ts";
 import { type Answer, operation } from "./operation.ts";
@@ -22,7 +23,10 @@ type Movement = { account: string; amount_micro_usd: number; reason: string; id?
 
 export function moneyAdmin(deps: Deps): MoneyAdmin {
   const { db } = deps;
+  const checker = ledgerChecker(deps);
   return {
+    checkLedger: operation(MONEY_OPERATIONS.checkLedger, async () => ok(checker.begin())),
+    ledgerCheck: operation(MONEY_OPERATIONS.ledgerCheck, async () => ok(checker.state())),
     grantCredits: operation(MONEY_OPERATIONS.grantCredits, (movement, by) => grant({ ...deps, by }, movement)),
     adjustCredits: operation(MONEY_OPERATIONS.adjustCredits, (movement, by) => adjust({ ...deps, by }, movement)),
     settleOutside: operation(MONEY_OPERATIONS.settleOutside, async ({ node, most_micro_usd: most, reason, id }, by) => {

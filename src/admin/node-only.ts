@@ -50,6 +50,8 @@ export const nodeOnlyAdmin = ({ status, node, commands, name, dashboardLink }: N
   grantCredits: refused,
   adjustCredits: refused,
   settleOutside: refused,
+  checkLedger: refused,
+  ledgerCheck: refused,
   listBalances: refused,
   readStatement: refused,
   readUsage: refused,

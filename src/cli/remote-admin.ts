@@ -59,6 +59,8 @@ export function remoteAdmin(deps: RemoteDeps): Admin {
     retryPayout: call(OPERATIONS.retryPayout),
     writeOffPayout: call(OPERATIONS.writeOffPayout),
     reclaimRent: call(OPERATIONS.reclaimRent),
+    checkLedger: call(OPERATIONS.checkLedger),
+    ledgerCheck: call(OPERATIONS.ledgerCheck),
     listBalances: call(OPERATIONS.listBalances),
     readStatement: call(OPERATIONS.readStatement),
     readUsage: call(OPERATIONS.readUsage),

@@ -1,6 +1,6 @@
 // Check of the books: entries, balances and holds against each other, by the database itself.
 import type { Execute } from "../db/executor.ts";
-import { checkRows, findings, type LedgerCheck } from "./check.ts";
+import { checkRows, findings, type LedgerCheck, type LedgerLook } from "./check.ts";
 
 /** Triggers without which rows of the books could be changed. */
 const GUARDS = [
@@ -15,18 +15,16 @@ const GUARDS = [
   "audit_log_not_deleted",
 ] as const;
 
-/** All of them, on one snapshot. */
-export async function checkBooks(execute: Execute): Promise<LedgerCheck[]> {
-  return [
-    await checkGuards(execute),
-    await checkTransactions(execute),
-    await checkEntries(execute),
-    await checkBalances(execute),
-    await checkWhole(execute),
-    await checkCovered(execute),
-    await checkHeld(execute),
-  ];
-}
+/** All of them, for one snapshot. */
+export const bookLooks = (): LedgerLook[] => [
+  checkGuards,
+  checkTransactions,
+  checkEntries,
+  checkBalances,
+  checkWhole,
+  checkCovered,
+  checkHeld,
+];
 
 async function checkGuards(execute: Execute): Promise<LedgerCheck> {
   const found = findings("the database guards the rows of the books");

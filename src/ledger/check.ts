@@ -19,6 +19,9 @@ export type LedgerCheck = {
   more: number;
 };
 
+/** One look at a snapshot. `nowMs` tells what is too new to be complete. */
+export type LedgerLook = (execute: Execute, nowMs: number) => Promise<LedgerCheck>;
+
 /** Faults of one check that are named one by one. */
 export const MAX_FAULTS = 20;
 

@@ -1,17 +1,9 @@
 // Check of the payouts: each pays the receipts that it names, once, and the books moved as much.
 import type { Execute } from "../db/executor.ts";
-import { checkRows, type LedgerCheck } from "../ledger/check.ts";
+import { checkRows, type LedgerLook } from "../ledger/check.ts";
 import { OUTSIDE } from "./outside.ts";
 
-export async function checkPayouts(execute: Execute): Promise<LedgerCheck[]> {
-  return [
-    await checkSums(execute),
-    await checkReceiptsOf(execute),
-    await checkHeldFor(execute),
-    await checkPaid(execute),
-    await checkOutside(execute),
-  ];
-}
+export const payoutLooks = (): LedgerLook[] => [checkSums, checkReceiptsOf, checkHeldFor, checkPaid, checkOutside];
 
 const checkSums = (execute: Execute) =>
   checkRows(execute, "each payout pays what its receipts say", {
