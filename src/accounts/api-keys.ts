@@ -1,6 +1,6 @@
 // API keys: made, listed, rotated and revoked. A key is shown once; what is stored is HMAC-SHA256(hash key, key), useless
 // without the instance's own secret. Those in force are kept in memory (key-ring.ts).
-import { and, desc, eq, isNull, or, sql } from "drizzle-orm";
+import { and, eq, gt, isNull, or, sql } from "drizzle-orm";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -9,6 +9,7 @@ import { audit } from "./audit.ts";
 import { type Caller, SYSTEM_CALLER } from "./caller.ts";
 import type { KeyScope } from "./key-rights.ts";
 import type { KeyRing } from "./key-ring.ts";
+import { newestFirst, type Span, spanOf } from "./listing.ts";
 import { type ApiKeyRow, accounts, apiKeys, LOCAL_ACCOUNT_ID } from "./schema.ts";
 
 export const API_KEY_PREFIX = "inf_";
@@ -85,11 +86,31 @@ function newKey({ ring, clock, random }: KeyDeps, rightsOf: (id: string) => Righ
   };
 }
 
-/** All keys, revoked and expired ones included, the newest first; of one account where given. */
-export async function listApiKeys({ db }: { db: Db }, accountId?: string): Promise<ApiKey[]> {
+/** All keys, revoked and expired ones included, or a span of them, the newest first; of one account where given. */
+export async function listApiKeys(
+  { db }: { db: Db },
+  { accountId, ...span }: Span & { accountId?: string | undefined } = {},
+): Promise<ApiKey[]> {
   const mine = accountId === undefined ? undefined : eq(apiKeys.accountId, accountId);
-  const rows = await db.read.select().from(apiKeys).where(mine).orderBy(desc(apiKeys.createdMs), desc(apiKeys.id));
-  return rows.map(withoutHash);
+  const { where, order, limit } = spanOf(apiKeys, span);
+  const rows = await db.read
+    .select()
+    .from(apiKeys)
+    .where(and(mine, where))
+    .orderBy(...order)
+    .limit(limit);
+  return newestFirst(span, rows).map(withoutHash);
+}
+
+/** Private pools that the account's keys in force may use. */
+export async function poolsOfKeys({ db, clock }: Pick<KeyDeps, "db" | "clock">, accountId: string): Promise<string[]> {
+  const { pools, expiresMs } = apiKeys;
+  const inForce = and(isNull(apiKeys.revokedMs), or(isNull(expiresMs), gt(expiresMs, clock.nowMs())));
+  const rows = await db.read
+    .selectDistinct({ pools })
+    .from(apiKeys)
+    .where(and(eq(apiKeys.accountId, accountId), inForce));
+  return [...new Set(rows.flatMap((row) => row.pools))].sort();
 }
 
 /** Whether there is an account of this id for keys to be of. */

@@ -4,6 +4,7 @@ import type { Drizzle } from "../db/executor.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { audit } from "./audit.ts";
 import type { Caller } from "./caller.ts";
+import type { Span } from "./listing.ts";
 import { insertLink, linkAddress, listLinks, type OneTimeLink, useLink } from "./one-time-links.ts";
 import { owns } from "./organisations.ts";
 import type { Origin, People } from "./people.ts";
@@ -55,9 +56,11 @@ async function isShared(tx: Drizzle, accountId: string): Promise<boolean> {
   return account?.kind === "organisation" || account?.kind === "local";
 }
 
-/** All invitations, used and expired ones included, the newest first; of one organisation where given. */
-export const listInvitations = ({ db }: Pick<People, "db">, accountId?: string): Promise<Invitation[]> =>
-  listLinks(db.read, "invitation", accountId);
+/** All invitations, used and expired ones included, or a span of them, the newest first; of one organisation where given. */
+export const listInvitations = (
+  { db }: Pick<People, "db">,
+  which: Span & { accountId?: string | undefined } = {},
+): Promise<Invitation[]> => listLinks(db.read, "invitation", which);
 
 /** Ends an invitation before it is used; of one organisation only, where given. */
 export async function revokeInvitation(

@@ -1,9 +1,10 @@
 // One-time links: a secret that does one thing once, within its time. Only its hash is kept.
-import { and, desc, eq, gt, isNull, lte } from "drizzle-orm";
+import { and, eq, gt, isNull, lte } from "drizzle-orm";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import { audit } from "./audit.ts";
 import type { Caller } from "./caller.ts";
+import { newestFirst, type Span, spanOf } from "./listing.ts";
 import type { People } from "./people.ts";
 import type { UserRole } from "./roles.ts";
 import { type OneTimeLinkRow, oneTimeLinks } from "./schema.ts";
@@ -149,15 +150,21 @@ export async function revokeLinksMadeBy(
   }
 }
 
-/** Links of a kind, the newest first; of one account where given. */
-export async function listLinks(db: Drizzle, kind: LinkKind, accountId?: string): Promise<OneTimeLink[]> {
+/** Links of a kind, or a span of them, the newest first; of one account where given. */
+export async function listLinks(
+  db: Drizzle,
+  kind: LinkKind,
+  { accountId, ...span }: Span & { accountId?: string | undefined } = {},
+): Promise<OneTimeLink[]> {
   const mine = accountId === undefined ? undefined : eq(oneTimeLinks.accountId, accountId);
+  const { where, order, limit } = spanOf(oneTimeLinks, span);
   const rows = await db
     .select()
     .from(oneTimeLinks)
-    .where(and(eq(oneTimeLinks.kind, kind), mine))
-    .orderBy(desc(oneTimeLinks.createdMs), desc(oneTimeLinks.id));
-  return rows.map(withoutHash);
+    .where(and(eq(oneTimeLinks.kind, kind), mine, where))
+    .orderBy(...order)
+    .limit(limit);
+  return newestFirst(span, rows).map(withoutHash);
 }
 
 /** Deletes the links that have been over for long. */

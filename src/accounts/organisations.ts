@@ -1,14 +1,16 @@
 // Organisations: accounts that several people act for. Owners change their names and members.
-import { and, asc, count, eq, isNull, ne } from "drizzle-orm";
+import { and, asc, count, eq, inArray, isNull, ne, sql } from "drizzle-orm";
 import type { Drizzle } from "../db/executor.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { audit } from "./audit.ts";
 import type { Caller } from "./caller.ts";
+import { newestFirst, type Span, spanOf } from "./listing.ts";
 import { revokeLinksMadeBy } from "./one-time-links.ts";
 import type { People } from "./people.ts";
 import type { MemberRole } from "./roles.ts";
 import { accounts, members, sessions, users } from "./schema.ts";
 import { newId } from "./secrets.ts";
+import { governs } from "./users.ts";
 
 /** Accounts that one person may own: their own one, and organisations. */
 const MAX_OWNED = 50;
@@ -24,6 +26,32 @@ export async function listAccounts({ db }: Pick<People, "db">, userId: string): 
     .innerJoin(accounts, eq(accounts.id, members.accountId))
     .where(eq(members.userId, userId))
     .orderBy(asc(members.createdMs), asc(accounts.id));
+}
+
+export type Organisation = { id: string; name: string; createdMs: number; members: number };
+
+/** All organisations, or a span of them, the newest first. */
+export async function listOrganisations({ db }: Pick<People, "db">, span: Span = {}): Promise<Organisation[]> {
+  const { where, order, limit } = spanOf(accounts, span);
+  const { id, name, createdMs } = accounts;
+  const inIt = sql<number>`(SELECT count(*) FROM ${members} WHERE ${members.accountId} = ${id})`;
+  const rows = await db.read
+    .select({ id, name, createdMs, members: inIt })
+    .from(accounts)
+    .where(and(eq(accounts.kind, "organisation"), where))
+    .orderBy(...order)
+    .limit(limit);
+  return newestFirst(span, rows);
+}
+
+/** An account that several people may act for: an organisation, or the built-in account. */
+export async function findShared(
+  db: Drizzle,
+  accountId: string,
+): Promise<{ id: string; kind: string; name: string; createdMs: number } | undefined> {
+  const shared = and(eq(accounts.id, accountId), inArray(accounts.kind, ["organisation", "local"]));
+  const [row] = await db.select().from(accounts).where(shared);
+  return row;
 }
 
 export async function createOrganisation(
@@ -98,7 +126,10 @@ export async function owns(tx: Drizzle, { actor }: Caller, accountId: string): P
 
 export type MemberRefusal = "member_unknown" | "last_owner" | "personal_account" | "rights_ended";
 
-/** Makes a member something else, or takes them out (`null`). Their sessions that act for the account go back to their own. */
+/**
+ * Makes a member something else, or takes them out (`null`); asked for by an owner, an admin, or whoever leaves. Their
+ * sessions that act for the account go back to their own.
+ */
 export async function setMember(
   { db, clock }: Pick<People, "db" | "clock">,
   { accountId, userId, role }: { accountId: string; userId: string; role: MemberRole | null },
@@ -108,7 +139,7 @@ export async function setMember(
     const before = await memberRole(tx, accountId, userId);
     if (before === null) return err("member_unknown");
     const leaves = role === null && by.actor === `user/${userId}`;
-    if (!leaves && !(await owns(tx, by, accountId))) return err("rights_ended");
+    if (!leaves && !(await owns(tx, by, accountId)) && !(await governs(tx, by))) return err("rights_ended");
     const [user] = await tx.select({ own: users.accountId }).from(users).where(eq(users.id, userId));
     if (user === undefined || user.own === accountId) return err("personal_account");
     if (before === role) return ok(undefined);

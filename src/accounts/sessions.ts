@@ -120,15 +120,15 @@ export async function endSession(tx: Drizzle, token: string): Promise<void> {
   if (isSecret(token)) await tx.delete(sessions).where(eq(sessions.tokenHash, hashSecret("session", token)));
 }
 
-/** Ends one session of a user, or all but one. How many ended. */
+/** Ends one session of a user, all but one, or all. How many ended. */
 export async function revokeSessions(
   { db, clock }: Pick<People, "db" | "clock">,
   userId: string,
-  which: { id: string } | { allBut: string },
+  which: { id: string } | { allBut: string } | "all",
   by: Caller,
 ): Promise<number> {
   return await db.writer.transact(async (tx) => {
-    const one = "id" in which ? eq(sessions.id, which.id) : ne(sessions.id, which.allBut);
+    const one = which === "all" ? undefined : "id" in which ? eq(sessions.id, which.id) : ne(sessions.id, which.allBut);
     const ended = await tx
       .delete(sessions)
       .where(and(eq(sessions.userId, userId), one))

@@ -1,9 +1,10 @@
 // Users: people, each with an account of their own, and what an admin does about them.
-import { and, desc, eq, isNull, ne, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull, ne, type SQL, sql } from "drizzle-orm";
 import type { Drizzle } from "../db/executor.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { audit } from "./audit.ts";
 import type { Caller } from "./caller.ts";
+import { newestFirst, type Span, spanOf } from "./listing.ts";
 import { revokeLinksMadeBy } from "./one-time-links.ts";
 import type { People } from "./people.ts";
 import { USER_ROLES, type UserRole } from "./roles.ts";
@@ -68,10 +69,34 @@ export async function findUser(db: Drizzle, emailOrId: string): Promise<UserRow 
   return row;
 }
 
-/** All users, the newest first. */
-export async function listUsers({ db }: Pick<People, "db">): Promise<User[]> {
-  return (await db.read.select().from(users).orderBy(desc(users.createdMs), desc(users.id))).map(withoutHash);
+/** All users, or a span of them, the newest first. */
+export async function listUsers({ db }: Pick<People, "db">, span: Span = {}): Promise<User[]> {
+  const { where, order, limit } = spanOf(users, span);
+  const rows = await db.read
+    .select()
+    .from(users)
+    .where(where)
+    .orderBy(...order)
+    .limit(limit);
+  return newestFirst(span, rows).map(withoutHash);
 }
+
+/** Users whose address or name begins with `text`, in whatever case, the newest first; at most `limit`. */
+export async function searchUsers({ db }: Pick<People, "db">, text: string, limit: number): Promise<User[]> {
+  const { id, email, name } = users;
+  const found = await Promise.all(
+    [begins(sql`${email}`, text.toLowerCase()), begins(sql`${name} COLLATE NOCASE`, text)].map((where) =>
+      db.read.select({ id }).from(users).where(where).limit(limit),
+    ),
+  );
+  const ids = [...new Set(found.flat().map((row) => row.id))].slice(0, limit);
+  if (ids.length === 0) return [];
+  const rows = await db.read.select().from(users).where(inArray(id, ids)).orderBy(desc(users.createdMs), desc(id));
+  return rows.map(withoutHash);
+}
+
+/** A span of the index on `column`, which LIKE would not use with a bound text. */
+const begins = (column: SQL, text: string): SQL => sql`${column} >= ${text} AND ${column} < ${`${text}\u{10ffff}`}`;
 
 const isAdmin = sql`instr(${users.roles}, '"admin"') > 0`;
 

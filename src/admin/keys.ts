@@ -11,6 +11,7 @@ import {
 } from "../accounts/api-keys.ts";
 import { CLIENT_SCOPES } from "../accounts/key-rights.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import { listed } from "./listing.ts";
 import { operation } from "./operation.ts";
 import { type Admin, type AdminError, type KeyRow, OPERATIONS } from "./operations.ts";
 
@@ -43,9 +44,10 @@ export function keyAdmin(deps: Omit<KeyDeps, "by">): KeyAdmin {
       );
       return ok({ id: key.id, key: token });
     }),
-    listKeys: operation(OPERATIONS.listKeys, async ({ account }) =>
-      ok({ keys: (await listApiKeys(deps, account)).map(keyRow) }),
-    ),
+    listKeys: operation(OPERATIONS.listKeys, async ({ account, ...wanted }) => {
+      const { rows, ...cursors } = await listed(wanted, (span) => listApiKeys(deps, { ...span, accountId: account }));
+      return ok({ keys: rows.map(keyRow), ...cursors });
+    }),
     rotateKey: operation(OPERATIONS.rotateKey, async ({ id, account, overlap_s, expires_in_s }, by) => {
       const rotation = { overlapMs: overlap_s * 1000, ...endOf(expires_in_s) };
       const rotated = await rotateApiKey({ ...deps, by }, keyOf(id, account), rotation);

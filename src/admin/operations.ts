@@ -7,6 +7,7 @@ import { MAX_RATE } from "../accounts/rate-limits.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { COMMANDS, commandProgressSchema, modelNameSchema } from "../protocol/commands.ts";
 import { pubkeySchema, uuidSchema } from "../protocol/primitives.ts";
+import { listInput, listOutput } from "./listing.ts";
 import { MONEY_OPERATIONS } from "./money-operations.ts";
 import { PAYOUT_OPERATIONS } from "./payout-operations.ts";
 import { RECEIPT_OPERATIONS } from "./receipt-operations.ts";
@@ -283,7 +284,12 @@ export const OPERATIONS = {
     z.object({ id: z.string(), key: z.string(), old_id: z.string(), old_expires_ms: timeMs }),
   ),
   /** Of one account where it is given. */
-  listKeys: operation("GET", "/keys", ofAccount, z.object({ keys: z.array(keyRow) })),
+  listKeys: operation(
+    "GET",
+    "/keys",
+    z.strictObject({ ...ofAccount.shape, ...listInput }),
+    z.object({ keys: z.array(keyRow), ...listOutput }),
+  ),
   revokeKey: operation(
     "DELETE",
     "/keys/:id",

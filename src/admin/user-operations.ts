@@ -3,7 +3,8 @@
 import { z } from "zod";
 import { emailSchema } from "../accounts/emails.ts";
 import { nameSchema } from "../accounts/names.ts";
-import { USER_ROLES } from "../accounts/roles.ts";
+import { MEMBER_ROLES, USER_ROLES } from "../accounts/roles.ts";
+import { listInput, listOutput } from "./listing.ts";
 import type { Operation } from "./operations.ts";
 
 const operation = <I extends z.ZodType, O extends z.ZodType>(
@@ -57,8 +58,61 @@ const invitationRow = z.object({
 });
 export type InvitationView = z.output<typeof invitationRow>;
 
+const accountId = z.string().min(1).max(128);
+const sessionRow = z.object({
+  id: z.string(),
+  account: z.string(),
+  created_ms: timeMs,
+  last_seen_ms: timeMs,
+  address: z.string(),
+  user_agent: z.string(),
+});
+export type SessionView = z.output<typeof sessionRow>;
+const organisationRow = z.object({
+  id: z.string(),
+  name: z.string(),
+  created_ms: timeMs,
+  /** How many people are in it. */
+  members: z.int().min(0),
+});
+export type OrganisationView = z.output<typeof organisationRow>;
+const memberRow = z.object({
+  user: z.string(),
+  email: z.string(),
+  name: z.string(),
+  role: z.enum(MEMBER_ROLES),
+  created_ms: timeMs,
+});
+export type MemberView = z.output<typeof memberRow>;
+
 export const USER_OPERATIONS = {
-  listUsers: operation("GET", "/users", nothing, z.object({ users: z.array(userRow) })),
+  listUsers: operation(
+    "GET",
+    "/users",
+    z.strictObject({
+      ...listInput,
+      /** How an address or a name begins; the first that fit, without cursors. */
+      search: z.string().trim().max(254).optional(),
+    }),
+    z.object({ users: z.array(userRow), ...listOutput }),
+  ),
+  /** One user, the accounts they may act for, and where they are signed in. */
+  showUser: operation(
+    "GET",
+    "/users/:user",
+    z.strictObject({ user }),
+    userRow.extend({
+      accounts: z.array(z.object({ id: z.string(), kind: z.string(), name: z.string(), role: z.enum(MEMBER_ROLES) })),
+      sessions: z.array(sessionRow),
+    }),
+  ),
+  /** Ends a user's sessions, or one of them. */
+  endSessions: operation(
+    "POST",
+    "/users/:user/sign-out",
+    z.strictObject({ user, session: z.string().min(1).max(64).optional() }),
+    z.object({ ended: z.int().min(0) }),
+  ),
   /** The user sets a password by the link. */
   createUser: operation(
     "POST",
@@ -94,12 +148,37 @@ export const USER_OPERATIONS = {
     }),
     z.object({ id: z.string(), ...linkAnswer }),
   ),
-  listInvitations: operation("GET", "/invitations", nothing, z.object({ invitations: z.array(invitationRow) })),
+  listInvitations: operation(
+    "GET",
+    "/invitations",
+    z.strictObject(listInput),
+    z.object({ invitations: z.array(invitationRow), ...listOutput }),
+  ),
   revokeInvitation: operation(
     "DELETE",
     "/invitations/:id",
     z.strictObject({ id: z.string().min(1).max(64) }),
     z.object({ id: z.string() }),
+  ),
+
+  listOrganisations: operation(
+    "GET",
+    "/organisations",
+    z.strictObject(listInput),
+    z.object({ organisations: z.array(organisationRow), ...listOutput }),
+  ),
+  listMembers: operation(
+    "GET",
+    "/organisations/:organisation/members",
+    z.strictObject({ organisation: accountId }),
+    z.object({ members: z.array(memberRow) }),
+  ),
+  /** Makes a member an owner, or an owner a member; null takes them out. */
+  setMember: operation(
+    "POST",
+    "/organisations/:organisation/members",
+    z.strictObject({ organisation: accountId, user, role: z.enum(MEMBER_ROLES).nullable() }),
+    z.object({ user: z.string(), role: z.enum(MEMBER_ROLES).nullable() }),
   ),
 
   /** Makes the first admin; the link before ends. Refused once there is an admin. */

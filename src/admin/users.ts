@@ -3,21 +3,28 @@ import type { Caller } from "../accounts/caller.ts";
 import { createSetupLink } from "../accounts/first-admin.ts";
 import { createInvitation, type Invitation, listInvitations, revokeInvitation } from "../accounts/invitations.ts";
 import { asName } from "../accounts/names.ts";
+import { listAccounts } from "../accounts/organisations.ts";
 import { createPasswordLink } from "../accounts/password-links.ts";
 import type { People } from "../accounts/people.ts";
 import type { UserRole } from "../accounts/roles.ts";
+import { listSessions, revokeSessions } from "../accounts/sessions.ts";
 import {
+  findUser,
   governs,
   insertUser,
   listUsers,
+  searchUsers,
   setUserDisabled,
   setUserRoles,
   type User,
   type UserRefusal,
+  withoutHash,
 } from "../accounts/users.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import { listed } from "./listing.ts";
 import { type Answer, operation } from "./operation.ts";
 import type { Admin, AdminError } from "./operations.ts";
+import { organisationAdmin } from "./organisations.ts";
 import { type InvitationView, USER_OPERATIONS, type UserView } from "./user-operations.ts";
 
 export type UserAdmin = Pick<Admin, keyof typeof USER_OPERATIONS>;
@@ -25,7 +32,21 @@ export type UserAdmin = Pick<Admin, keyof typeof USER_OPERATIONS>;
 export function userAdmin(people: People): UserAdmin {
   const { clock } = people;
   return {
-    listUsers: operation(USER_OPERATIONS.listUsers, async () => ok({ users: (await listUsers(people)).map(userView) })),
+    listUsers: operation(USER_OPERATIONS.listUsers, async ({ search = "", limit = MAX_FOUND, ...wanted }) => {
+      if (search !== "") {
+        const found = await searchUsers(people, search, limit);
+        return ok({ users: found.map(userView), newer: null, older: null });
+      }
+      const { rows, ...cursors } = await listed(wanted, (span) => listUsers(people, span));
+      return ok({ users: rows.map(userView), ...cursors });
+    }),
+    showUser: operation(USER_OPERATIONS.showUser, ({ user }) => showUser(people, user)),
+    endSessions: operation(USER_OPERATIONS.endSessions, async ({ user, session }, by) => {
+      const row = await findUser(people.db.read, user);
+      if (row === undefined) return err(unknownUser(user));
+      const which = session === undefined ? ("all" as const) : { id: session };
+      return ok({ ended: await revokeSessions(people, row.id, which, by) });
+    }),
     createUser: operation(USER_OPERATIONS.createUser, ({ email, name = email, roles, expires_in_s }, by) =>
       createUser(people, { email, name, roles, ttlMs: expires_in_s * 1000 }, by),
     ),
@@ -48,9 +69,9 @@ export function userAdmin(people: People): UserAdmin {
         return ok({ id: invitation.id, link, expires_ms: invitation.expiresMs });
       },
     ),
-    listInvitations: operation(USER_OPERATIONS.listInvitations, async () => {
-      const rows = await listInvitations(people);
-      return ok({ invitations: rows.map((row) => invitationView(row, clock.nowMs())) });
+    listInvitations: operation(USER_OPERATIONS.listInvitations, async (wanted) => {
+      const { rows, ...cursors } = await listed(wanted, (span) => listInvitations(people, span));
+      return ok({ invitations: rows.map((row) => invitationView(row, clock.nowMs())), ...cursors });
     }),
     revokeInvitation: operation(USER_OPERATIONS.revokeInvitation, async ({ id }, by) => {
       if ((await revokeInvitation(people, { id }, by)).ok) return ok({ id });
@@ -60,6 +81,7 @@ export function userAdmin(people: People): UserAdmin {
         hint: "`infernet users invitations` lists them",
       });
     }),
+    ...organisationAdmin(people),
     createSetupLink: operation(USER_OPERATIONS.createSetupLink, async (_, by) => {
       const made = await createSetupLink(people, by);
       if (made.ok) return ok({ link: made.value.link, expires_ms: made.value.expiresMs });
@@ -67,6 +89,23 @@ export function userAdmin(people: People): UserAdmin {
       return err({ code: "conflict", message: "there is an admin already", hint });
     }),
   };
+}
+
+/** Users that a search gives where it does not say how many. */
+const MAX_FOUND = 100;
+
+async function showUser(people: People, which: string): ReturnType<UserAdmin["showUser"]> {
+  const row = await findUser(people.db.read, which);
+  if (row === undefined) return err(unknownUser(which));
+  const [accounts, sessions] = await Promise.all([listAccounts(people, row.id), listSessions(people, row.id)]);
+  return ok({
+    ...userView(withoutHash(row)),
+    accounts,
+    sessions: sessions.map(({ id, accountId, createdMs, lastSeenMs, address, userAgent }) => ({
+      ...{ id, account: accountId, created_ms: createdMs, last_seen_ms: lastSeenMs },
+      ...{ address, user_agent: userAgent },
+    })),
+  });
 }
 
 async function createUser(

@@ -7,6 +7,7 @@ import type { UpdateFlags } from "./commands/update.ts";
 import { defineFunding } from "./define-funding.ts";
 import { defineKeys } from "./define-keys.ts";
 import { defineMoney } from "./define-money.ts";
+import { defineOrganisations } from "./define-organisations.ts";
 import { definePayouts } from "./define-payouts.ts";
 import { defineReceipts } from "./define-receipts.ts";
 import { defineUsers } from "./define-users.ts";
@@ -26,6 +27,7 @@ export function defineCommands(program: Command, attach: Attach): void {
   defineKeys(program, attach);
   defineUsers(program, attach);
   defineMoney(program, attach);
+  defineOrganisations(program, attach);
   definePayouts(program, attach);
   defineReceipts(program, attach);
   defineFunding(program, attach);

@@ -29,6 +29,25 @@ export function defineUsers(program: Command, attach: Attach): void {
     .option(...JSON_FLAG)
     .action(attach(async (context, options, flags: Json) => (await load()).list(context, options, flags)));
   users
+    .command("show")
+    .description("show one: their accounts, and where they are signed in")
+    .argument("<user>", "their address or id")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, user: string, flags: Json) => (await load()).show(context, options, user, flags)),
+    );
+  users
+    .command("sign-out")
+    .description("end one's sessions, or one of them")
+    .argument("<user>", "their address or id")
+    .argument("[session]", "its id, as `users show` has it")
+    .option(...JSON_FLAG)
+    .action(
+      attach(async (context, options, user: string, session: string | undefined, flags: Json) =>
+        (await load()).signOut(context, options, { user, session }, flags),
+      ),
+    );
+  users
     .command("reset-password")
     .description("print a link by which one sets a new password; the old one works until then")
     .argument("<user>", "their address or id")

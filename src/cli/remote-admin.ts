@@ -44,6 +44,8 @@ export function remoteAdmin(deps: RemoteDeps): Admin {
     resumeNode: call(OPERATIONS.resumeNode),
     createDashboardLink: call(OPERATIONS.createDashboardLink),
     listUsers: call(OPERATIONS.listUsers),
+    showUser: call(OPERATIONS.showUser),
+    endSessions: call(OPERATIONS.endSessions),
     createUser: call(OPERATIONS.createUser),
     resetPassword: call(OPERATIONS.resetPassword),
     setUserRoles: call(OPERATIONS.setUserRoles),
@@ -51,6 +53,9 @@ export function remoteAdmin(deps: RemoteDeps): Admin {
     createInvitation: call(OPERATIONS.createInvitation),
     listInvitations: call(OPERATIONS.listInvitations),
     revokeInvitation: call(OPERATIONS.revokeInvitation),
+    listOrganisations: call(OPERATIONS.listOrganisations),
+    listMembers: call(OPERATIONS.listMembers),
+    setMember: call(OPERATIONS.setMember),
     createSetupLink: call(OPERATIONS.createSetupLink),
     grantCredits: call(OPERATIONS.grantCredits),
     adjustCredits: call(OPERATIONS.adjustCredits),
@@ -95,7 +100,8 @@ async function callRoute<I extends z.ZodType, O extends z.ZodType>(
     return encodeURIComponent(value);
   });
   const body = operation.method === "POST" ? JSON.stringify(fields) : undefined;
-  const response = await signedFetch(`${url}${LOCAL_PREFIX}${path}`, {
+  const query = operation.method === "GET" ? queryOf(fields) : "";
+  const response = await signedFetch(`${url}${LOCAL_PREFIX}${path}${query}`, {
     method: operation.method,
     ...(body === undefined ? {} : { body, headers: { "content-type": "application/json" } }),
   }).catch((error: unknown) => {
@@ -112,6 +118,13 @@ function refusal(url: string, status: number, answer: unknown): AdminError {
   const said = errorBody.safeParse(answer).data;
   if (status === 401 || status === 403) {
     const why = said ? `${said.error} (${said.code})` : `status ${status}`;
+/** What is given, as a query. */
+function queryOf(fields: Record<string, unknown>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) query.set(name, String(value));
+  return query.size === 0 ? "" : `?${query}`;
+}
+
     const hint = "its key differs from the one in this data directory, or the clock is off; `infernet doctor` looks";
     throw new CliError(`the instance at ${url} refused this command: ${why}`, { exitCode: EXIT.notAllowed, hint });
   }

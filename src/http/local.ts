@@ -49,15 +49,18 @@ export function localRoutes(admin: Admin): Route[] {
   }));
 }
 
-/** Body and path together are the input, which the operation itself checks. */
-async function answer(act: Admin[OperationName], { body, params, address = "" }: LocalInput): Promise<LocalAnswer> {
+/** Query or body, and path, together are the input, which the operation itself checks. */
+async function answer(
+  act: Admin[OperationName],
+  { body, params, query, address = "" }: LocalInput,
+): Promise<LocalAnswer> {
   const fields = body ?? {};
   if (typeof fields !== "object" || Array.isArray(fields)) {
     return refuse({ code: "invalid", message: "the body must be a JSON object" });
   }
   const by = { ...LOCAL_CALLER, from: address };
   const ask = act as (input: unknown, by: Caller) => Promise<Result<unknown, AdminError>>;
-  const result = await ask({ ...fields, ...params }, by);
+  const result = await ask({ ...Object.fromEntries(query), ...fields, ...params }, by);
   return result.ok ? { status: 200, body: { data: result.value } } : refuse(result.error);
 }
 

@@ -1,4 +1,4 @@
-// infernet users create | list | reset-password | roles | disable | enable | invite | invitations | uninvite | setup-link
+// infernet users create | list | show | sign-out | reset-password | roles | disable | enable | invite | invitations | uninvite | setup-link
 import { USER_ROLES, type UserRole } from "../../accounts/roles.ts";
 import type { Admin } from "../../admin/operations.ts";
 import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
@@ -80,6 +80,41 @@ export async function list(context: Context, options: GlobalOptions, flags: Json
     const head = ["ID", "EMAIL", "NAME", "ROLES", "CREATED", "SIGNED IN", "STATE"];
     context.terminal.out(table(head, rows, context.terminal.colors));
   }
+  return EXIT.good;
+}
+
+export async function show(context: Context, options: GlobalOptions, user: string, flags: Json): Promise<ExitCode> {
+  const row = await ask(context, options, "show", async (admin) => answerOrThrow(await admin.showUser({ user })));
+  if (flags.json) printJson(context, row);
+  else {
+    const { out, colors } = context.terminal;
+    const now = context.nowMs();
+    out(`${harmless(row.email)} (${harmless(row.name)}), ${row.disabled_ms === null ? "active" : "disabled"}\n\n`);
+    const accounts = row.accounts.map((account) => [account.id, account.name, account.role]);
+    out(table(["ACCOUNT", "NAME", "ROLE"], accounts, colors));
+    const sessions = row.sessions.map((session) => [
+      session.id,
+      session.address,
+      session.user_agent,
+      relativeTime(session.last_seen_ms, now),
+    ]);
+    if (sessions.length > 0) out(`\n${table(["SESSION", "FROM", "BROWSER", "LAST SEEN"], sessions, colors)}`);
+  }
+  return EXIT.good;
+}
+
+export async function signOut(
+  context: Context,
+  options: GlobalOptions,
+  { user, session }: { user: string; session: string | undefined },
+  flags: Json,
+): Promise<ExitCode> {
+  const input = session === undefined ? { user } : { user, session };
+  const answer = await ask(context, options, "sign-out", async (admin) =>
+    answerOrThrow(await admin.endSessions(input)),
+  );
+  if (flags.json) printJson(context, answer);
+  else context.terminal.out(`${answer.ended} session${answer.ended === 1 ? "" : "s"} ended\n`);
   return EXIT.good;
 }
 

@@ -12,14 +12,19 @@ import { callerOf, type HumanDeps } from "./deps.ts";
 /** The set-up link is for the time in which there is no admin yet. */
 type Name = Exclude<keyof typeof USER_OPERATIONS, "createSetupLink">;
 const SUMMARIES: Record<Name, string> = {
-  listUsers: "All users.",
+  listUsers: "Users, the newest first; all of them where no `limit` is given.",
+  showUser: "A user, the accounts they may act for, and where they are signed in.",
+  endSessions: "Ends a user's sessions, or one of them.",
   createUser: "A new user, and the link for them to set a password with.",
   resetPassword: "A link for a user to set a new password with.",
   setUserRoles: "Gives a user these roles and no others; their sessions end.",
   setUserDisabled: "Shuts a user out, or lets them in again.",
   createInvitation: "A single-use link that lets one person sign up.",
-  listInvitations: "All invitations.",
+  listInvitations: "Invitations, the newest first; all of them where no `limit` is given.",
   revokeInvitation: "Ends an invitation before it is used.",
+  listOrganisations: "Organisations, the newest first; all of them where no `limit` is given.",
+  listMembers: "Who is in an organisation.",
+  setMember: "Makes a member an owner, or an owner a member; null takes them out.",
 };
 const CODES: Record<AdminErrorCode, ErrorCode> = {
   invalid: "invalid_value",
@@ -42,7 +47,8 @@ export function adminRoutes({ admin }: Pick<HumanDeps, "admin">): HumanRoute[] {
       ...(method === "POST" ? { body: input } : {}),
       async handle(call) {
         const { csrf_token: _, ...fields } = bodyFields(call);
-        return adminAnswer(await ask(admin, name, { ...fields, ...call.params }, callerOf(call)));
+        const input = { ...Object.fromEntries(call.query), ...fields, ...call.params };
+        return adminAnswer(await ask(admin, name, input, callerOf(call)));
       },
     };
   });

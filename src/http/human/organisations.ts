@@ -136,7 +136,7 @@ async function takeOut(
 }
 
 const invitations: Handle = async ({ people }, _, accountId) => {
-  const rows = await listInvitations(people, accountId);
+  const rows = await listInvitations(people, { accountId });
   return data({ invitations: rows.map((row) => invitationView(row, people.clock.nowMs())) });
 };
 
