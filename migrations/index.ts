@@ -17,6 +17,7 @@ import sql13 from "./0013_link_makers.sql" with { type: "text" };
 import sql14 from "./0014_dashboard.sql" with { type: "text" };
 import sql15 from "./0015_people.sql" with { type: "text" };
 import sql16 from "./0016_node_lists.sql" with { type: "text" };
+import sql17 from "./0017_node_filters.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { n: 0, name: "0000_start", sql: sql0 },
@@ -36,4 +37,5 @@ export const migrations: readonly Migration[] = [
   { n: 14, name: "0014_dashboard", sql: sql14 },
   { n: 15, name: "0015_people", sql: sql15 },
   { n: 16, name: "0016_node_lists", sql: sql16 },
+  { n: 17, name: "0017_node_filters", sql: sql17 },
 ];

@@ -12,6 +12,7 @@ import type { Pubkey } from "../protocol/primitives.ts";
 import { type Registration, registerNode } from "../registry/nodes.ts";
 import { setPayout } from "../registry/payouts.ts";
 import { joinToken } from "../registry/testing/join-token.ts";
+import { testSettings } from "../settings/testing/settings.ts";
 import { testArchive } from "../settlement/testing/test-archive.ts";
 import { directAdmin } from "./direct.ts";
 
@@ -37,7 +38,8 @@ async function instance() {
   const webhookKey = () => new Uint8Array(32);
   const people = testPeople({ db, clock });
   const archive = testArchive(db);
-  const admin = directAdmin({ db, ring, clock, random, ...about, webhookKey, live: null, people, archive });
+  const { settings } = await testSettings({ db, clock });
+  const admin = directAdmin({ db, ring, clock, random, ...about, webhookKey, live: null, people, archive, settings });
   const acts = async () =>
     (await listAudit({ db }, 100)).reverse().map(({ actor, action, subject, before, after, from }) => ({
       actor,

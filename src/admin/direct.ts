@@ -17,10 +17,11 @@ import type { CommandDelivery } from "../registry/command-delivery.ts";
 import { allowNode, approveNode, ejectNode, listNodes, placeNode } from "../registry/nodes.ts";
 import { type Node, priceRange, type Registry } from "../registry/registry.ts";
 import type { NodeRow as StoredNode } from "../registry/schema.ts";
+import type { Settings } from "../settings/settings.ts";
 import type { ReceiptArchive } from "../settlement/receipt-export.ts";
 import { secretText } from "../webhooks/sign.ts";
-import { keyAdmin } from "./keys.ts";
 import { joinTokenAdmin } from "./join-tokens.ts";
+import { keyAdmin } from "./keys.ts";
 import { moneyAdmin } from "./money.ts";
 import { coordinatorCommands } from "./node-commands.ts";
 import { type Answer, operation } from "./operation.ts";
@@ -36,6 +37,7 @@ import {
 import { type OwnNode, ownNodeAdmin } from "./own-node.ts";
 import { type LivePayouts, payoutAdmin } from "./payouts.ts";
 import { receiptAdmin } from "./receipts.ts";
+import { settingsAdmin } from "./settings.ts";
 import { type StakeDesk, stakeAdmin } from "./stakes.ts";
 import { userAdmin } from "./users.ts";
 
@@ -75,6 +77,7 @@ export type DirectDeps = {
   live: Live | null;
   people: People;
   archive: ReceiptArchive;
+  settings: Settings;
 };
 
 /** What one operation works with. */
@@ -106,6 +109,7 @@ export function directAdmin(deps: DirectDeps): Admin {
       err({ code: "not_available", message: "a coordinator's dashboard is opened by signing in", hint: live?.url }),
     ...userAdmin(deps.people),
     ...receiptAdmin(deps.archive),
+    ...settingsAdmin(deps.settings),
     ...moneyAdmin(deps),
     ...payoutAdmin({ db, clock: deps.clock, payouts: live?.payouts ?? null }),
     ...stakeAdmin({ clock: deps.clock, pubkey: deps.pubkey, desk: () => live?.stakes ?? null }),

@@ -11,6 +11,7 @@ import { listInput, listOutput } from "./listing.ts";
 import { MONEY_OPERATIONS } from "./money-operations.ts";
 import { PAYOUT_OPERATIONS } from "./payout-operations.ts";
 import { RECEIPT_OPERATIONS } from "./receipt-operations.ts";
+import { SETTINGS_OPERATIONS } from "./settings-operations.ts";
 import { STAKE_OPERATIONS } from "./stake-operations.ts";
 import { USER_OPERATIONS } from "./user-operations.ts";
 
@@ -98,17 +99,17 @@ export type KeyRow = z.output<typeof keyRow>;
 const joinTokenRow = z.object({
   id: z.string(),
   role: roleSchema,
-  created_ms: timeMs,
-  expires_ms: timeMs,
   /** A note for people. */
   name: z.string().nullable(),
+  created_ms: timeMs,
+  expires_ms: timeMs,
   state: z.enum(["open", "used", "expired", "revoked"]),
   /** The node it let in. */
   used_by: z.string().nullable(),
-});
-export type JoinTokenRow = z.output<typeof joinTokenRow>;
   /** Whose the node is then; null: the built-in account's. */
   account: z.string().nullable(),
+});
+export type JoinTokenRow = z.output<typeof joinTokenRow>;
 
 const nodeStanding = z.object({
   status: z.enum(["available", "paused", "draining"]),
@@ -302,6 +303,9 @@ export const OPERATIONS = {
     "/join-tokens",
     z.strictObject({
       role: roleSchema.default("provider"),
+      name: nameSchema.optional(),
+      /** Whose the node will be; left out: the built-in account's. Only for the role provider. */
+      account: accountIdSchema.optional(),
       /** Address the node is to dial; left out: the public or own address. */
       url: z.string().max(256).optional(),
       expires_in_s: z
@@ -309,9 +313,6 @@ export const OPERATIONS = {
         .min(60)
         .max(30 * 86_400)
         .default(86_400),
-      name: nameSchema.optional(),
-      /** Whose the node will be; left out: the built-in account's. Only for the role provider. */
-      account: accountIdSchema.optional(),
     }),
     z.object({ id: z.string(), token: z.string(), url: z.string(), expires_ms: timeMs }),
   ),
@@ -409,6 +410,7 @@ export const OPERATIONS = {
   ...MONEY_OPERATIONS,
   ...PAYOUT_OPERATIONS,
   ...STAKE_OPERATIONS,
+  ...SETTINGS_OPERATIONS,
 
   /** What receivers check the signatures of the local account's webhooks with: `whsec_…`. */
   webhookSecret: operation("GET", "/webhooks/secret", nothing, z.object({ secret: z.string() })),

@@ -10,6 +10,7 @@ import { defineMoney } from "./define-money.ts";
 import { defineOrganisations } from "./define-organisations.ts";
 import { definePayouts } from "./define-payouts.ts";
 import { defineReceipts } from "./define-receipts.ts";
+import { defineSettings } from "./define-settings.ts";
 import { defineUsers } from "./define-users.ts";
 import type { Attach } from "./program.ts";
 
@@ -26,8 +27,8 @@ export function defineCommands(program: Command, attach: Attach): void {
   defineUse(program, attach);
   defineKeys(program, attach);
   defineUsers(program, attach);
-  defineMoney(program, attach);
   defineOrganisations(program, attach);
+  defineMoney(program, attach);
   definePayouts(program, attach);
   defineReceipts(program, attach);
   defineFunding(program, attach);
@@ -36,6 +37,7 @@ export function defineCommands(program: Command, attach: Attach): void {
   defineWebhooks(program, attach);
   defineData(program, attach);
   defineConfig(program, attach);
+  defineSettings(program, attach);
   defineUpdate(program, attach);
   program
     .command("version")

@@ -2,14 +2,16 @@
 // Apart from instance.ts, so that a command that talks to a running instance loads no database.
 import { directAdmin } from "../admin/direct.ts";
 import type { Admin } from "../admin/operations.ts";
-import type { Config } from "../config.ts";
+import { type Config, configGround } from "../config.ts";
 import type { Migrated } from "../db/migrate.ts";
 import type { DataDirectory } from "../identity/data-dir.ts";
 import type { Clock } from "../lib/clock.ts";
+import { silentLog } from "../lib/log.ts";
 import { joinUrl } from "../modes/addresses.ts";
 import { receiptArchive } from "../modes/billing.ts";
 import { openCoordinatorData } from "../modes/coordinator-data.ts";
 import { buildPeople } from "../modes/people.ts";
+import { openSettings } from "../settings/settings.ts";
 import { versionText } from "../version.ts";
 
 export type DirectInput = { clock: Clock; config: Config; dir: DataDirectory };
@@ -23,6 +25,8 @@ export async function openDirectAdmin({
   const data = await openCoordinatorData({ config, dir, clock });
   const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
   const url = joinUrl(config, config.server.port);
+  // Where its values come from is the instance's to say, once it runs.
+  const settings = await openSettings({ db: data.db, clock, log: silentLog, ground: configGround(config, {}).ground });
   const admin = directAdmin({
     db: data.db,
     ring: data.ring,
@@ -35,6 +39,7 @@ export async function openDirectAdmin({
     webhookKey: data.webhookKey,
     live: null,
     archive: receiptArchive(data),
+    settings,
     // No operation waits for a mail.
     people: buildPeople({ config, data, clock, random, url: () => url, onFault: () => undefined }),
   });

@@ -23,6 +23,7 @@ import { randomHex } from "../lib/hex.ts";
 import { decodeJoinToken } from "../protocol/join-token.ts";
 import { type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
 import { type Registration, registerNode } from "../registry/nodes.ts";
+import { testSettings } from "../settings/testing/settings.ts";
 import { testArchive } from "../settlement/testing/test-archive.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 import { remoteAdmin } from "./remote-admin.ts";
@@ -83,7 +84,8 @@ async function direct(): Promise<Fixture> {
   const webhookKey = () => new Uint8Array(32).fill(7);
   const about = { mode: "coordinator", version: "1.2.3", pubkey, joinUrl, webhookKey } as const;
   const people = testPeople({ db, clock });
-  const deps: DirectDeps = { db, ring, clock, random, ...about, live, people, archive: testArchive(db) };
+  const { settings } = await testSettings({ db, clock });
+  const deps: DirectDeps = { db, ring, clock, random, ...about, live, people, archive: testArchive(db), settings };
   return { admin: directAdmin(deps), deps, ring, database, resets };
 }
 

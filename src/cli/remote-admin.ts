@@ -83,6 +83,10 @@ export function remoteAdmin(deps: RemoteDeps): Admin {
     releaseStake: call(OPERATIONS.releaseStake),
     slashStake: call(OPERATIONS.slashStake),
     submitStake: call(OPERATIONS.submitStake),
+    listSettings: call(OPERATIONS.listSettings),
+    changeSetting: call(OPERATIONS.changeSetting),
+    resetSetting: call(OPERATIONS.resetSetting),
+    verifyAudit: call(OPERATIONS.verifyAudit),
     webhookSecret: call(OPERATIONS.webhookSecret),
     backup: call(OPERATIONS.backup),
   };
@@ -114,10 +118,6 @@ async function callRoute<I extends z.ZodType, O extends z.ZodType>(
   return err(refusal(url, response.status, answer));
 }
 
-function refusal(url: string, status: number, answer: unknown): AdminError {
-  const said = errorBody.safeParse(answer).data;
-  if (status === 401 || status === 403) {
-    const why = said ? `${said.error} (${said.code})` : `status ${status}`;
 /** What is given, as a query. */
 function queryOf(fields: Record<string, unknown>): string {
   const query = new URLSearchParams();
@@ -125,6 +125,10 @@ function queryOf(fields: Record<string, unknown>): string {
   return query.size === 0 ? "" : `?${query}`;
 }
 
+function refusal(url: string, status: number, answer: unknown): AdminError {
+  const said = errorBody.safeParse(answer).data;
+  if (status === 401 || status === 403) {
+    const why = said ? `${said.error} (${said.code})` : `status ${status}`;
     const hint = "its key differs from the one in this data directory, or the clock is off; `infernet doctor` looks";
     throw new CliError(`the instance at ${url} refused this command: ${why}`, { exitCode: EXIT.notAllowed, hint });
   }

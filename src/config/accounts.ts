@@ -1,6 +1,6 @@
 // Accounts: the keys of `[accounts]`: how people come in and stay signed in.
 import { z } from "zod";
-import { int, key, optionalText } from "./fields.ts";
+import { int, key, LIVE, optionalText } from "./fields.ts";
 
 const isThisMachine = ({ hostname }: URL): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
 const ISSUER_RULE = "an issuer beginning with https:// (http:// on this machine only)";
@@ -66,9 +66,10 @@ export const accounts = z.strictObject({
   signup: key(
     z.enum(["open", "invite", "closed"]).default("invite"),
     "Who may sign up: everybody, whoever has an invitation from an admin, or nobody.",
+    LIVE,
   ),
-  session_idle_hours: key(int(1, 8_760).default(168), "Hours without use after which a session ends."),
-  session_max_days: key(int(1, 3_650).default(30), "Days after which a session ends however much it is used."),
+  session_idle_hours: key(int(1, 8_760).default(168), "Hours without use after which a session ends.", LIVE),
+  session_max_days: key(int(1, 3_650).default(30), "Days after which a session ends however much it is used.", LIVE),
   oidc: key(
     z
       .array(oidcEntrySchema)

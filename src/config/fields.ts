@@ -19,7 +19,11 @@ export type KeyMeta = {
   example?: string;
   /** What a value may be, where its type does not say it all. */
   allowed?: string;
+  /** Admins may change it while a coordinator runs: what uses it reads it anew. */
+  live?: true;
 };
+/** Notes of a key that may change while a coordinator runs. */
+export const LIVE = { live: true } as const;
 
 export const key = <T extends z.ZodType>(schema: T, why: string, more: Omit<KeyMeta, "why"> = {}): T =>
   schema.meta({ why, ...more });

@@ -1,7 +1,7 @@
 // Layers: what has been read so far of the configuration, from where, and what was wrong with it.
 
-/** Where a key's effective value came from; `where` is the flag, the variable or the file. */
-export type Source = { from: "flag" | "environment" | "file" | "default"; where: string };
+/** Where a key's effective value came from; `where` is the flag, the variable, who set it or the file. */
+export type Source = { from: "flag" | "environment" | "settings" | "file" | "default"; where: string };
 
 export type ConfigProblem = {
   /** `server.port`, `node.backends[0].kind`; "" where the whole file is meant. */

@@ -10,6 +10,7 @@ import {
   httpUrl,
   int,
   key,
+  LIVE,
   NODE_COMMANDS,
   names,
   optionalText,
@@ -83,46 +84,59 @@ const coordinator = z.strictObject({
   registration: key(
     z.enum(["token", "approval", "open"]).default("token"),
     "Who may offer inference: bearers of a join token, those an admin approves, or everybody.",
-    { alias: "registration" },
+    { alias: "registration", ...LIVE },
   ),
   accept_auth_v1: key(
     z.boolean().default(true),
     "Accept v1 signatures on the polling routes, for existing Infernet daemons. v1 names no recipient: off is safer.",
+    LIVE,
   ),
-  require_api_key: key(z.boolean().default(true), "Clients need an API key. Off: whoever reaches the port may use it."),
+  require_api_key: key(
+    z.boolean().default(true),
+    "Clients need an API key. Off: whoever reaches the port may use it.",
+    LIVE,
+  ),
   queue_limit: key(
     int(0, 100_000).default(256),
     "Jobs that may wait for a free slot, per model; beyond it clients get 429.",
+    LIVE,
   ),
-  queue_timeout_s: key(seconds().default(300), "Seconds a job may wait for a slot before it expires."),
+  queue_timeout_s: key(seconds().default(300), "Seconds a job may wait for a slot before it expires.", LIVE),
   connect_timeout_s: key(
     seconds(3600).default(10),
     "Seconds from dispatch to the node's first sign; then another node is tried.",
+    LIVE,
   ),
   first_token_timeout_s: key(
     seconds().default(300),
     "Seconds to the first token; a cold model is loaded in this time.",
+    LIVE,
   ),
   between_tokens_timeout_s: key(
     seconds().default(120),
     "Seconds between two tokens before the attempt counts as failed.",
+    LIVE,
   ),
   stalled_reader_timeout_s: key(
     seconds().default(60),
     "Seconds a chat's reader may take nothing before it counts as gone.",
+    LIVE,
   ),
   max_attempts: key(
     int(1, 10).default(3),
     "Attempts at one job, on other nodes first; going on with an unfinished answer is one too.",
+    LIVE,
   ),
   resume_grace_s: key(
     int(0, 600).default(10),
     "Seconds a running job waits for its node's broken link to come back before the attempt counts as lost.",
+    LIVE,
   ),
   drain_timeout_s: key(int(0, 3600).default(30), "Seconds running jobs may go on after SIGTERM."),
   default_max_tokens: key(
     int(1, 10_000_000).default(4096),
     "Most tokens of an answer where the client names no limit; it is held to.",
+    LIVE,
   ),
   max_hops: key(
     int(0, 8).default(3),
@@ -133,10 +147,10 @@ const coordinator = z.strictObject({
     "Where this coordinator stands, e.g. eu-west; with it, what nodes say of their own region is checked by round trip.",
     { example: "eu-west" },
   ),
-  price_input_min: key(price().default(0), "Lowest price a node may ask for prompt tokens, in µ$ per million."),
-  price_input_max: key(price().default(1_000_000_000), "Highest price for prompt tokens, in µ$ per million."),
-  price_output_min: key(price().default(0), "Lowest price a node may ask for output tokens, in µ$ per million."),
-  price_output_max: key(price().default(1_000_000_000), "Highest price for output tokens, in µ$ per million."),
+  price_input_min: key(price().default(0), "Lowest price a node may ask for prompt tokens, in µ$ per million.", LIVE),
+  price_input_max: key(price().default(1_000_000_000), "Highest price for prompt tokens, in µ$ per million.", LIVE),
+  price_output_min: key(price().default(0), "Lowest price a node may ask for output tokens, in µ$ per million.", LIVE),
+  price_output_max: key(price().default(1_000_000_000), "Highest price for output tokens, in µ$ per million.", LIVE),
 });
 
 const node = z.strictObject({
@@ -248,10 +262,12 @@ const scheduler = z.strictObject({
   strategy: key(
     z.enum(["balanced", "cheapest", "fastest"]).default("balanced"),
     "How a node is chosen where the client does not say.",
+    LIVE,
   ),
   affinity_ttl_s: key(
     int(0, 86_400).default(1_800),
     "Seconds a conversation returns to the node that has it in its cache, unless that is loaded. 0: it does not.",
+    LIVE,
   ),
 });
 
@@ -259,6 +275,7 @@ const privacy = z.strictObject({
   retain_content_hours: key(
     int(0, 8760).default(24),
     "Hours that prompts and answers of finished asynchronous jobs are kept, then really deleted. Chats are never kept.",
+    LIVE,
   ),
 });
 
@@ -266,6 +283,7 @@ const webhooks = z.strictObject({
   allow_private: key(
     z.boolean().default(false),
     "Webhooks may go to private networks and this machine, and by http. Whoever submits jobs then reaches what is there.",
+    LIVE,
   ),
 });
 
@@ -273,6 +291,7 @@ const dashboard = z.strictObject({
   public: key(
     z.boolean().default(true),
     "Strangers see the status, models, providers, docs and the check of receipts. Off: nothing but the way in.",
+    LIVE,
   ),
 });
 
@@ -284,16 +303,19 @@ const billing = z.strictObject({
   fee_bps: key(
     int(0, 10_000).default(1_200),
     "The platform's share of what a job costs, in hundredths of a percent; the node gets the rest.",
+    LIVE,
   ),
   tokens_per_image: key(
     int(1, 1_000_000).default(4_096),
     "Most tokens an image may count for in a prompt: reserved for it, and more is not charged.",
+    LIVE,
   ),
 });
 
 const log = z.strictObject({
   level: key(z.enum(["debug", "info", "warn", "error", "silent"]).default("info"), "The least that is logged.", {
     alias: "log-level",
+    ...LIVE,
   }),
   format: key(z.enum(["auto", "text", "json"]).default("auto"), "auto: text on a terminal, JSON otherwise.", {
     alias: "log-format",
@@ -354,7 +376,7 @@ export const TOP_KEYS = {
   aliases: key(
     aliasesSchema,
     "Other names for models; each stands for the first of its models that can serve. Listed in /v1/models.",
-    { example: '{ "gpt-4o" = ["llama3.3:70b", "qwen3:32b"] }' },
+    { example: '{ "gpt-4o" = ["llama3.3:70b", "qwen3:32b"] }', ...LIVE },
   ),
 } as const;
 

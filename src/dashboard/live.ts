@@ -150,7 +150,7 @@ export function createLive({ clock, log }: { clock: Clock; log: Log }) {
 }
 
 /** One event as it travels (HTML Living Standard §9.2.6). */
-const wire = ({ event, data }: LiveEvent): string =>
+export const wire = ({ event, data }: LiveEvent): string =>
   `${event === undefined ? "" : `event: ${event}\n`}${data
     .split(/\r\n|\r|\n/)
     .map((line) => `data: ${line}\n`)

@@ -3,5 +3,10 @@ import type { HttpRoute } from "../http/routes.ts";
 import { assetRoutes } from "./assets.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { overviewRoutes } from "./overview.ts";
+import { playgroundRoutes } from "./playground/playground.ts";
 
-export const dashboardRoutes = (deps: DashboardDeps): HttpRoute[] => [...assetRoutes(), ...overviewRoutes(deps)];
+export const dashboardRoutes = (deps: DashboardDeps): HttpRoute[] => [
+  ...assetRoutes(),
+  ...overviewRoutes(deps),
+  ...playgroundRoutes(deps),
+];

@@ -81,13 +81,15 @@ const MOST_REMEMBERED = 65_536;
 /** Nodes remembered for one of them, the latest first. */
 const MOST_PLACES = 4;
 
-/** `ttlMs`: what was not served for so long is forgotten; 0 remembers nothing. */
-export function affinityIndex({ ttlMs, max = MOST_REMEMBERED }: { ttlMs: number; max?: number }) {
+/** `ttlMs`: what was not served for so long is forgotten; 0 remembers nothing. It is read anew each time. */
+export function affinityIndex(rule: { readonly ttlMs: number; max?: number }) {
+  const { max = MOST_REMEMBERED } = rule;
   // A Map keeps its order: what is served anew is taken out and put in again, so the first is the oldest.
   const places = new Map<number, readonly Place[]>();
   const remember = (key: number, place: Place) => {
     const others = (places.get(key) ?? []).filter(
-      ({ pubkey, model, atMs }) => (pubkey !== place.pubkey || model !== place.model) && place.atMs - atMs <= ttlMs,
+      ({ pubkey, model, atMs }) =>
+        (pubkey !== place.pubkey || model !== place.model) && place.atMs - atMs <= rule.ttlMs,
     );
     places.delete(key);
     places.set(key, [place, ...others].slice(0, MOST_PLACES));
@@ -98,7 +100,7 @@ export function affinityIndex({ ttlMs, max = MOST_REMEMBERED }: { ttlMs: number;
     }
   };
   const at = (key: number, model: string, nowMs: number): readonly Place[] =>
-    (places.get(key) ?? []).filter((place) => place.model === model && nowMs - place.atMs <= ttlMs);
+    (places.get(key) ?? []).filter((place) => place.model === model && nowMs - place.atMs <= rule.ttlMs);
 
   return {
     get size(): number {
@@ -107,7 +109,7 @@ export function affinityIndex({ ttlMs, max = MOST_REMEMBERED }: { ttlMs: number;
 
     /** The node has the request before it, and its beginnings soon in its cache. */
     note({ session, kept }: AffinityKeys, model: string, pubkey: Pubkey, nowMs: number): void {
-      if (ttlMs === 0) return;
+      if (rule.ttlMs === 0) return;
       const place = { model, pubkey, atMs: nowMs };
       if (session !== null) remember(session, place);
       for (const key of kept) remember(key, place);

@@ -66,7 +66,7 @@ export type Board = {
 export function queueOf(board: Board, model: string): FairQueue<Job> {
   let queue = board.queues.get(model);
   if (!queue) {
-    queue = fairQueue<Job>(board.limits.queueLimit);
+    queue = fairQueue<Job>(() => board.limits.queueLimit);
     board.queues.set(model, queue);
   }
   return queue;

@@ -9,14 +9,14 @@ const any = () => true;
 
 describe("fair queue", () => {
   test("within an account jobs leave in the order they came", () => {
-    const queue = fairQueue<Job>(10);
+    const queue = fairQueue<Job>(() => 10);
     const jobs = [job("a"), job("a"), job("a")];
     for (const j of jobs) queue.add(j);
     expect([queue.take(any), queue.take(any), queue.take(any), queue.take(any)]).toEqual([...jobs, undefined]);
   });
 
   test("an account with a thousand waiting does not starve one with a single job", () => {
-    const queue = fairQueue<Job>(2000);
+    const queue = fairQueue<Job>(() => 2000);
     for (let i = 0; i < 1000; i++) queue.add(job("loud", 4096));
     const single = job("quiet", 4096);
     queue.add(single);
@@ -25,7 +25,7 @@ describe("fair queue", () => {
   });
 
   test("when full, the newest displaceable job of the longest account makes room", () => {
-    const queue = fairQueue<Job>(3);
+    const queue = fairQueue<Job>(() => 3);
     const [first, accepted, newest] = [job("loud"), job("loud", 100, false), job("loud")];
     for (const j of [first, accepted, newest]) expect(queue.add(j)).toBeUndefined();
     expect(queue.add(job("quiet"))).toBe(newest);
@@ -33,7 +33,7 @@ describe("fair queue", () => {
   });
 
   test("when full, the longest account's own arrival is the one refused", () => {
-    const queue = fairQueue<Job>(2);
+    const queue = fairQueue<Job>(() => 2);
     queue.add(job("loud"));
     queue.add(job("loud"));
     const arrival = job("loud");
@@ -42,7 +42,7 @@ describe("fair queue", () => {
   });
 
   test("an asynchronous arrival takes the place of a newer chat, also of its own account", () => {
-    const queue = fairQueue<Job>(2);
+    const queue = fairQueue<Job>(() => 2);
     const [older, newer] = [job("loud"), job("loud")];
     queue.add(older);
     queue.add(newer);
@@ -58,7 +58,7 @@ describe("fair queue", () => {
   });
 
   test("a job answered 202 is never displaced: then the arrival is", () => {
-    const queue = fairQueue<Job>(2);
+    const queue = fairQueue<Job>(() => 2);
     queue.add(job("loud", 1, false));
     queue.add(job("loud", 1, false));
     const arrival = job("quiet");
@@ -66,7 +66,7 @@ describe("fair queue", () => {
   });
 
   test("a job put back is the next of its account, even when the queue is full", () => {
-    const queue = fairQueue<Job>(1);
+    const queue = fairQueue<Job>(() => 1);
     const back = job("a");
     queue.add(job("a"));
     queue.putBack(back);
@@ -75,7 +75,7 @@ describe("fair queue", () => {
   });
 
   test("a head that fits no node does not hold up other accounts", () => {
-    const queue = fairQueue<Job>(10);
+    const queue = fairQueue<Job>(() => 10);
     const [big, small] = [job("a", 1e6), job("b")];
     queue.add(big);
     queue.add(small);
@@ -85,7 +85,7 @@ describe("fair queue", () => {
   });
 
   test("a job may overtake the first of its own account, and nobody else's", () => {
-    const queue = fairQueue<Job>(100);
+    const queue = fairQueue<Job>(() => 100);
     const [first, later, others] = [job("a", 100), job("a", 100), job("b", 100)];
     for (const one of [first, later, others]) queue.add(one);
     const wanted = (one: Job, before: Job) => one === later && before === first;
@@ -101,7 +101,7 @@ describe("fair queue", () => {
   });
 
   test("who can take nothing now keeps its turn while others are given what only they can", () => {
-    const queue = fairQueue<Job>(1_000);
+    const queue = fairQueue<Job>(() => 1_000);
     for (let i = 0; i < 600; i++) queue.add(job(i % 2 === 0 ? "own" : "common", 200));
     const served = { own: 0, common: 0 };
     // Every other place is one that only one account may have.
@@ -119,7 +119,7 @@ describe("fair queue", () => {
         fc.array(fc.integer({ min: 1, max: 20_000 }), { minLength: 2, maxLength: 6 }),
         fc.integer({ min: 0, max: 1000 }),
         (costs, seed) => {
-          const queue = fairQueue<Job>(1e9);
+          const queue = fairQueue<Job>(() => 1e9);
           const keys = costs.map((_, i) => `account-${i}`);
           const served = new Map(keys.map((key) => [key, 0]));
           const refill = (key: string, i: number) => queue.add(job(key, Math.max(1, (costs[i] ?? 1) - (seed % 7))));
@@ -148,7 +148,7 @@ describe("fair queue", () => {
     );
     fc.assert(
       fc.property(fc.array(op, { maxLength: 80 }), fc.integer({ min: 1, max: 8 }), (ops, limit) => {
-        const queue = fairQueue<Job>(limit);
+        const queue = fairQueue<Job>(() => limit);
         const inside = new Set<Job>();
         for (const o of ops) {
           if (o.do === "add") {

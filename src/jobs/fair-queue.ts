@@ -40,7 +40,8 @@ export type FairQueue<J extends Queued> = {
   all(): J[];
 };
 
-export function fairQueue<J extends Queued>(limit: number): FairQueue<J> {
+/** `limit`: jobs that may wait, asked whenever one comes. */
+export function fairQueue<J extends Queued>(limit: () => number): FairQueue<J> {
   const lanes = new Map<string, Lane<J>>();
   /** Lanes with work, in order of turn; the first is next. */
   let turns: Lane<J>[] = [];
@@ -86,7 +87,7 @@ export function fairQueue<J extends Queued>(limit: number): FairQueue<J> {
     },
     add(job) {
       let displaced: J | undefined;
-      if (length >= limit) {
+      if (length >= limit()) {
         displaced = victimOf(job);
         if (displaced === job) return job;
         remove(displaced);
@@ -95,7 +96,7 @@ export function fairQueue<J extends Queued>(limit: number): FairQueue<J> {
       length++;
       return displaced;
     },
-    refuses: (job) => length >= limit && victimOf(job) === job,
+    refuses: (job) => length >= limit() && victimOf(job) === job,
     putBack(job) {
       laneOf(job.fairKey).jobs.unshift(job);
       length++;

@@ -115,6 +115,23 @@ export async function findReceipts(
   return rows.map(issued);
 }
 
+/** What a job's receipts say of money, in the order of its attempts. */
+export const amountsOfJob = ({ db }: Deps, job: string) =>
+  db.read
+    .select({
+      node: receipts.node,
+      seq: receipts.seq,
+      attempt: receipts.attempt,
+      gross: receipts.gross,
+      nodeAmount: receipts.nodeAmount,
+      fee: receipts.fee,
+    })
+    .from(receipts)
+    .where(and(gt(receipts.attempt, `${job}.`), lt(receipts.attempt, `${job}/`)))
+    .orderBy(asc(receipts.seq))
+    .limit(MAX_OF_JOB);
+export type JobAmount = Awaited<ReturnType<typeof amountsOfJob>>[number];
+
 /** All receipts of that number, whichever node's. */
 export async function receiptsNumbered(deps: Deps, seq: number): Promise<IssuedReceipt[]> {
   const rows = await select(deps, [

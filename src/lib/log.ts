@@ -18,6 +18,9 @@ export type Log = {
   child(fields: LogFields): Log;
 };
 
+/** One that can be told to say more or less. */
+export type LeveledLog = Log & { setLevel(level: LogLevel): void };
+
 export type LogOptions = {
   level: LogLevel;
   format: "text" | "json";
@@ -57,11 +60,12 @@ const toEscape = (sign: string): string =>
   [...Array(sign.length).keys()].map((i) => `\\u${sign.charCodeAt(i).toString(16).padStart(4, "0")}`).join("");
 
 /** A log as pino makes it. `text` is laid out by pino-pretty, loaded only then. */
-export async function createLog({ level, format, write, colors = false, tail }: LogOptions): Promise<Log> {
+export async function createLog({ level, format, write, colors = false, tail }: LogOptions): Promise<LeveledLog> {
   const render = format === "text" ? await textRenderer(colors) : (line: string) => line;
   const logger = pino(
     {
-      level,
+      // What is said is decided here, for all its children at once.
+      level: "debug",
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
@@ -75,8 +79,16 @@ export async function createLog({ level, format, write, colors = false, tail }: 
       },
     },
   );
-  return wrap(logger);
+  let least = RANKS[level];
+  return {
+    ...wrap(logger, (rank) => rank >= least),
+    setLevel(now) {
+      least = RANKS[now];
+    },
+  };
 }
+
+const RANKS: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 };
 
 /** Says nothing; for tests and for parts that are used without a log. */
 export const silentLog: Log = {
@@ -87,13 +99,20 @@ export const silentLog: Log = {
   child: () => silentLog,
 };
 
-const wrap = (logger: pino.Logger): Log => ({
-  debug: (message, fields) => logger.debug(fields ?? {}, message),
-  info: (message, fields) => logger.info(fields ?? {}, message),
-  warn: (message, fields) => logger.warn(fields ?? {}, message),
-  error: (message, fields) => logger.error(fields ?? {}, message),
-  child: (fields) => wrap(logger.child(fields)),
-});
+const wrap = (logger: pino.Logger, isSaid: (rank: number) => boolean): Log => {
+  const at =
+    (level: Exclude<LogLevel, "silent">) =>
+    (message: string, fields?: LogFields): void => {
+      if (isSaid(RANKS[level])) logger[level](fields ?? {}, message);
+    };
+  return {
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    child: (fields) => wrap(logger.child(fields), isSaid),
+  };
+};
 
 async function textRenderer(colors: boolean): Promise<(line: string) => string> {
   const { prettyFactory } = await import("pino-pretty");

@@ -37,7 +37,10 @@ export function openBilling(
       genesis: onChain?.genesis ?? ZERO_32,
       mint: onChain?.mint ?? ZERO_32,
       coordinator: signer.publicKey,
-      feeBps: billing.fee_bps,
+      // From the next receipt on, where a setting changes it.
+      get feeBps() {
+        return billing.fee_bps;
+      },
       sign: signer.sign,
       // What a node wrote there is not always an address.
       addressBytes(address) {
@@ -47,7 +50,14 @@ export function openBilling(
       payoutCoin: PAYOUT_COIN,
     },
     saltKey: data.saltKey,
-    highestPrice: { input: coordinator.price_input_max, output: coordinator.price_output_max },
+    highestPrice: {
+      get input() {
+        return coordinator.price_input_max;
+      },
+      get output() {
+        return coordinator.price_output_max;
+      },
+    },
     owner: data.replica,
     recordOwner: data.sharedAs,
   });

@@ -24,7 +24,7 @@ import { startValue } from "./start-error.ts";
 /** The banner names a model where the node has joined by then. */
 const SETTLE_MS = 3_000;
 
-export async function start({ config, log, restart }: StartInput): Promise<Running> {
+export async function start({ config, sources, log, setLogLevel, restart }: StartInput): Promise<Running> {
   const clock = systemClock;
   const instance = openInstance(config, clock);
   try {
@@ -32,7 +32,9 @@ export async function start({ config, log, restart }: StartInput): Promise<Runni
     let ownNode: NodeSide | null = null;
     const coordinator = await buildCoordinator({
       config,
+      sources,
       log,
+      setLogLevel,
       clock,
       instance,
       mode: "both",

@@ -3,7 +3,7 @@ import { findApiKey } from "../accounts/api-keys.ts";
 import { modelRule } from "../accounts/key-rights.ts";
 import { directAdmin } from "../admin/direct.ts";
 import type { OwnNode } from "../admin/own-node.ts";
-import type { Config } from "../config.ts";
+import { type Config, configGround, type Source } from "../config.ts";
 import type { Caller } from "../http/client-auth.ts";
 import { coordinatorRoutes } from "../http/coordinator-routes.ts";
 import { localRoutes } from "../http/local.ts";
@@ -21,15 +21,15 @@ import { type OutputLog, outputLog } from "../jobs/output-log.ts";
 import { failInterruptedChats, failUnreadable, jobRecords, unfinishedJobs } from "../jobs/records.ts";
 import type { JobRow } from "../jobs/schema.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Log } from "../lib/log.ts";
+import type { Log, LogLevel } from "../lib/log.ts";
 import { type JobId, type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
 import { markOf } from "../protocol/trail.ts";
 import { commandDelivery } from "../registry/command-delivery.ts";
 import { createLinks, type Links } from "../registry/links.ts";
 import { createPollers } from "../registry/pollers.ts";
-import type { PriceBounds } from "../registry/price-bounds.ts";
 import { regionName } from "../registry/region.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
+import { openSettings } from "../settings/settings.ts";
 import type { Funding } from "../settlement/funding.ts";
 import { createStats } from "../stats/create-stats.ts";
 import { versionText } from "../version.ts";
@@ -42,6 +42,7 @@ import { followChanges } from "./follow-changes.ts";
 import { buildFunding } from "./funding.ts";
 import { keepHouse } from "./housekeeping.ts";
 import { type LiveKeys, loadKeys } from "./key-directory.ts";
+import { defaultsOf, followSettings, leastPrices, limitsOf, priceBounds } from "./live-rules.ts";
 import { onChainOf, openChain } from "./open-chain.ts";
 import { type Instance, randomBytes } from "./open-instance.ts";
 import { startPayouts } from "./payouts.ts";
@@ -70,7 +71,11 @@ export type Coordinator = {
 
 export type CoordinatorInput = {
   config: Config;
+  /** Where its values come from. */
+  sources: Readonly<Record<string, Source>>;
   log: Log;
+  /** Logs from this level on. */
+  setLogLevel?: ((level: LogLevel) => void) | undefined;
   clock: Clock;
   instance: Instance;
   mode: "both" | "coordinator";
@@ -81,8 +86,10 @@ export type CoordinatorInput = {
 };
 
 export async function buildCoordinator(input: CoordinatorInput): Promise<Coordinator> {
-  const { config, log, clock, instance, mode } = input;
+  const { log, clock, instance, mode } = input;
   const { dir } = instance;
+  // Settings change it in place: what may change is read anew wherever it is used.
+  const { config, ground } = configGround(input.config, input.sources);
   const data = await openCoordinatorData({
     config,
     dir,
@@ -91,12 +98,13 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   });
   if (data.migrated.backup) log.info("database migrated", { backup: data.migrated.backup });
   const { db, ring, identity } = data;
+  const settings = await openSettings({ db, clock, log, ground });
   const registry = createRegistry({
     clock,
     prices: priceBounds(config),
     peers: { self: markOf(identity.pubkey), maxHops: config.coordinator.max_hops },
     region: regionName(config.coordinator.region ?? ""),
-    aliases: config.aliases,
+    aliases: () => config.aliases,
   });
   const { keys, rows } = await loadKeys(db, (row) => {
     const node = registry.place(pubkeySchema.parse(row.pubkey), { ...row, account: row.accountId });
@@ -124,7 +132,9 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     clock,
     log,
     answerOf: (job) => outputs.get(job.id)?.stored(job) ?? null,
-    retainContentMs: config.privacy.retain_content_hours * 3_600_000,
+    get retainContentMs() {
+      return config.privacy.retain_content_hours * 3_600_000;
+    },
     till,
     owner: data.sharedAs,
   });
@@ -138,7 +148,11 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     limits: limitsOf(config),
     registry,
     records,
-    affinity: affinityIndex({ ttlMs: config.scheduler.affinity_ttl_s * 1000 }),
+    affinity: affinityIndex({
+      get ttlMs() {
+        return config.scheduler.affinity_ttl_s * 1000;
+      },
+    }),
     till,
     replenish: async (accountId) => (await funding?.replenish(accountId)) ?? false,
     onEnd(job: Job) {
@@ -172,19 +186,15 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       pollers.reset(pubkey, reason);
     },
   };
-  const defaults = {
-    maxTokens: config.coordinator.default_max_tokens,
-    strategy: config.scheduler.strategy,
-    tokensPerImage: config.billing.tokens_per_image,
-  };
+  const defaults = defaultsOf(config);
   await recover({ data, jobs, outputs, clock, log, defaults });
-  const apiKey = config.coordinator.require_api_key
-    ? await localApiKey(data, { dir, clock, random: randomBytes })
-    : null;
+  const ownKey = () => localApiKey(data, { dir, clock, random: randomBytes });
+  const apiKey = config.coordinator.require_api_key ? await ownKey() : null;
 
   const streams = new Set<ChatStream>();
   const keepAliveMs = config.server.keep_alive_s * 1000;
-  const stopFollowing = db.path === null ? followChanges({ db, clock, log, ring, keys, links: nodes }) : () => {};
+  const stopFollowing =
+    db.path === null ? followChanges({ db, clock, log, ring, keys, settings, links: nodes }) : () => {};
   const stopHousekeeping = keepHouse({
     clock,
     log,
@@ -202,7 +212,9 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     ownKeys: [identity.pubkey],
     keys,
     nonces: new MemoryNonces(clock),
-    acceptV1: config.coordinator.accept_auth_v1,
+    get acceptV1() {
+      return config.coordinator.accept_auth_v1;
+    },
     listeningSinceMs: clock.nowMs(),
   };
   const url = (): string => config.server.public_url ?? server.url;
@@ -227,6 +239,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     webhookKey: data.webhookKey,
     people,
     archive,
+    settings,
     live: {
       registry,
       delivery,
@@ -292,9 +305,11 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       nodes: registry.nodes,
       keys,
       coordinator: identity.pubkey,
-      registration: config.coordinator.registration,
+      get registration() {
+        return config.coordinator.registration;
+      },
       endLink: links.reset,
-      prices: { input: config.coordinator.price_input_min, output: config.coordinator.price_output_min },
+      prices: leastPrices(config),
     },
     human,
     archive,
@@ -311,7 +326,9 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     clientAuth: {
       ring,
       verify,
-      requireApiKey: config.coordinator.require_api_key,
+      get requireApiKey() {
+        return config.coordinator.require_api_key;
+      },
       maxHops: config.coordinator.max_hops,
       fairByAccount: till !== null,
     },
@@ -320,6 +337,10 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     links,
   });
   instance.answersAt(server.url);
+  followSettings(settings, config, {
+    ...{ log, registry, ownKey, setLogLevel: input.setLogLevel ?? (() => undefined) },
+    hasRoom: (node) => jobs.listener.capacity(node),
+  });
   const setupLink = await setupLinkAtStart(people, dir);
   let drained: Promise<void> | null = null;
   const drain = (limitMs: number): Promise<void> => {
@@ -361,24 +382,6 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     },
   };
 }
-
-function limitsOf({ coordinator: c }: Config) {
-  return {
-    queueLimit: c.queue_limit,
-    queueTimeoutMs: c.queue_timeout_s * 1000,
-    connectTimeoutMs: c.connect_timeout_s * 1000,
-    firstTokenTimeoutMs: c.first_token_timeout_s * 1000,
-    betweenTokensTimeoutMs: c.between_tokens_timeout_s * 1000,
-    stalledReaderTimeoutMs: c.stalled_reader_timeout_s * 1000,
-    maxAttempts: c.max_attempts,
-    resumeGraceMs: c.resume_grace_s * 1000,
-  };
-}
-
-const priceBounds = ({ coordinator: c }: Config): PriceBounds => ({
-  input: { min: c.price_input_min, max: c.price_input_max },
-  output: { min: c.price_output_min, max: c.price_output_max },
-});
 
 const modelsOf = (specs: Record<string, unknown>): string[] =>
   Array.isArray(specs.models) ? specs.models.filter((model) => typeof model === "string") : [];

@@ -4,11 +4,11 @@ import { buildCoordinator } from "./build-coordinator.ts";
 import { openInstance } from "./open-instance.ts";
 import type { Running, StartInput } from "./running.ts";
 
-export async function start({ config, log }: StartInput): Promise<Running> {
+export async function start({ config, ...input }: StartInput): Promise<Running> {
   const clock = systemClock;
   const instance = openInstance(config, clock);
   try {
-    const coordinator = await buildCoordinator({ config, log, clock, instance, mode: "coordinator" });
+    const coordinator = await buildCoordinator({ ...input, config, clock, instance, mode: "coordinator" });
     return {
       mode: "coordinator",
       url: coordinator.server.url,

@@ -21,7 +21,9 @@ export function buildDashboard({ config, ...input }: DashboardInput): Dashboard 
     ...input,
     live: createLive(input),
     billing: config.billing.mode,
-    feeBps: config.billing.fee_bps,
+    get feeBps() {
+      return config.billing.fee_bps;
+    },
     registration: config.coordinator.registration,
     isPublic: () => config.dashboard.public,
   };

@@ -1,11 +1,12 @@
-// Follow changes: where coordinators share a database, what one decides about API keys and nodes is taken over by the
-// others within a second. One small query each time; the tables are read only when they changed.
+// Follow changes: where coordinators share a database, what one decides about API keys, nodes and settings is taken over by
+// the others within a second. One small query each time; the tables are read only when they changed.
 import type { KeyRing } from "../accounts/key-ring.ts";
 import type { Db } from "../db/open.ts";
 import { changes } from "../db/schema.ts";
 import type { Cancel, Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { Links } from "../registry/links.ts";
+import type { Settings } from "../settings/settings.ts";
 import type { LiveKeys } from "./key-directory.ts";
 
 export type FollowDeps = {
@@ -15,6 +16,7 @@ export type FollowDeps = {
   ring: Pick<KeyRing, "reload">;
   keys: Pick<LiveKeys, "reloadAll">;
   links: Pick<Links, "reset">;
+  settings: Pick<Settings, "reload">;
   /** Called at the end of each look. */
   looked?: () => void;
 };
@@ -46,10 +48,11 @@ export function followChanges(deps: FollowDeps): Cancel {
   });
 }
 
-async function look({ db, ring, keys, links }: FollowDeps, seen: Map<string, number>): Promise<void> {
+async function look({ db, ring, keys, links, settings }: FollowDeps, seen: Map<string, number>): Promise<void> {
   for (const { name, n } of await db.read.select().from(changes)) {
     if (seen.get(name) === n) continue;
     if (name === "api_keys") await ring.reload();
+    if (name === "settings") await settings.reload();
     if (name === "nodes") for (const pubkey of await keys.reloadAll()) links.reset(pubkey, "decided elsewhere");
     // Noted after the reading: what failed is read again, and what came meanwhile has another number.
     seen.set(name, n);

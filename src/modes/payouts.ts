@@ -6,7 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { MAX_RECEIPTS } from "../protocol/payouts.ts";
 import type { Payouts } from "../settlement/desk.ts";
-import type { PlanRules } from "../settlement/plan.ts";
+import type { RunnerRules } from "../settlement/runner.ts";
 import { addressOf } from "../solana/address.ts";
 import { PAYOUT_COIN } from "./billing.ts";
 import type { OpenedChain } from "./open-chain.ts";
@@ -31,11 +31,26 @@ export async function startPayouts(
     import("../settlement/address-tables.ts"),
     import("../settlement/reclaim.ts"),
   ]);
-  const rules: PlanRules = {
-    minimum: BigInt(wanted.minimum),
-    maxTransfers: wanted.max_transfers,
+  // Settings change while this runs.
+  const rules: RunnerRules = {
+    get minimum() {
+      return BigInt(wanted.minimum);
+    },
+    get maxTransfers() {
+      return wanted.max_transfers;
+    },
     maxReceipts: MAX_RECEIPTS,
     treasury: solana.treasury !== null,
+    coin: PAYOUT_COIN,
+    get automatic() {
+      return wanted.interval_h !== null;
+    },
+    get intervalMs() {
+      return (wanted.interval_h ?? 0) * HOUR_MS;
+    },
+    get reclaimAfterMs() {
+      return wanted.reclaim_after_h * HOUR_MS;
+    },
   };
   const addressText = (bytes: Uint8Array): string => addressOf(bytes);
   const deps = {
@@ -48,13 +63,7 @@ export async function startPayouts(
       tables: addressTables({ db, clock, chain, settlement }),
     }),
   };
-  const runner = runPayouts(deps, {
-    ...rules,
-    coin: PAYOUT_COIN,
-    automatic: wanted.interval_h !== null,
-    intervalMs: (wanted.interval_h ?? 0) * HOUR_MS,
-    reclaimAfterMs: wanted.reclaim_after_h * HOUR_MS,
-  });
+  const runner = runPayouts(deps, rules);
   return {
     ...{ coin: PAYOUT_COIN, rules, addressText, genesisHash: chain.genesisHash, mint: chain.mint },
     nudge: runner.nudge,

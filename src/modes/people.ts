@@ -39,10 +39,17 @@ export function buildPeople({ config: { accounts }, data, clock, random, url, on
     clock,
     random,
     passwords: createPasswords(),
+    // They may change while this runs.
     settings: {
-      signUp: accounts.signup,
-      sessionIdleMs: accounts.session_idle_hours * HOUR_MS,
-      sessionLifeMs: accounts.session_max_days * 24 * HOUR_MS,
+      get signUp() {
+        return accounts.signup;
+      },
+      get sessionIdleMs() {
+        return accounts.session_idle_hours * HOUR_MS;
+      },
+      get sessionLifeMs() {
+        return accounts.session_max_days * 24 * HOUR_MS;
+      },
     },
     mail: smtpUrl === null || from === null ? null : smtpMailer({ url: smtpUrl, from, onFault }),
     attemptsKey: data.attemptsKey,

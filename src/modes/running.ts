@@ -1,12 +1,16 @@
 // Running: what a mode gets from the command line and gives back once it answers.
-import type { Config, Mode } from "../config.ts";
-import type { Log } from "../lib/log.ts";
+import type { Config, Mode, Source } from "../config.ts";
+import type { Log, LogLevel } from "../lib/log.ts";
 import type { LogTail } from "../lib/log-tail.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 
 export type StartInput = {
   config: Config;
+  /** Where its values come from, by key name. */
+  sources: Readonly<Record<string, Source>>;
   log: Log;
+  /** Logs from this level on. */
+  setLogLevel?: (level: LogLevel) => void;
   /** The last of what was logged. */
   tail: LogTail;
   /** Called when this instance is to be stopped and started again; left out where that is not to be had. */

@@ -11,7 +11,9 @@ import type { TargetRule } from "../webhooks/target.ts";
 import type { CoordinatorData } from "./coordinator-data.ts";
 
 export const webhookRule = ({ webhooks }: Pick<Config, "webhooks">): TargetRule => ({
-  allowPrivate: webhooks.allow_private,
+  get allowPrivate() {
+    return webhooks.allow_private;
+  },
 });
 
 export function startWebhooks(

@@ -26,6 +26,8 @@ const RTT_WEIGHT = 0.3;
 /** A round trip that changed by less changes nothing else. */
 const RTT_CHANGED = 0.1;
 
+export type Aliases = Readonly<Record<string, readonly string[]>>;
+
 export type RegistryDeps = {
   clock: Clock;
   /** What nodes may ask for a model; one outside is not on offer, and its node's operator is told so. */
@@ -33,8 +35,8 @@ export type RegistryDeps = {
   peers?: PeerRule;
   /** Where this coordinator stands; "" where it does not say. */
   region?: string;
-  /** Other names for models: each for the first of its models that can serve. */
-  aliases?: Readonly<Record<string, readonly string[]>>;
+  /** Other names for models: each for the first of its models that can serve. Asked at every request. */
+  aliases?: () => Aliases;
 };
 
 export function createRegistry({
@@ -42,7 +44,7 @@ export function createRegistry({
   prices = ANY_PRICE,
   peers = ANY_PEER,
   region = "",
-  aliases = {},
+  aliases: aliasesNow = () => NO_ALIASES,
 }: RegistryDeps) {
   const nodes = new Map<Pubkey, Node>();
   const byModel = new Map<string, Offer[]>();
@@ -52,6 +54,8 @@ export function createRegistry({
   const placements = new Map<Pubkey, Placement>();
   /** What was on offer at nodes that are away, for when they come back. */
   const away = new WeakMap<Node, readonly Offer[]>();
+  /** What nodes said last that they serve, refused models too. */
+  const said = new WeakMap<Node, Serves>();
   let linked = 0;
   const stands = standing(clock, nodes, () => linked);
   /** Why a node is given no work though it would take some, beside what an admin decided: no stake, say. */
@@ -81,6 +85,7 @@ export function createRegistry({
     const before = new Map(known.map((offer) => [offer.model, offer]));
     unlist(node);
     away.delete(node);
+    said.set(node, serves);
     node.backends = serves.backends;
     node.slots = serves.slots;
     node.refused = priceRefusal(prices, serves);
@@ -170,6 +175,14 @@ export function createRegistry({
       for (const node of nodes.values()) consider(node);
     },
 
+    /** The bounds of prices are others now: what is on offer is looked at again. */
+    boundAnew(): void {
+      for (const node of nodes.values()) {
+        const serves = said.get(node);
+        if (node.channel !== null && serves) list(node, serves);
+      }
+    },
+
     /** Gives a node no work while its handshake ends, and then as things are. */
     hold(node: Node, held: boolean): void {
       if (held) node.accepting = false;
@@ -231,6 +244,7 @@ export function createRegistry({
      * served. An alias wins over a model of its name, so that no node can take it over.
      */
     modelsNamed(name: string): readonly string[] {
+      const aliases = aliasesNow();
       if (byModel.has(name) && !Object.hasOwn(aliases, name)) return [name];
       return (Object.hasOwn(aliases, name) ? (aliases[name] ?? []) : [name]).map((model) => {
         if (byModel.has(model)) return model;
@@ -238,7 +252,9 @@ export function createRegistry({
         return byModel.has(other) || (lastServed.has(other) && !lastServed.has(model)) ? other : model;
       });
     },
-    aliases,
+    get aliases(): Aliases {
+      return aliasesNow();
+    },
 
     /** Lets go of nodes that are away and were not seen since. */
     forgetGone(sinceMs: number): void {
@@ -249,6 +265,7 @@ export function createRegistry({
   };
 }
 
+const NO_ALIASES: Aliases = {};
 const NONE: readonly Offer[] = [];
 /** Ollama's tag of a model that is named without one. */
 const LATEST = ":latest";

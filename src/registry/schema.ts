@@ -52,7 +52,9 @@ export const nodes = sqliteTable(
     index("nodes_seen").on(table.firstSeenMs, table.pubkey),
     index("nodes_status").on(table.status, table.firstSeenMs, table.pubkey),
     index("nodes_account").on(table.accountId, table.firstSeenMs, table.pubkey),
-    index("nodes_role").on(table.role, table.status),
+    index("nodes_role").on(table.role, table.status, table.firstSeenMs, table.pubkey),
+    index("nodes_pool").on(table.pool, table.firstSeenMs, table.pubkey),
+    index("nodes_transport").on(table.transport, table.firstSeenMs, table.pubkey),
     index("nodes_name").on(sql`${table.name} collate nocase`),
   ],
 );

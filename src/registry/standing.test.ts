@@ -187,7 +187,7 @@ describe("what a node is given", () => {
 
 describe("names", () => {
   test("an alias stands for its models, Ollama's tag may be left out or given, and a node cannot take an alias over", () => {
-    registry = createRegistry({ clock, aliases: { "gpt-4o": ["llama3", "qwen"] } });
+    registry = createRegistry({ clock, aliases: () => ({ "gpt-4o": ["llama3", "qwen"] }) });
     join(1, ["llama3:latest", "gpt-4o"]);
     expect(registry.modelsNamed("gpt-4o")).toEqual(["llama3:latest", "qwen"]);
     expect(registry.modelsNamed("llama3")).toEqual(["llama3:latest"]);

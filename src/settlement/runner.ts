@@ -8,10 +8,11 @@ import { reclaimRent } from "./reclaim.ts";
 import { retryStuck } from "./set-aside.ts";
 
 export type RunnerDeps = Omit<AdvanceDeps, "clock"> & { clock: Clock };
+/** Read anew at every turn. */
 export type RunnerRules = AutomaticRules & {
   /** Whether to plan unasked. */
-  automatic: boolean;
-  reclaimAfterMs: number;
+  readonly automatic: boolean;
+  readonly reclaimAfterMs: number;
 };
 export type PayoutRunner = {
   /** Looks at the payouts that are due now, and not at the next turn only. */
@@ -44,9 +45,9 @@ export function runPayouts(deps: RunnerDeps, rules: RunnerRules): PayoutRunner {
     clock.every(ADVANCE_EVERY_MS, advance),
     clock.every(STUCK_EVERY_MS, () => enqueue("stuck payouts", () => retryStuck(deps))),
     clock.every(RECLAIM_EVERY_MS, () => enqueue("rent of markers", () => reclaimRent(deps, rules.reclaimAfterMs))),
-    ...(rules.automatic
-      ? [clock.every(PLAN_EVERY_MS, () => enqueue("automatic payouts", () => planAutomatically(deps, rules)))]
-      : []),
+    clock.every(PLAN_EVERY_MS, () => {
+      if (rules.automatic) enqueue("automatic payouts", () => planAutomatically(deps, rules));
+    }),
   ];
   advance();
   log.debug("payouts go on");

@@ -30,7 +30,11 @@ function bodyOf(data) {
   };
 }
 
-const json = (value) => JSON.stringify(value, null, 2);
+/** What turns text around or hides it is spelled out, so that nobody pastes what they do not see. */
+const INVISIBLE = /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu;
+const spelled = (signs) =>
+  Array.from({ length: signs.length }, (_, i) => `\\u${signs.charCodeAt(i).toString(16).padStart(4, "0")}`).join("");
+const json = (value, indent) => JSON.stringify(value, null, indent).replace(INVISIBLE, spelled);
 const kept = (body) => Object.entries(body).filter(([, value]) => value !== undefined);
 
 /** A value as Python writes it. */
@@ -38,22 +42,23 @@ function python(value) {
   if (value === true) return "True";
   if (value === false) return "False";
   if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
-  if (typeof value !== "object") return JSON.stringify(value);
-  const pairs = kept(value).map(([key, of]) => `${JSON.stringify(key)}: ${python(of)}`);
+  if (typeof value !== "object") return json(value);
+  const pairs = kept(value).map(([key, of]) => `${json(key)}: ${python(of)}`);
   return `{${pairs.join(", ")}}`;
 }
 
 const CALLS = {
   curl: (url, body) => `curl -N ${url}/chat/completions \\
-  -H "Authorization: Bearer $INFERNET_KEY" \\
+  -H "Authorization: Bearer $INFERNET_API_KEY" \\
   -H "Content-Type: application/json" \\
-  -d '${json(body).replaceAll("'", "'\\''")}'`,
+  -d '${json(body, 2).replaceAll("'", "'\\''")}'`,
   Python: (url, { infernet, ...body }) => {
     const wishes = infernet ? { extra_body: { infernet } } : {};
     const fields = kept({ ...body, ...wishes }).map(([key, value]) => `    ${key}=${python(value)},\n`);
-    return `from openai import OpenAI
+    return `import os
+from openai import OpenAI
 
-client = OpenAI(base_url="${url}", api_key="inf_…")
+client = OpenAI(base_url="${url}", api_key=os.environ["INFERNET_API_KEY"])
 stream = client.chat.completions.create(
 ${fields.join("")})
 for chunk in stream:
@@ -61,8 +66,8 @@ for chunk in stream:
   },
   TypeScript: (url, body) => `import OpenAI from "openai";
 
-const client = new OpenAI({ baseURL: "${url}", apiKey: "inf_…" });
-const stream = await client.chat.completions.create(${json(body)}${body.infernet ? " as OpenAI.ChatCompletionCreateParamsStreaming" : ""});
+const client = new OpenAI({ baseURL: "${url}", apiKey: process.env.INFERNET_API_KEY });
+const stream = await client.chat.completions.create(${json(body, 2)}${body.infernet ? " as OpenAI.ChatCompletionCreateParamsStreaming" : ""});
 for await (const chunk of stream) {
   process.stdout.write(chunk.choices[0]?.delta.content ?? "");
 }`,

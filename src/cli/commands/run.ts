@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { CONFIG_KEYS, holdsSecret, type LoadedConfig, type Mode } from "../../config.ts";
 import { writeSecretFile } from "../../identity/secret-file.ts";
 import { systemCode } from "../../identity/start-refusal.ts";
-import { createLog, type Log } from "../../lib/log.ts";
+import { createLog, type LeveledLog } from "../../lib/log.ts";
 import { createLogTail, type LogTail } from "../../lib/log-tail.ts";
 import { LOCAL_API_KEY_FILE, SETUP_LINK_FILE } from "../../modes/data-files.ts";
 import type { Running, StartInput, StartMode } from "../../modes/running.ts";
@@ -28,13 +28,16 @@ export async function runMode(
   loaded: LoadedConfig,
   load: () => Promise<StartMode>,
 ): Promise<ExitCode> {
-  const { config } = loaded;
+  const { config, sources } = loaded;
   const tail = createLogTail();
   const log = await openLog(context, loaded, tail);
   const stopAsked = waitForStop(context);
   const restartAsked = Promise.withResolvers<typeof RESTART>();
   const restart = context.startAgain && (() => restartAsked.resolve(RESTART));
-  const running = await Promise.race([startMode(await load(), { config, log, tail, restart }), stopAsked.first]);
+  const running = await Promise.race([
+    startMode(await load(), { config, sources, log, setLogLevel: log.setLevel, tail, restart }),
+    stopAsked.first,
+  ]);
   if (typeof running === "string") return EXIT.good;
   const { colors, stderrIsTty } = context.terminal;
   const keyFile = join(config.data_dir, LOCAL_API_KEY_FILE);
@@ -96,7 +99,7 @@ function waitForStop(context: Context): {
 }
 
 /** The program's log, as `[log]` says. */
-async function openLog({ terminal }: Context, { config }: LoadedConfig, tail: LogTail): Promise<Log> {
+async function openLog({ terminal }: Context, { config }: LoadedConfig, tail: LogTail): Promise<LeveledLog> {
   const { level, format } = config.log;
   const text = format === "text" || (format === "auto" && terminal.stderrIsTty);
   return createLog({ level, format: text ? "text" : "json", write: terminal.err, colors: terminal.colors, tail });

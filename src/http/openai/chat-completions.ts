@@ -127,7 +127,7 @@ export function refused(error: SubmitError, { reserved }: JobSpec): Response {
 }
 
 /** Resolves at the job's first piece, at its end, or when the headers may wait no longer. */
-function startedOrDue(clock: Clock, job: Job): Promise<void> {
+export function startedOrDue(clock: Clock, job: Job): Promise<void> {
   // A client that had left already has ended its job by now.
   if (job.endedMs !== null) return Promise.resolve();
   return new Promise((resolve) => {
@@ -139,7 +139,12 @@ function startedOrDue(clock: Clock, job: Job): Promise<void> {
   });
 }
 
-export function cancelWithClient({ jobs }: ChatDeps, { request }: ClientCall, job: Job): void {
+/** Whoever leaves ends the job, down to the backend. */
+export function cancelWithClient(
+  { jobs }: Pick<ChatDeps, "jobs">,
+  { request }: { request: Pick<Request, "signal"> },
+  job: Job,
+): void {
   const gone = () => jobs.cancel(job, { code: "client_gone", message: "the client closed the connection" });
   if (request.signal.aborted) gone();
   else request.signal.addEventListener("abort", gone, { once: true });

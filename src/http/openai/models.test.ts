@@ -59,7 +59,7 @@ test("what private nodes serve is seen by those who may use them, and by nobody 
 
 test("an alias is listed while one of its models is here, with those that are; not to other coordinators", async () => {
   const aliases = { "gpt-4o": ["away", "llama3"], nothing: ["away"], open: ["llama3"] };
-  const registry = createRegistry({ clock: manualClock(), aliases });
+  const registry = createRegistry({ clock: manualClock(), aliases: () => aliases });
   serve(registry, 1, ["llama3:latest", "open"]);
   const list = modelList(registry).data;
   expect(list.map(({ id, alias_for }) => [id, alias_for])).toEqual([

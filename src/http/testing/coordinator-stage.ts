@@ -23,6 +23,7 @@ import type { JobId, Pubkey } from "../../protocol/primitives.ts";
 import { type CommandDelivery, commandDelivery } from "../../registry/command-delivery.ts";
 import { createLinks } from "../../registry/links.ts";
 import { createPollers, type Pollers } from "../../registry/pollers.ts";
+import { testSettings } from "../../settings/testing/settings.ts";
 import { testArchive } from "../../settlement/testing/test-archive.ts";
 import { createStats } from "../../stats/create-stats.ts";
 import { coordinatorRoutes } from "../coordinator-routes.ts";
@@ -132,6 +133,14 @@ export async function coordinatorStage(
   const webhookKey = (accountId: string) => new Uint8Array(32).fill(accountId.length);
   const people = testPeople({ db, clock });
   const archive = testArchive(db);
+  const { settings } = await testSettings({
+    db,
+    clock,
+    written: {
+      aliases: over.aliases ?? {},
+      coordinator: { require_api_key: over.requireApiKey ?? true, registration: "open" },
+    },
+  });
   const admin = directAdmin({
     db,
     ring,
@@ -145,6 +154,7 @@ export async function coordinatorStage(
     live: null,
     people,
     archive,
+    settings,
   });
   const human: HumanDeps = {
     people,

@@ -59,7 +59,7 @@ export type StageOptions = {
 
 export function stage({ db }: TestDatabase, options: StageOptions = {}): Stage {
   const clock = options.clock ?? manualClock();
-  const registry = createRegistry({ clock, aliases: options.aliases ?? {} });
+  const registry = createRegistry({ clock, aliases: () => options.aliases ?? {} });
   const kept = jobRecords({
     db,
     secrets: testSecrets,

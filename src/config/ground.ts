@@ -1,0 +1,87 @@
+// Ground: a loaded configuration as settings stand on it: each key with its source, and the values in effect, which
+// change in place for whoever holds them.
+import { z } from "zod";
+import { ok, type Result } from "../lib/result.ts";
+import type { Ground, SettingFault, SettingKey } from "../settings/settings.ts";
+import { explain } from "./explain.ts";
+import { allowedText, bare, CONFIG_KEYS, type ConfigKey, fromText } from "./keys.ts";
+import type { Source, Tree } from "./layers.ts";
+import { effectiveValue } from "./print.ts";
+import { type Config, configSchema } from "./schema.ts";
+
+export type ConfigGround = {
+  ground: Ground;
+  /** What is in effect, settings included: read anew whenever it is needed. */
+  config: Config;
+};
+
+const DEFAULT: Source = { from: "default", where: "default" };
+const UNKNOWN: Source = { from: "file", where: "the configuration" };
+const isDefault = ({ schema }: ConfigKey, value: unknown): boolean =>
+  JSON.stringify(schema.safeParse(undefined).data ?? null) === JSON.stringify(value);
+
+/** `sources` by key name, as loaded, as far as they are known. What was loaded is left as it is. */
+export function configGround(loaded: Config, sources: Readonly<Record<string, Source>>): ConfigGround {
+  const config = structuredClone(loaded);
+  const shown = CONFIG_KEYS.filter(({ meta }) => meta.hidden !== true);
+  const byName = new Map(shown.map((key) => [key.name, key]));
+  const live = shown.filter(({ meta }) => meta.live === true);
+
+  const withSettings = (values: ReadonlyMap<string, unknown>): Tree => {
+    const tree = structuredClone(loaded) as Tree;
+    for (const key of live) if (values.has(key.name)) tableOf(tree, key)[key.key] = values.get(key.name);
+    return tree;
+  };
+  const ground: Ground = {
+    keys: shown.map(settingKey),
+    beneath(name) {
+      const key = byName.get(name);
+      if (!key) return { value: null, source: DEFAULT };
+      const value = effectiveValue(loaded, key, "masked");
+      return { value, source: sources[name] ?? (isDefault(key, value) ? DEFAULT : UNKNOWN) };
+    },
+    read(name, text): Result<unknown, string> {
+      const key = byName.get(name);
+      return key ? fromText(key, text) : ok(text);
+    },
+    check(values): SettingFault[] {
+      const tree = withSettings(values);
+      const parsed = configSchema.safeParse(tree);
+      if (parsed.success) return [];
+      const layers = { tree, sources: { ...sources }, problems: [], warnings: [] };
+      return parsed.error.issues.flatMap((issue) =>
+        explain(issue, layers).map(({ key, message }) => ({ key: ownerOf(key), message })),
+      );
+    },
+    lay(values) {
+      const next = configSchema.parse(withSettings(values)) as unknown as Tree;
+      for (const key of live) tableOf(config as Tree, key)[key.key] = tableOf(next, key)[key.key];
+    },
+  };
+  return { ground, config };
+}
+
+/** `aliases.gpt-4o[0]` is about `aliases`. */
+const ownerOf = (path: string): string =>
+  CONFIG_KEYS.find(({ name }) => path === name || path.startsWith(`${name}.`) || path.startsWith(`${name}[`))?.name ??
+  path;
+
+const tableOf = (tree: Tree, { section }: ConfigKey): Tree => (section === "" ? tree : (tree[section] as Tree));
+
+function settingKey(key: ConfigKey): SettingKey {
+  const json = z.toJSONSchema(bare(key.schema), { io: "input", unrepresentable: "any" });
+  const number = (value: unknown) => (typeof value === "number" && Number.isSafeInteger(value) ? value : null);
+  return {
+    name: key.name,
+    section: key.section,
+    kind: key.kind,
+    nullable: key.nullable,
+    why: key.meta.why,
+    allowed: allowedText(key.schema),
+    choices: (json.enum ?? []).map(String),
+    min: key.kind === "integer" ? number(json.minimum) : null,
+    max: key.kind === "integer" ? number(json.maximum) : null,
+    fallback: key.schema.safeParse(undefined).data ?? null,
+    live: key.meta.live === true,
+  };
+}

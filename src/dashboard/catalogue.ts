@@ -1,0 +1,165 @@
+// Catalogue: the models that everybody may ask for, summed up from what nodes offer now; and who serves one of them.
+
+import type { Feature, Task } from "../protocol/generation.ts";
+import { freeSlots, type NodeState, nodeState } from "../registry/node-state.ts";
+import type { Offer, Registry } from "../registry/registry.ts";
+import { mayUse } from "../scheduler/wishes.ts";
+
+/** A model, or another name for one (`aliasFor`). */
+export type ModelRow = {
+  id: string;
+  /** What it stands for, the first that serves first. */
+  aliasFor: readonly string[];
+  nodes: number;
+  /** Of them those that take work now. */
+  ready: number;
+  /** Tokens; null where no node says. */
+  context: number | null;
+  /** µ$ per million tokens. */
+  prices: Prices;
+  /** The middle of what was measured of its nodes; null where nothing was. */
+  tokensPerS: number | null;
+  firstTokenMs: number | null;
+  can: readonly Ability[];
+  quantizations: readonly string[];
+  /** The embedded demonstration model. */
+  demo: boolean;
+};
+export type Prices = { input: number; inputMax: number; output: number; outputMax: number };
+export type Ability = Exclude<Feature, "vision" | "reasoning"> | "images" | "thinking" | "chat" | "embeddings";
+
+/** A node with the model. */
+export type ServingRow = {
+  pubkey: string;
+  name: string;
+  region: string;
+  state: NodeState;
+  free: number;
+  priceInput: number;
+  priceOutput: number;
+  tokensPerS: number | null;
+  firstTokenMs: number | null;
+  context: number | null;
+  quantization: string | null;
+  /** Coordinators between here and it. */
+  hops: number;
+  /** Where it stands among them: the free before the busy, the fast before the slow. */
+  rank: number;
+};
+
+/** Everybody's: nodes of private pools are not told of. */
+const isPublic = ({ node }: Offer): boolean => mayUse({ pools: [] }, node.pool);
+
+/** By name. Names of one model that nobody serves are left out. */
+export function catalogue(registry: Registry, nowMs: number): ModelRow[] {
+  const rows = new Map<string, ModelRow>();
+  for (const [model, offers] of registry.models) {
+    if (Object.hasOwn(registry.aliases, model)) continue;
+    const row = modelRow(model, offers, nowMs);
+    if (row) rows.set(model, row);
+  }
+  for (const alias of Object.keys(registry.aliases)) {
+    const row = aliasRow(registry, alias, nowMs);
+    if (row) rows.set(alias, row);
+  }
+  return [...rows.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** One of them, by its name or by how Ollama would call it too; undefined where nobody serves it. */
+export function catalogued(registry: Registry, name: string, nowMs: number): ModelRow | undefined {
+  if (Object.hasOwn(registry.aliases, name)) return aliasRow(registry, name, nowMs);
+  const [model = name] = registry.modelsNamed(name);
+  return modelRow(model, registry.offersOf(model), nowMs);
+}
+
+function aliasRow(registry: Registry, alias: string, nowMs: number): ModelRow | undefined {
+  const served = registry.modelsNamed(alias).flatMap((model) => modelRow(model, registry.offersOf(model), nowMs) ?? []);
+  return served[0] && { ...served[0], id: alias, aliasFor: served.map(({ id }) => id) };
+}
+
+function modelRow(id: string, offers: readonly Offer[], nowMs: number): ModelRow | undefined {
+  const all = offers.filter(isPublic);
+  const [first] = all;
+  if (!first) return undefined;
+  const prices = { input: Infinity, inputMax: 0, output: Infinity, outputMax: 0 };
+  let context: number | null = null;
+  let ready = 0;
+  const can = new Set<Ability>();
+  const quantizations = new Set<string>();
+  for (const { priceInput, priceOutput, contextLength, node, info } of all) {
+    prices.input = Math.min(prices.input, priceInput);
+    prices.inputMax = Math.max(prices.inputMax, priceInput);
+    prices.output = Math.min(prices.output, priceOutput);
+    prices.outputMax = Math.max(prices.outputMax, priceOutput);
+    if (contextLength !== null && contextLength > (context ?? 0)) context = contextLength;
+    if (isReady(nodeState(node, nowMs))) ready++;
+    for (const task of info.tasks ?? []) can.add(OF_TASK[task]);
+    for (const feature of info.features ?? []) can.add(OF_FEATURE[feature]);
+    if (info.quantization !== null && quantizations.size < MAX_QUANTIZATIONS) quantizations.add(info.quantization);
+  }
+  return {
+    id,
+    aliasFor: NONE,
+    nodes: all.length,
+    ready,
+    context,
+    prices,
+    tokensPerS: middle(all.map(({ tokensPerS }) => tokensPerS)),
+    firstTokenMs: middle(all.map(({ firstTokenMs }) => firstTokenMs)),
+    can: [...can],
+    quantizations: [...quantizations],
+    demo: all.every(({ info }) => info.demo),
+  };
+}
+
+/** The nodes that serve it, by rank. */
+export function servingNodes(registry: Registry, model: string, nowMs: number): ServingRow[] {
+  return registry
+    .offersOf(model)
+    .filter(isPublic)
+    .map((offer) => servingRow(offer, nowMs))
+    .sort((a, b) => a.rank - b.rank || (a.pubkey < b.pubkey ? -1 : 1));
+}
+
+function servingRow(offer: Offer, nowMs: number): ServingRow {
+  const state = nodeState(offer.node, nowMs);
+  return {
+    pubkey: offer.node.pubkey,
+    name: offer.node.name,
+    region: offer.node.region,
+    state,
+    free: freeSlots(offer.node),
+    priceInput: offer.priceInput,
+    priceOutput: offer.priceOutput,
+    tokensPerS: measured(offer.tokensPerS),
+    firstTokenMs: measured(offer.firstTokenMs),
+    context: offer.contextLength,
+    quantization: offer.info.quantization,
+    hops: offer.path.length,
+    rank: RANKS[state] * MOST_TOKENS_PER_S - Math.min(MOST_TOKENS_PER_S - 1, Math.round(offer.tokensPerS)),
+  };
+}
+
+export const isReady = (state: NodeState): boolean => state === "serving" || state === "idle" || state === "full";
+/** More than any node makes. */
+const MOST_TOKENS_PER_S = 1_000_000;
+const RANKS: Readonly<Record<NodeState, number>> = { idle: 0, serving: 0, full: 1, suspect: 2, paused: 3, offline: 4 };
+const NONE: readonly string[] = [];
+const MAX_QUANTIZATIONS = 8;
+
+const OF_TASK: Readonly<Record<Task, Ability>> = { chat: "chat", completion: "chat", embedding: "embeddings" };
+const OF_FEATURE: Readonly<Record<Feature, Ability>> = {
+  tools: "tools",
+  vision: "images",
+  json: "json",
+  logprobs: "logprobs",
+  reasoning: "thinking",
+};
+
+/** 0 stands for what was not measured yet. */
+const measured = (value: number): number | null => (value > 0 ? value : null);
+/** The middle of those that were measured. */
+function middle(values: readonly number[]): number | null {
+  const known = values.filter((value) => value > 0).sort((a, b) => a - b);
+  return known[known.length >> 1] ?? null;
+}

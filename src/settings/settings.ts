@@ -1,0 +1,216 @@
+// Settings: what admins change while a coordinator runs: kept in the database, laid over the configuration, told to what
+// runs. The configuration's own room knows the keys (a Ground); this one knows what was changed, by whom and since when.
+import { eq } from "drizzle-orm";
+import { type AuditValue, audit } from "../accounts/audit.ts";
+import { type Caller, SYSTEM_CALLER } from "../accounts/caller.ts";
+import type { Db } from "../db/open.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { settings } from "./schema.ts";
+
+/** How a value is written as text, and which input it takes. */
+export type SettingKind = "text" | "integer" | "boolean" | "choice" | "list" | "tables" | "table";
+
+/** One key of the configuration, as it stands without any setting. */
+export type SettingKey = {
+  /** As in config.toml: `coordinator.queue_limit`. */
+  name: string;
+  /** "" above the first table. */
+  section: string;
+  kind: SettingKind;
+  nullable: boolean;
+  /** One line: what it does and why one would change it. */
+  why: string;
+  /** In words: "an integer from 0 to 65535". */
+  allowed: string;
+  /** Of a choice. */
+  choices: readonly string[];
+  /** Of an integer. */
+  min: number | null;
+  max: number | null;
+  /** Where it is nowhere said otherwise. */
+  fallback: unknown;
+  /** It may change while the coordinator runs. */
+  live: boolean;
+};
+/** Where a value comes from; `where` is the flag, the variable, the file or who changed it. */
+export type SettingSource = { from: "flag" | "environment" | "settings" | "file" | "default"; where: string };
+export type SettingFault = { key: string; message: string };
+
+/** The configuration that settings stand on. */
+export type Ground = {
+  keys: readonly SettingKey[];
+  /** What stands without settings: secrets masked. */
+  beneath(name: string): { value: unknown; source: SettingSource };
+  /** A value as it is written in the environment. */
+  read(name: string, text: string): Result<unknown, string>;
+  /** What is wrong with these settings; nothing where all is well. Those of keys that are fixed do not count. */
+  check(values: ReadonlyMap<string, unknown>): readonly SettingFault[];
+  /** Lays them over what runs. */
+  lay(values: ReadonlyMap<string, unknown>): void;
+};
+
+export type Setting = SettingKey & {
+  /** What is in effect. */
+  value: unknown;
+  source: SettingSource;
+  /** What a reset would bring. */
+  beneath: unknown;
+  /** A flag or the environment says otherwise: nothing else counts. */
+  fixed: boolean;
+  /** Kept here, in effect or not; null where it is not. */
+  kept: { value: unknown; changedMs: number; changedBy: string } | null;
+};
+export type SettingsError = {
+  code: "unknown" | "not_live" | "fixed" | "wrong";
+  /** What is wrong, without the key. */
+  message: string;
+};
+type Kept = { value: unknown; changedMs: number; changedBy: string };
+
+export type SettingsDeps = { db: Db; clock: Pick<Clock, "nowMs">; log: Log; ground: Ground };
+export type Settings = Awaited<ReturnType<typeof openSettings>>;
+
+/** Reads what is kept and lays it over the ground. What no longer fits is left out, and said. */
+export async function openSettings({ db, clock, log, ground }: SettingsDeps) {
+  const keys = new Map(ground.keys.map((key) => [key.name, key]));
+  const listeners: (() => void)[] = [];
+  let kept = new Map<string, Kept>();
+  /** One change after the other: each is checked against what the one before it left. */
+  let queue: Promise<unknown> = Promise.resolve();
+
+  const isFixed = (name: string) => ["flag", "environment"].includes(ground.beneath(name).source.from);
+  const inEffect = (all: ReadonlyMap<string, Kept>): Map<string, unknown> =>
+    new Map([...all].filter(([name]) => !isFixed(name)).map(([name, { value }]) => [name, value]));
+  const take = (all: Map<string, Kept>) => {
+    kept = all;
+    ground.lay(inEffect(all));
+    for (const listener of listeners) listener();
+  };
+  const read = async (): Promise<Map<string, Kept>> => {
+    const rows = await db.read.select().from(settings);
+    const all = new Map(
+      rows.flatMap(({ key, value, ...row }) => {
+        const known = keys.get(key);
+        return known?.live ? [[key, { ...row, value: JSON.parse(value) as unknown }] as const] : [];
+      }),
+    );
+    if (ground.check(inEffect(all)).length === 0) return all;
+    // One by one, so that only what is wrong is left out.
+    const good = new Map<string, Kept>();
+    for (const [name, one] of all) {
+      const faults = ground.check(inEffect(new Map(good).set(name, one)));
+      if (faults.length === 0) good.set(name, one);
+      else log.warn("a setting is left out: it does not fit any more", { key: name, why: faults[0]?.message });
+    }
+    return good;
+  };
+  const rowOf = (key: SettingKey): Setting => {
+    const { value: beneath, source } = ground.beneath(key.name);
+    const fixed = isFixed(key.name);
+    const own = kept.get(key.name) ?? null;
+    const counts = own !== null && !fixed;
+    return {
+      ...key,
+      value: counts ? own.value : beneath,
+      source: counts ? { from: "settings", where: own.changedBy } : source,
+      beneath,
+      fixed,
+      kept: own,
+    };
+  };
+  /** `value` undefined: it is kept no more. */
+  const put = async (key: SettingKey, value: unknown, by: Caller): Promise<Result<Setting, SettingsError>> => {
+    const before = rowOf(key);
+    const same = value === undefined ? before.kept === null : isSame(value, before.kept?.value ?? before.value);
+    if (same) return ok(before);
+    const atMs = clock.nowMs();
+    const next = new Map(kept);
+    if (value === undefined) next.delete(key.name);
+    else next.set(key.name, { value, changedMs: atMs, changedBy: by.actor });
+    const [fault] = ground.check(inEffect(next));
+    if (fault) {
+      const message = fault.key === key.name ? fault.message : `does not fit ${fault.key}, which ${fault.message}`;
+      return err({ code: "wrong", message });
+    }
+    const after = value === undefined ? before.beneath : value;
+    await db.writer.transact(async (tx) => {
+      if (value === undefined) await tx.delete(settings).where(eq(settings.key, key.name));
+      else {
+        const row = { value: JSON.stringify(value), changedMs: atMs, changedBy: by.actor };
+        await tx
+          .insert(settings)
+          .values({ key: key.name, ...row })
+          .onConflictDoUpdate({ target: settings.key, set: row });
+      }
+      const change = { before: told(before.value, after), after: told(after, before.value) };
+      await audit(tx, { ...by, atMs, action: "settings.changed", subject: key.name, ...change });
+    });
+    take(next);
+    return ok(rowOf(key));
+  };
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const done = queue.then(act);
+    queue = done.catch(() => undefined);
+    return done;
+  };
+  /** The key, where it may be changed here. */
+  const changeable = (name: string): Result<SettingKey, SettingsError> => {
+    const key = keys.get(name);
+    if (!key) return err({ code: "unknown", message: "there is no such key" });
+    if (!key.live) return err({ code: "not_live", message: "it is read at the start only" });
+    if (!isFixed(name)) return ok(key);
+    return err({ code: "fixed", message: `${ground.beneath(name).source.where} says what it is` });
+  };
+  take(await read());
+
+  return {
+    list: (): Setting[] => ground.keys.map(rowOf),
+    find: (name: string): Setting | undefined => {
+      const key = keys.get(name);
+      return key && rowOf(key);
+    },
+
+    /** Checked, kept, noted in the audit log and in effect when it resolves. `text`: as it is written in the environment. */
+    change(
+      name: string,
+      given: { value: unknown } | { text: string },
+      by: Caller = SYSTEM_CALLER,
+    ): Promise<Result<Setting, SettingsError>> {
+      return inTurn(async () => {
+        const key = changeable(name);
+        if (!key.ok) return key;
+        const value = "text" in given ? ground.read(name, given.text) : ok(given.value);
+        if (!value.ok) return err({ code: "wrong", message: `is ${value.error}` });
+        return await put(key.value, value.value ?? null, by);
+      });
+    },
+
+    /** Back to what the file or the default says. */
+    reset(name: string, by: Caller = SYSTEM_CALLER): Promise<Result<Setting, SettingsError>> {
+      return inTurn(async () => {
+        const key = changeable(name);
+        return key.ok ? await put(key.value, undefined, by) : key;
+      });
+    },
+
+    /** Reads them again: another coordinator changed one. */
+    reload: (): Promise<void> => inTurn(async () => take(await read())),
+
+    /** Called after each change, when it is in effect. */
+    onChange: (listener: () => void): void => void listeners.push(listener),
+  };
+}
+
+const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** A value as the audit log has it: of a table only what differs from `other`, as rows, since names in it are strangers'. */
+function told(value: unknown, other: unknown): AuditValue {
+  if (!isTable(value) || !isTable(other)) return value as AuditValue;
+  return Object.entries(value)
+    .filter(([name, inner]) => !isSame(inner, other[name]))
+    .map(([name, inner]) => [name, inner as AuditValue]);
+}
+const isTable = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
