@@ -29,10 +29,7 @@ const CHUNK = 1_000;
 /** The newest first. */
 export async function pageNodes({ db }: { db: Db }, filter: NodeFilter, span: Span): Promise<ListedNode[]> {
   const keys = await keysOf({ db }, filter, span);
-  const rows = await db.read
-    .select(LISTED)
-    .from(nodes)
-    .where(inArray(nodes.pubkey, keys));
+  const rows = await db.read.select(LISTED).from(nodes).where(inArray(nodes.pubkey, keys));
   const byKey = new Map(rows.map((row) => [row.pubkey, row]));
   return newestFirst(
     span,
