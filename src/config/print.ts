@@ -59,7 +59,8 @@ export function configToml({ config, sources }: LoadedConfig, secrets: "masked" 
   return inTables((key) => {
     const value = effectiveValue(config, key, secrets);
     const from = sources[key.name];
-    const note = from && from.from !== "default" ? ` # ${from.from === "settings" ? "settings, by " : ""}${from.where}` : "";
+    const note =
+      from && from.from !== "default" ? ` # ${from.from === "settings" ? "settings, by " : ""}${from.where}` : "";
     if (value === null) return [`# ${key.key} is not set`];
     return [`${assignment(key.key, value)}${note}`];
   });

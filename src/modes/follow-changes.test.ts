@@ -11,6 +11,7 @@ import type { Log } from "../lib/log.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
 import { allowNode, approveNode, ejectNode, noteSeen, placeNode } from "../registry/nodes.ts";
 import type { NodeRow } from "../registry/schema.ts";
+import { testSettings } from "../settings/testing/settings.ts";
 import { followChanges } from "./follow-changes.ts";
 import { loadKeys } from "./key-directory.ts";
 
@@ -24,7 +25,8 @@ async function coordinator(url: string) {
   const ring = await openKeyRing({ db, clock, hashKey: new Uint8Array(32) });
   const placed = new Map<string, NodeRow>();
   const { keys } = await loadKeys(db, (row) => placed.set(row.pubkey, row));
-  return { db, ring, keys, placed };
+  const { config, settings } = await testSettings({ db, clock });
+  return { db, ring, keys, placed, config, settings };
 }
 
 describe.skipIf(sqldPath === null)("coordinators that share a database", () => {
@@ -62,6 +64,7 @@ describe.skipIf(sqldPath === null)("coordinators that share a database", () => {
       log,
       ring: { reload: noted("api_keys", () => other.ring.reload()) },
       keys: { reloadAll: noted("nodes", () => other.keys.reloadAll()) },
+      settings: { reload: noted("settings", () => other.settings.reload()) },
       links: { reset: (pubkey) => resets.push(pubkey) },
       looked: () => ended(),
     });
@@ -100,6 +103,15 @@ describe.skipIf(sqldPath === null)("coordinators that share a database", () => {
     const holder = other.ring.find(rotated.value.token);
     expect([holder?.models?.("m"), holder?.models?.("x"), holder?.lineage]).toEqual([true, false, made.key.id]);
     expect(holder?.meter).toBe(meter as RateMeter);
+  });
+
+  test("a setting changed here is in effect there, and so is its reset", async () => {
+    await one.settings.change("coordinator.queue_limit", { value: 7 });
+    await look();
+    expect(other.config.coordinator.queue_limit).toBe(7);
+    await one.settings.reset("coordinator.queue_limit");
+    await look();
+    expect(other.config.coordinator.queue_limit).toBe(256);
   });
 
   test("an ejected node is known as ejected there, and its link is ended", async () => {
