@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { openBrowser, watchPage } from "./harness/browser.ts";
-import { clientOf } from "./harness/client.ts";
+import { client } from "./harness/client.ts";
 import type { Instance } from "./harness/instance.ts";
 import { expectWhole, THEMES, WIDTHS } from "./harness/site.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
@@ -14,6 +14,7 @@ const HOSTILE = '"><img src=x onerror=alert(1)>';
 let stage: Stage;
 let browser: Browser;
 let coordinator: Instance;
+let key: string;
 let node: Instance;
 let backend: ReturnType<Stage["backend"]>;
 let shots: string;
@@ -22,7 +23,7 @@ beforeAll(async () => {
   stage = await openStage();
   browser = await openBrowser();
   stage.onClose(() => browser.close());
-  coordinator = await stage.start({ mode: "coordinator" });
+  ({ coordinator, key } = await stage.coordinator());
   backend = stage.backend({ model: HOSTILE });
   node = await stage.node(coordinator, [backend.url]);
   await stage.served(coordinator, backend.model);
@@ -50,7 +51,8 @@ test("nobody looks in who has no link; a link opens once", async () => {
   const home = await fetch(`${node.url}/`, { redirect: "manual" });
   expect([home.status, home.headers.get("location")]).toEqual([303, "/open"]);
   for (const path of ["/pause", "/resume", "/close"]) {
-    expect((await fetch(node.url + path, { method: "POST" })).status).toBe(401);
+    expect((await fetch(node.url + path, { method: "POST", redirect: "manual" })).status).toBe(303);
+    expect((await fetch(node.url + path, { method: "POST", headers: { "hx-request": "true" } })).status).toBe(401);
   }
   expect((await fetch(`${node.url}/live/node`)).status).toBe(401);
   const url = await link();
@@ -61,7 +63,7 @@ test("nobody looks in who has no link; a link opens once", async () => {
   const answer = await open();
   expect(answer.status).toBe(200);
   expect(answer.headers.get("set-cookie")).toMatch(/^infernet-node-[0-9a-f]{12}=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax/);
-  expect((await open()).status).toBe(400);
+  expect((await open()).status).toBe(410);
   const cookie = answer.headers.get("set-cookie")?.split(";")[0] ?? "";
   expect((await fetch(`${node.url}/`, { headers: { cookie } })).status).toBe(200);
   // With the cookie and without the page's proof nothing is changed.
@@ -72,8 +74,7 @@ test("it shows jobs as they run and when they are done, what is served, and the 
   const { page, complaints } = await opened();
   await page.locator("#stream-state.live").waitFor();
   await page.getByText("No job yet").waitFor();
-  const client = clientOf(coordinator);
-  await client.chat.completions.create({ model: backend.model, messages: [{ role: "user", content: "hello" }] });
+  expect((await client(() => coordinator.url, key, backend.model).chat()).status).toBe(200);
   await page.locator("#jobs td", { hasText: "Done" }).waitFor();
   expect(await page.locator("#jobs bdi").first().textContent()).toBe(HOSTILE);
   expect(await page.locator("#models bdi").first().textContent()).toBe(HOSTILE);
@@ -116,7 +117,7 @@ test("it is whole in both themes, on a phone and on a wide screen", async () => 
 test("what it did is there after a restart; its links and sessions are not", async () => {
   const { page } = await opened();
   await node.stop();
-  node = await stage.start({ mode: "node", dataDirectory: node.dataDirectory });
+  node = await stage.restart(node);
   await page.context().close();
   const again = await opened();
   await again.page.locator("#jobs td", { hasText: "Done" }).waitFor();

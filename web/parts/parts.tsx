@@ -400,7 +400,7 @@ export function Bars({
   const width = 700;
   const step = (width - 60) / Math.max(1, bars.length);
   return (
-    <div class="scroll" tabindex={0} role="region" aria-label={says}>
+    <div class="scroll newest" tabindex={0} role="region" aria-label={says}>
       <svg class="lanes" viewBox={`0 0 ${width} 150`} role="img" aria-label={says}>
         <g stroke="currentColor" stroke-opacity=".18">
           <path d={`M56 10H${width}`} />
