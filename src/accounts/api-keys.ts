@@ -1,6 +1,6 @@
 // API keys: made, listed, rotated and revoked. A key is shown once; what is stored is HMAC-SHA256(hash key, key), useless
 // without the instance's own secret. Those in force are kept in memory (key-ring.ts).
-import { and, eq, gt, isNull, or, sql } from "drizzle-orm";
+import { and, eq, isNull, or, sql } from "drizzle-orm";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -100,17 +100,6 @@ export async function listApiKeys(
     .orderBy(...order)
     .limit(limit);
   return newestFirst(span, rows).map(withoutHash);
-}
-
-/** Private pools that the account's keys in force may use. */
-export async function poolsOfKeys({ db, clock }: Pick<KeyDeps, "db" | "clock">, accountId: string): Promise<string[]> {
-  const { pools, expiresMs } = apiKeys;
-  const inForce = and(isNull(apiKeys.revokedMs), or(isNull(expiresMs), gt(expiresMs, clock.nowMs())));
-  const rows = await db.read
-    .selectDistinct({ pools })
-    .from(apiKeys)
-    .where(and(eq(apiKeys.accountId, accountId), inForce));
-  return [...new Set(rows.flatMap((row) => row.pools))].sort();
 }
 
 /** Whether there is an account of this id for keys to be of. */

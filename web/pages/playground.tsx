@@ -109,7 +109,9 @@ const Asking = (view: PlaygroundView): Markup => {
     >
       {view.viewer.human && <Csrf token={view.viewer.human.csrf} />}
       {/* The first button is what Enter in a field means. */}
-      <button type="submit" class="hidden" tabindex={-1} aria-hidden="true"></button>
+      <button type="submit" class="hidden" tabindex={-1}>
+        Send
+      </button>
       <div class="stack">
         <div class={two ? "chat two" : "chat"} id="chat">
           <Talk view={view} side={0} />

@@ -65,6 +65,7 @@ export const You = ({ text }: { text: string }): Markup => (
 /** While it comes, pieces are put into it by the ids in it; at its end all of it is replaced. */
 const Reply = ({ turn }: { turn: TurnView }): Markup => {
   const { id, thinking, text, calls, way, end } = turn;
+  const isEmpty = text === "" && thinking === "" && calls.length === 0;
   return (
     <div class="stack reply" id={`reply-${id}`}>
       <details class="thinking" hidden={end !== null && thinking === ""}>
@@ -83,7 +84,7 @@ const Reply = ({ turn }: { turn: TurnView }): Markup => {
       <div id={`calls-${id}`}>
         <Calls calls={calls} />
       </div>
-      {end !== null && <Why id={id} end={end} empty={text === "" && thinking === "" && calls.length === 0} />}
+      {end !== null && (end.state !== "completed" || isEmpty) && <Why id={id} end={end} />}
       <div class="foot">
         <WayLine id={id} way={way} />
         {end?.figures && <Figures id={id} figures={end.figures} />}
@@ -209,8 +210,9 @@ const HELP: Readonly<Record<string, Help>> = {
   node_lost: { title: "The node was lost", words: "What came until then is above." },
 };
 
-const Why = ({ id, end, empty }: { id: string; end: End; empty: boolean }): Markup => {
-  if (end.state === "completed") return empty ? <p class="note">The answer is empty.</p> : <></>;
+/** Why there is no answer, or no more of it, and what to do. */
+const Why = ({ id, end }: { id: string; end: End }): Markup => {
+  if (end.state === "completed") return <p class="note">The answer is empty.</p>;
   if (end.state === "stopped") return <Status tone="off">Stopped</Status>;
   const help = HELP[end.error?.code ?? ""] ?? { title: "No answer" };
   return (

@@ -1,5 +1,5 @@
 // Asker: on whose behalf the playground asks, and which models they can choose from.
-import { poolsOfKeys } from "../../accounts/api-keys.ts";
+import { poolsOfKeys } from "../../accounts/key-pools.ts";
 import type { Caller } from "../../http/client-auth.ts";
 import type { Human } from "../../http/routes.ts";
 import { mayUse } from "../../scheduler/wishes.ts";

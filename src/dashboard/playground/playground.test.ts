@@ -1,0 +1,257 @@
+// The playground on the real server: what the page is sent while an answer comes, and what becomes of the job.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { createApiKey } from "../../accounts/api-keys.ts";
+import { LOCAL_CALLER } from "../../accounts/caller.ts";
+import { insertUser } from "../../accounts/users.ts";
+import { type CoordinatorStage, coordinatorStage, until } from "../../http/testing/coordinator-stage.ts";
+import type { SimNode } from "../../jobs/testing/stage.ts";
+import type { Delta } from "../../protocol/generation.ts";
+
+let on: CoordinatorStage;
+let node: SimNode;
+let person: Record<string, string>;
+
+const PASSWORD = "correct horse battery";
+beforeEach(async () => {
+  on = await coordinatorStage();
+  node = on.node(1, { slots: 8, models: ["m", "n"] });
+  person = await signedIn("cleo@example.org");
+});
+afterEach(() => on[Symbol.asyncDispose]());
+
+async function signedIn(email: string): Promise<Record<string, string>> {
+  const { people } = on.human;
+  const hash = await people.passwords.hash(PASSWORD);
+  const user = { email, name: email, passwordHash: hash.ok ? hash.value : null, roles: ["client"] as const };
+  await people.db.writer.transact((tx) => insertUser(tx, people, user, LOCAL_CALLER));
+  const answer = await fetch(`${on.server.url}/api/v1/auth/sign-in`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ email, password: PASSWORD }),
+  });
+  const { csrf_token: csrf } = (await answer.json()) as { csrf_token: string };
+  const cookie = answer.headers.getSetCookie().map((one) => one.slice(0, one.indexOf(";")));
+  return { cookie: cookie.join("; "), "x-csrf-token": csrf };
+}
+const send = (fields: Record<string, string>, init: { signal?: AbortSignal; headers?: Record<string, string> } = {}) =>
+  fetch(`${on.server.url}/playground`, {
+    method: "POST",
+    headers: {
+      ...person,
+      "content-type": "application/x-www-form-urlencoded",
+      "hx-request": "true",
+      "hx-request-type": "partial",
+      ...init.headers,
+    },
+    body: new URLSearchParams({ model0: "m", ...fields }).toString(),
+    ...(init.signal ? { signal: init.signal } : {}),
+  });
+const WITHOUT_SCRIPT = { "hx-request": "false", "hx-request-type": "full" };
+const page = async (query = "") => (await fetch(`${on.server.url}/playground${query}`, { headers: person })).text();
+
+/** What the stream sent, as the page gets it. */
+const dataOf = (text: string): string =>
+  text
+    .split("\n")
+    .flatMap((line) => (line.startsWith("data: ") ? [line.slice(6)] : []))
+    .join("\n");
+async function dispatched(count = 1) {
+  await until(() => node.attempts.size >= count);
+  return [...node.attempts.values()];
+}
+function say(attempt: SimNode["last"], ...deltas: Delta[]): void {
+  const wrong = on.jobs.listener.delta(node.node!, {
+    type: "delta",
+    attempt: attempt.id,
+    offset: attempt.sent,
+    deltas,
+  });
+  if (wrong) throw new Error(wrong);
+  attempt.made = attempt.sent += deltas.length;
+}
+test("a question is a job of the account one acts for, without a key", async () => {
+  const asked = send({ message: "hello", temperature: "0.5", max_tokens: "64" });
+  const [attempt] = await dispatched();
+  const [job] = [...on.jobs.live.values()];
+  expect(job).toMatchObject({ kind: "chat", keyId: null, model: "m", maxTokens: 64, stream: true });
+  expect(job?.accountId).not.toBe("local");
+  expect(JSON.parse(job?.bodyJson ?? "")).toEqual({
+    model: "m",
+    messages: [{ role: "user", content: "hello" }],
+    stream: true,
+    max_tokens: 64,
+    temperature: 0.5,
+  });
+  say(attempt!, { content: "hi" });
+  node.end(attempt!);
+  await (await asked).text();
+});
+
+test("pieces are spans, markup of models stays text, and the end has the conversation for the form", async () => {
+  const asked = send({
+    message: "<b>you</b>",
+    history0: '[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]',
+  });
+  const [attempt] = await dispatched();
+  say(attempt!, { content: "<script>alert(1)</script>" }, { content: " </hx-partial><hx-partial>" });
+  const answer = await asked;
+  expect(answer.headers.get("content-type")).toBe("text/event-stream");
+  node.end(attempt!);
+  const data = dataOf(await answer.text());
+  expect(data).not.toMatch(/<script|<b>you|<\/hx-partial><hx-partial>[^<]*<\/span>/);
+  expect(data).toContain("<span>&lt;script&gt;alert(1)&lt;/script&gt;");
+  expect(data).toContain("m has answered.");
+  const kept = /name="history0" value="([^"]*)"/g;
+  const last = [...data.matchAll(kept)]
+    .at(-1)?.[1]
+    ?.replaceAll("&quot;", '"')
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">");
+  expect(JSON.parse(last ?? "")).toEqual([
+    { role: "user", content: "a" },
+    { role: "assistant", content: "b" },
+    { role: "user", content: "<b>you</b>" },
+    { role: "assistant", content: "<script>alert(1)</script> </hx-partial><hx-partial>" },
+  ]);
+});
+
+test("two models are asked by one request, and one stream feeds both answers", async () => {
+  const asked = send({ model1: "n", message: "hello" });
+  const attempts = await dispatched(2);
+  expect([...on.jobs.live.values()].map(({ model }) => model).sort()).toEqual(["m", "n"]);
+  for (const attempt of attempts) {
+    say(attempt, { content: "hi" });
+    node.end(attempt);
+  }
+  const data = dataOf(await (await asked).text());
+  expect(data).toContain('hx-target="#talk-0"');
+  expect(data).toContain('hx-target="#talk-1"');
+  expect(data).toContain("m has answered. n has answered.");
+});
+
+test("who leaves ends the jobs, down to the nodes", async () => {
+  const leaving = new AbortController();
+  const asked = send({ model1: "n", message: "hello" }, { signal: leaving.signal });
+  const attempts = await dispatched(2);
+  say(attempts[0]!, { content: "hi" });
+  await asked;
+  leaving.abort();
+  await until(() => on.ended.length === 2);
+  expect(on.ended.map(({ state, error }) => [state, error?.code])).toEqual([
+    ["cancelled", "client_gone"],
+    ["cancelled", "client_gone"],
+  ]);
+  expect(node.heardOf("cancel")).toHaveLength(2);
+});
+
+test("the way is shown: a try that failed, and the node that went on", async () => {
+  const asked = send({ message: "hello" });
+  const [attempt] = await dispatched();
+  const other = on.node(2, { models: ["m"] });
+  node.fail(attempt!, "backend_failed");
+  await until(() => other.attempts.size === 1);
+  on.clock.advance(400);
+  other.stream(other.last, 2);
+  other.end(other.last);
+  const data = dataOf(await (await asked).text());
+  expect(data).toMatch(/<s><bdi>node 01<\/bdi><\/s>.*failed.*<bdi>node 02<\/bdi>/s);
+});
+
+test("thinking and tool calls are shown beside the answer", async () => {
+  const asked = send({ message: "hello" });
+  const [attempt] = await dispatched();
+  say(
+    attempt!,
+    { reasoning_content: "hm & hm" },
+    { tool_calls: [{ index: 0, id: "a", function: { name: "f", arguments: "{}" } }] },
+  );
+  node.end(attempt!);
+  const data = dataOf(await (await asked).text());
+  expect(data).toContain("hm &amp; hm");
+  expect(data).toContain("Wants to call <b>f</b>");
+});
+
+describe("what is refused", () => {
+  test("is said in the answer's place, with what to do, and can be asked again", async () => {
+    const data = dataOf(await (await send({ model0: "nowhere", message: "hello" })).text());
+    expect(data).toContain("Nobody serves this model");
+    expect(data).toContain("<code>model_not_found</code>");
+    expect(data).toContain('name="again"');
+    expect(data).toContain("nowhere did not answer.");
+  });
+
+  test("does not become part of the conversation, until it is answered", async () => {
+    const history0 = '[{"role":"user","content":"first"}]';
+    const [again, next] = [send({ history0, again: "1", message: "" }), send({ history0, message: "second" })];
+    await dispatched(2);
+    const asked = [...on.jobs.live.values()].map(
+      ({ bodyJson }) => (JSON.parse(bodyJson) as { messages: unknown }).messages,
+    );
+    expect(asked).toContainEqual([{ role: "user", content: "first" }]);
+    expect(asked).toContainEqual([{ role: "user", content: "second" }]);
+    for (const attempt of node.attempts.values()) node.end(attempt);
+    await Promise.all([again, next].map(async (one) => (await one).text()));
+  });
+
+  test("nothing to say, and no number, is said without asking anybody", async () => {
+    for (const fields of [{ message: " " }, { message: "a", temperature: "hot" }, { message: "a", history0: "{" }]) {
+      const answer = await send(fields as Record<string, string>);
+      expect(answer.status).toBe(422);
+      expect(answer.headers.get("hx-trigger")).toContain("Not sent");
+    }
+    expect(on.jobs.live.size).toBe(0);
+  });
+});
+
+test("an answer asked for again takes the last one's place", async () => {
+  const last0 = Bun.randomUUIDv7();
+  const history0 = '[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]';
+  const asked = send({ history0, last0, again: "1" });
+  const [attempt] = await dispatched();
+  const [job] = [...on.jobs.live.values()];
+  expect((JSON.parse(job?.bodyJson ?? "") as { messages: unknown }).messages).toEqual([{ role: "user", content: "a" }]);
+  node.end(attempt!);
+  expect(dataOf(await (await asked).text())).toContain(`hx-target="#turn-${last0}"`);
+});
+
+test("without script the page comes back with the answer in it", async () => {
+  const asked = send({ message: "hello" }, { headers: WITHOUT_SCRIPT });
+  const [attempt] = await dispatched();
+  say(attempt!, { content: "before\n```js\nlet a;\n```\nafter" });
+  node.end(attempt!);
+  const html = await (await asked).text();
+  expect(html).toContain("<h1>Playground</h1>");
+  expect(html).toMatch(/<pre class="code"[^>]*>let a;<\/pre>/);
+  expect(html).toContain("&quot;role&quot;:&quot;assistant&quot;");
+});
+
+test("private pools are those of the account's keys in force", async () => {
+  const [job] = await (async () => {
+    const asked = send({ message: "a" });
+    const [attempt] = await dispatched();
+    const all = [...on.jobs.live.values()];
+    node.end(attempt!);
+    await (await asked).text();
+    return all;
+  })();
+  const accountId = job?.accountId ?? "";
+  expect(job?.wishes.pools).toEqual([]);
+  await createApiKey(on.keyDeps, { name: "k", accountId, pools: ["garage"] });
+  await createApiKey(on.keyDeps, { name: "old", accountId, pools: ["cellar"], expiresMs: on.clock.nowMs() });
+  expect(await page()).toMatch(/<option value="garage">/);
+  const asked = send({ message: "a", pool: "garage" });
+  const data = dataOf(await (await asked).text());
+  expect(data).toContain("no_matching_node");
+});
+
+describe("the page", () => {
+  test("chooses the model that is named, however it is called", async () => {
+    const html = await page(`?model=${encodeURIComponent('<img src=x>"')}`);
+    expect(html).not.toContain("<img");
+    expect(html).toMatch(/<option value="&lt;img src=x&gt;&quot;" selected="">/);
+  });
+  test("says what to do where no model is served", async () => {
+    node.lose();
+    expect(await page()).toContain("No model is served now");
+  });
+});
