@@ -1,6 +1,6 @@
 // Statement: what an account had, each movement since, and what it has after. Read in pages. Transactions are only added,
 // so all pages of a statement agree by leaving out what was booked after the first.
-import type { SqlValue } from "../db/executor.ts";
+import type { SqlRow, SqlValue } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { Period } from "../lib/period.ts";
 import { SYSTEM_ACCOUNTS } from "./ledger.ts";
@@ -39,12 +39,14 @@ export type StatementPage = {
 const SYSTEM = Object.values(SYSTEM_ACCOUNTS)
   .map((id) => `'${id}'`)
   .join(", ");
-const ROWS = `select t.id, t.created_ms, t.kind, t.cause, t.reason, e.amount, r.node, r.account, r.model,
+/** Of entries `e` and their transactions `t`, each with what is told of it. */
+export const MOVEMENTS = `select t.id, t.created_ms, t.kind, t.cause, t.reason, e.amount, r.node, r.account, r.model,
     (select group_concat(o.account, ' ') from ledger_entries o
       where o.account in (${SYSTEM}) and o.transaction_id = t.id and o.account <> e.account)
   from ledger_entries e
   join ledger_transactions t on t.id = e.transaction_id
-  left join receipts r on t.kind = 'settlement' and r.attempt = t.cause
+  left join receipts r on t.kind = 'settlement' and r.attempt = t.cause`;
+const ROWS = `${MOVEMENTS}
   where e.account = ? and e.transaction_id > ? and e.transaction_id <= ? and t.created_ms >= ? and t.created_ms < ?
   order by e.transaction_id limit ${STATEMENT_ROWS}`;
 
@@ -59,26 +61,30 @@ export async function statementPage(
   const found = await look(db, ROWS, [account, after, upTo, fromMs, toMs]);
   let running = balance;
   const rows = found.map((row): StatementRow => {
-    const [transaction, atMs, kind, cause, reason, moved, node, payer, model, system] = row;
-    const amount = BigInt(moved as number);
-    running += amount;
-    const counterparts = kind === "settlement" ? [`node/${node}`, String(payer)] : [];
-    if (typeof system === "string") counterparts.push(...system.split(" "));
-    return {
-      transaction: Number(transaction),
-      atMs: Number(atMs),
-      kind: kind as TransactionKind,
-      cause: String(cause),
-      reason: reason as string | null,
-      counterparts: counterparts.filter((other) => other !== account),
-      model: model as string | null,
-      amount,
-      balance: running,
-    };
+    const movement = movementOf(row, account);
+    running += movement.amount;
+    return { ...movement, balance: running };
   });
   const last = rows.at(-1);
   const next = last && rows.length === STATEMENT_ROWS ? { upTo, after: last.transaction, balance: running } : null;
   return { opening: balance, rows, closing: running, next };
+}
+
+/** A row of `MOVEMENTS`. */
+export function movementOf(row: SqlRow, account: string): Omit<StatementRow, "balance"> {
+  const [transaction, atMs, kind, cause, reason, moved, node, payer, model, system] = row;
+  const counterparts = kind === "settlement" ? [`node/${node}`, String(payer)] : [];
+  if (typeof system === "string") counterparts.push(...system.split(" "));
+  return {
+    transaction: Number(transaction),
+    atMs: Number(atMs),
+    kind: kind as TransactionKind,
+    cause: String(cause),
+    reason: reason as string | null,
+    counterparts: counterparts.filter((other) => other !== account),
+    model: model as string | null,
+    amount: BigInt(moved as number),
+  };
 }
 
 async function beginning(db: Pick<Db, "snapshot">, account: string, fromMs: number): Promise<StatementCursor> {
