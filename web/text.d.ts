@@ -35,3 +35,7 @@ declare module "*/playground.js" {
   const text: string;
   export default text;
 }
+declare module "*/link.js" {
+  const text: string;
+  export default text;
+}

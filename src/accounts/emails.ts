@@ -7,12 +7,14 @@ const MAX_CHARS = 254;
 const PATTERN =
   /^[^\s@<>()[\]\\,;:"\p{C}]{1,64}@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.)*[\p{L}\p{N}-]{1,63}$/u;
 
+const RULE = "must be an email address";
+
 /** An address, as people write it; parsed: trimmed, NFKC, lower case. */
 export const emailSchema = z
   .string()
   .max(MAX_CHARS * 2)
   .transform((text) => text.normalize("NFKC").trim().toLowerCase())
-  .pipe(z.string().min(3).max(MAX_CHARS).regex(PATTERN, "must be an email address"));
+  .pipe(z.string().min(3, RULE).max(MAX_CHARS, RULE).regex(PATTERN, RULE));
 
 /** What stands after the `@`. */
 export const domainOf = (email: string): string => email.slice(email.lastIndexOf("@") + 1);

@@ -7,8 +7,8 @@ const MAX_CHARS = 128;
 export const nameSchema = z
   .string()
   .trim()
-  .min(1)
-  .max(MAX_CHARS)
+  .min(1, "is needed")
+  .max(MAX_CHARS, `may have ${MAX_CHARS} characters`)
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, "must be one line without control characters");
 
 /** `text`, from a provider or an address, as a name. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { err, ok, type Result } from "../lib/result.ts";
 
 /** Length is all that is asked for: composition rules only make passwords worse (NIST SP 800-63B §3.1.1.2). */
-export const passwordSchema = z.string().min(10).max(256);
+export const passwordSchema = z.string().min(10, "must have 10 characters or more").max(256, "may have 256 characters");
 /** A password that somebody tries: what could never be one is tried all the same, so that nothing is told apart. */
 export const triedPasswordSchema = z.string().max(1024);
 

@@ -13,6 +13,7 @@ import extraCss from "../assets/extra.css" with { type: "text" };
 import faviconSvg from "../assets/favicon.svg" with { type: "text" };
 import iconsSvg from "../assets/icons.svg" with { type: "text" };
 import keyJs from "../assets/key.js" with { type: "text" };
+import linkJs from "../assets/link.js" with { type: "text" };
 import openJs from "../assets/open.js" with { type: "text" };
 import playgroundJs from "../assets/playground.js" with { type: "text" };
 
@@ -43,9 +44,24 @@ const chart = asset("chart.js", JS, chartJs);
 const key = asset("key.js", JS, keyJs);
 const check = asset("check.js", JS, checkJs);
 const open = asset("open.js", JS, openJs);
+const link = asset("link.js", JS, linkJs);
 const playground = asset("playground.js", JS, playgroundJs);
 
-export const ASSETS: readonly Asset[] = [htmx, style, app, icons, favicon, uplot, uplotStyle, chart, key, check, open, open, playground];
+export const ASSETS: readonly Asset[] = [
+  htmx,
+  style,
+  app,
+  icons,
+  favicon,
+  uplot,
+  uplotStyle,
+  chart,
+  key,
+  check,
+  open,
+  playground,
+  link,
+];
 
 export const ICONS = icons.path;
 export const FAVICON = favicon.path;
@@ -63,3 +79,5 @@ export const KEY_SCRIPT = key.path;
 export const CHECK_SCRIPT = check.path;
 /** Of the page that chats. */
 export const PLAYGROUND_SCRIPT = playground.path;
+/** Takes the secret of a link that opens a page. */
+export const LINK_SCRIPT = link.path;

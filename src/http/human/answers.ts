@@ -7,7 +7,8 @@ import type { HumanCall } from "../routes.ts";
 
 type WithBody = Pick<HumanCall, "request" | "body">;
 
-const isForm = ({ headers }: Request): boolean =>
+/** Whether the body comes from a form, rather than as JSON. */
+export const isForm = ({ headers }: Request): boolean =>
   headers.get("content-type")?.toLowerCase().startsWith("application/x-www-form-urlencoded") === true;
 
 /** The fields of a body that can be read; none of one that cannot. */
