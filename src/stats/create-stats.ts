@@ -5,7 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { once } from "../lib/once.ts";
 import type { Registry } from "../registry/registry.ts";
-import { addSpan, createMinutes, newSpan, pointOf, sumOf } from "./minutes.ts";
+import { addSpan, createMinutes, newSpan, pointOf, type Span, sumOf } from "./minutes.ts";
 import { createMoney } from "./money.ts";
 import { createNodeDays } from "./node-days.ts";
 import { createNodeLoads } from "./node-loads.ts";
@@ -79,23 +79,22 @@ export function createStats(deps: StatsDeps): Stats {
       });
     }),
   ];
-  const spansOf = (range: Range) =>
+  const read = (range: Range) =>
     once(clock, SERIES_MS, async () => {
       await loaded;
       // So that the database has the present minute too.
       await minutes.save().catch((error: unknown) => log.warn("figures could not be written", { err: error }));
-      return readSpans(db, range, Math.floor(clock.nowMs() / 1000));
+      const spans = await readSpans(db, range, Math.floor(clock.nowMs() / 1000));
+      return { points: spans.map((span) => pointOf(span, spanSOf(range))), sum: sumOf(together(spans)) };
     });
-  const spans = Object.fromEntries(RANGES.map((range) => [range, spansOf(range)])) as Record<
+  const ranges = Object.fromEntries(RANGES.map((range) => [range, read(range)])) as Record<
     Range,
-    ReturnType<typeof spansOf>
+    ReturnType<typeof read>
   >;
   const computeNow = (nowMs: number): LoadNow => {
     const nodes = online();
     const { running, queued, slots } = levelsOf(live(), nodes);
     const hour = minutes.all();
-    const sum = newSpan(0);
-    for (const minute of hour) addSpan(sum, minute);
     return {
       atMs: nowMs,
       outputPerS: tally.outputPerS(),
@@ -103,7 +102,7 @@ export function createStats(deps: StatsDeps): Stats {
       ...{ running, slots, queued },
       oldestQueuedMs: oldestQueuedMs(live(), nowMs),
       nodes: standingsOf(nodes, nowMs),
-      hour: sumOf(sum),
+      hour: sumOf(together(hour)),
       minutes: hour.map((minute) => pointOf(minute, 60)),
       models: modelsOf(live(), registry, tally),
     };
@@ -121,12 +120,8 @@ export function createStats(deps: StatsDeps): Stats {
       if (now === null || Math.abs(nowMs - now.atMs) >= NOW_MS) now = computeNow(nowMs);
       return now;
     },
-    series: async (range) => (await spans[range]()).map((span) => pointOf(span, spanSOf(range))),
-    async sum(range) {
-      const sum = newSpan(0);
-      for (const span of await spans[range]()) addSpan(sum, span);
-      return sumOf(sum);
-    },
+    series: async (range) => (await ranges[range]()).points,
+    sum: async (range) => (await ranges[range]()).sum,
     node: (pubkey) =>
       registry.nodes.has(pubkey) ? { outputPerS: tally.ofNode(pubkey), samples: loads.of(pubkey) } : undefined,
     nodeDays: days.of,
@@ -137,4 +132,10 @@ export function createStats(deps: StatsDeps): Stats {
       await save(true);
     },
   };
+}
+
+function together(spans: readonly Span[]): Span {
+  const sum = newSpan(0);
+  for (const span of spans) addSpan(sum, span);
+  return sum;
 }

@@ -1,4 +1,5 @@
 // Node days: how long each node was there on a day, and what it did. Counted in memory, written behind.
+import type { SqlRow } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { Job } from "../jobs/job.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -20,6 +21,8 @@ const FIELDS = ["onlineS", "completed", "failed", "promptTokens", "completionTok
 const COLUMNS = ["online_s", "completed", "failed", "prompt_tokens", "completion_tokens"];
 const ADD = `insert into node_days (node, day, ${COLUMNS.join(", ")}) values (?, ?, ?, ?, ?, ?, ?)
   on conflict do update set ${COLUMNS.map((column) => `${column} = ${column} + excluded.${column}`).join(", ")}`;
+
+const SELECT = `select day, ${COLUMNS.join(", ")} from node_days where node = ? and day between ? and ?`;
 
 export type NodeDays = ReturnType<typeof createNodeDays>;
 
@@ -59,6 +62,32 @@ export function createNodeDays({ db, clock }: { db: Db; clock: Clock }) {
     return taken;
   };
 
+  const write = async (taken: ReturnType<typeof take>): Promise<void> => {
+    for (const { day, rows } of taken) {
+      for (let from = 0; from < rows.length; from += ROWS_AT_ONCE) {
+        const some = rows.slice(from, from + ROWS_AT_ONCE);
+        const values = some.map(([node, counts]) => [node, day, ...FIELDS.map((field) => Math.round(counts[field]))]);
+        try {
+          await db.writer.batch(ADD, values, { durable: false });
+        } catch (error) {
+          putBack(day, rows.slice(from));
+          throw error;
+        }
+      }
+    }
+  };
+  let saves = 0;
+  let writing: Promise<void> = Promise.resolve();
+  /** What the database has, at a moment when nothing is on its way there. */
+  const stored = async (node: Pubkey, fromDay: number, toDay: number): Promise<SqlRow[]> => {
+    for (;;) {
+      await writing;
+      const before = saves;
+      const rows = await db.query(SELECT, [node, fromDay, toDay]);
+      if (saves === before) return rows;
+    }
+  };
+
   return {
     /** Adds a span of time to all that are there. */
     online(nodes: Iterable<{ pubkey: Pubkey }>, seconds: number): void {
@@ -84,19 +113,11 @@ export function createNodeDays({ db, clock }: { db: Db; clock: Clock }) {
     },
 
     /** Writes what there is; `all`: what is not worth a write of its own too. What can not be written stays. */
-    async save(all: boolean): Promise<void> {
-      for (const { day, rows } of take(all)) {
-        for (let from = 0; from < rows.length; from += ROWS_AT_ONCE) {
-          const some = rows.slice(from, from + ROWS_AT_ONCE);
-          const values = some.map(([node, counts]) => [node, day, ...FIELDS.map((field) => Math.round(counts[field]))]);
-          try {
-            await db.writer.batch(ADD, values, { durable: false });
-          } catch (error) {
-            putBack(day, rows.slice(from));
-            throw error;
-          }
-        }
-      }
+    save(all: boolean): Promise<void> {
+      saves++;
+      const written = write(take(all));
+      writing = written.catch(() => {});
+      return written;
     },
 
     /** The last `days` days of one node, today last; days of nothing included. */
@@ -105,18 +126,6 @@ export function createNodeDays({ db, clock }: { db: Db; clock: Clock }) {
       const fromDay = today - days + 1;
       const found = new Map<number, NodeDay>();
       for (let day = fromDay; day <= today; day++) found.set(day, { ...NOTHING, day });
-      const did = await db.query(
-        `select day, ${COLUMNS.join(", ")} from node_days where node = ? and day between ? and ?`,
-        [node, fromDay, today],
-      );
-      for (const [day, ...values] of did) {
-        const row = found.get(Number(day));
-        if (row) for (const [i, field] of FIELDS.entries()) row[field] += Number(values[i]);
-      }
-      for (const { day, nodes } of pending) {
-        const [row, counts] = [found.get(day), nodes.get(node)];
-        if (row && counts) for (const field of FIELDS) row[field] += counts[field];
-      }
       const earned = await db.query(
         "select day, node_amount, receipts from earning_days where node = ? and day between ? and ?",
         [node, fromDay, today],
@@ -124,6 +133,15 @@ export function createNodeDays({ db, clock }: { db: Db; clock: Clock }) {
       for (const [day, amount, receipts] of earned) {
         const row = found.get(Number(day));
         if (row) Object.assign(row, { earned: Number(amount), receipts: Number(receipts) });
+      }
+      const did = await stored(node, fromDay, today);
+      for (const [day, ...values] of did) {
+        const row = found.get(Number(day));
+        if (row) for (const [i, field] of FIELDS.entries()) row[field] += Number(values[i]);
+      }
+      for (const { day, nodes } of pending) {
+        const [row, counts] = [found.get(day), nodes.get(node)];
+        if (row && counts) for (const field of FIELDS) row[field] += counts[field];
       }
       return [...found.values()];
     },

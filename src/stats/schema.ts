@@ -1,6 +1,6 @@
 // Stats: sums of what happened, so that a page never adds up a million rows. `usage_days` and `earning_days` are kept by
 // triggers, in the transaction of what they count, and are exact; the rest is written behind and may lack the last
-// seconds before a crash. Days are UTC's, counted from the Unix epoch.
+// minutes before a crash. Days are UTC's, counted from the Unix epoch.
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 /** Ended jobs of a day, by when they were made. */
