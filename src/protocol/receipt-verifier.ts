@@ -14,7 +14,7 @@ import type {
 import { unsealReceipt } from "./receipt-frames.ts";
 import { jobIdText } from "./receipt-json.ts";
 import { brokenLink, openReceipt, verifyHead, verifyReceiptKey } from "./receipt-signing.ts";
-import { type Receipt, saltedHasher } from "./receipts.ts";
+import { decodeReceipt, type Receipt, saltedHasher } from "./receipts.ts";
 
 /** What the bytes of one job are to be: each is compared where it is given. */
 export type Evidence = { salt: Uint8Array | null; request: Uint8Array | null; output: Uint8Array | null };
@@ -47,8 +47,15 @@ export type Verified = {
   outputMatched: number;
 };
 
-/** The first thing that is wrong: which receipt, and which field of it. */
-export type Fault = { receipt: string | null; message: string };
+/**
+ * What is looked at: who certified the signing key; each receipt's own bytes; its signature; its place among those of its
+ * node; the node's word for it; what paid it; and whether it is about these texts.
+ */
+export const CHECKS = ["key", "bytes", "signature", "order", "countersignature", "payout", "evidence"] as const;
+export type Check = (typeof CHECKS)[number];
+
+/** The first thing that is wrong: what was looked at, which receipt, and which field of it. */
+export type Fault = { check: Check; receipt: string | null; message: string };
 
 export type ReceiptVerifier = {
   take(line: ExportLine): Fault | undefined;
@@ -87,7 +94,7 @@ export function receiptVerifier({ coordinator: only, evidence }: VerifierOptions
   let last: { digest: string; receipt: Receipt; chain: Chain } | null = null;
 
   const takeCoordinator = (line: ExportedCoordinator): Fault | undefined => {
-    const fault = (message: string): Fault => ({ receipt: null, message });
+    const fault = (message: string): Fault => ({ check: "key", receipt: null, message });
     if (only !== null && line.pubkey !== only) return fault(`coordinator ${line.pubkey} is not the one asked for`);
     if (!verifyReceiptKey(line.sig, line.pubkey, line.key))
       return fault(`the receipt key ${line.key} is not certified by coordinator ${line.pubkey}`);
@@ -175,24 +182,28 @@ export function receiptVerifier({ coordinator: only, evidence }: VerifierOptions
   const takeReceipt = (line: ExportedReceipt): Fault | undefined => {
     const { bytes, signature } = unsealReceipt(line);
     const opened = openReceipt(bytes, signature);
-    if (!opened.ok)
-      return { receipt: line.attempt ?? `number ${done.receipts + 1} of the export`, message: opened.error };
+    if (!opened.ok) {
+      const check = decodeReceipt(bytes).ok ? "signature" : "bytes";
+      return { check, receipt: line.attempt ?? `number ${done.receipts + 1} of the export`, message: opened.error };
+    }
     const { receipt, digest } = opened.value;
-    const fault = (message: string): Fault => ({ receipt: nameOf(receipt), message });
-    if (!signer) return fault("no coordinator is named before it");
+    const fault = (check: Check, message: string): Fault => ({ check, receipt: nameOf(receipt), message });
+    if (!signer) return fault("key", "no coordinator is named before it");
     if (toHex(receipt.coordinator) !== signer.key)
-      return fault(`coordinator at byte 33 is not the key that ${signer.pubkey} certified`);
+      return fault("key", `coordinator at byte 33 is not the key that ${signer.pubkey} certified`);
     if (line.attempt !== undefined && !line.attempt.startsWith(`${jobIdText(receipt.jobId)}.`))
-      return fault(`job_id at byte 65 is not that of attempt ${line.attempt}`);
+      return fault("bytes", `job_id at byte 65 is not that of attempt ${line.attempt}`);
     const chain = follow(receipt, digest);
-    if (!chain.ok) return fault(chain.error);
-    const wrong = count(line, receipt, digest) ?? compare(receipt, line.salt);
-    if (wrong !== undefined) return fault(wrong);
+    if (!chain.ok) return fault("order", chain.error);
+    const unpaid = count(line, receipt, digest);
+    if (unpaid !== undefined) return fault("payout", unpaid);
+    const unlike = compare(receipt, line.salt);
+    if (unlike !== undefined) return fault("evidence", unlike);
     const hex = toHex(digest);
     last = { digest: hex, receipt, chain: chain.value };
     const head = heads.get(hex);
     const uncovered = head && cover(chain.value, receipt, digest, head);
-    return uncovered === undefined ? undefined : fault(uncovered);
+    return uncovered === undefined ? undefined : fault("countersignature", uncovered);
   };
 
   const takeHead = (head: ExportedHead): Fault | undefined => {
@@ -201,7 +212,9 @@ export function receiptVerifier({ coordinator: only, evidence }: VerifierOptions
       return undefined;
     }
     const wrong = cover(last.chain, last.receipt, fromHex(head.digest), head);
-    return wrong === undefined ? undefined : { receipt: nameOf(last.receipt), message: wrong };
+    return wrong === undefined
+      ? undefined
+      : { check: "countersignature", receipt: nameOf(last.receipt), message: wrong };
   };
 
   /** Each page of an export names the payouts of its receipts. */
@@ -209,7 +222,7 @@ export function receiptVerifier({ coordinator: only, evidence }: VerifierOptions
     const { of } = payouts.get(line.id) ?? { of: null };
     if (!of) payouts.set(line.id, { of: line, digests: [], proven: 0 });
     else if (of.root !== line.root || of.node !== line.node || of.receipts !== line.receipts)
-      return { receipt: null, message: `payout ${line.id} is told in two ways` };
+      return { check: "payout", receipt: null, message: `payout ${line.id} is told in two ways` };
     return undefined;
   };
 
@@ -232,7 +245,11 @@ export function receiptVerifier({ coordinator: only, evidence }: VerifierOptions
       for (const { of, digests, proven } of payouts.values()) {
         const isWhole = digests.length === of.receipts;
         if (isWhole && toHex(merkleRoot(digests)) !== of.root)
-          return err({ receipt: null, message: `the root of payout ${of.id} is not that of its receipts` });
+          return err({
+            check: "payout",
+            receipt: null,
+            message: `the root of payout ${of.id} is not that of its receipts`,
+          });
         if (!isWhole && proven === 0) done.unprovenPayouts++;
         else {
           const memo = payoutMemo(of.id, fromHex(of.root));

@@ -7,12 +7,12 @@ import fc from "fast-check";
 import { fromHex, toHex } from "../../lib/hex.ts";
 import { type ExportLine, linesOf } from "../../protocol/receipt-export.ts";
 import { sealReceipt } from "../../protocol/receipt-frames.ts";
+import { exportLines } from "../../protocol/receipt-lines.ts";
 import { receiptSigner, signReceiptKey } from "../../protocol/receipt-signing.ts";
 import vectors from "../../protocol/receipts.vectors.json";
 import { pubkeyOf } from "../../protocol/schnorr.ts";
 import type { Context } from "../context.ts";
 import { runCli } from "../program.ts";
-import { exportLines } from "./verify-receipts.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "infernet-verify-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));

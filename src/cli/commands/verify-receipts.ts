@@ -3,24 +3,14 @@ import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { fromHex } from "../../lib/hex.ts";
-import { err, ok, type Result } from "../../lib/result.ts";
 import { pubkeySchema } from "../../protocol/primitives.ts";
-import {
-  type ExportLine,
-  exportDocumentSchema,
-  exportLineSchema,
-  linesOf,
-  MAX_EXPORT_LINE_CHARS,
-} from "../../protocol/receipt-export.ts";
+import { exportLines } from "../../protocol/receipt-lines.ts";
 import { type Evidence, receiptVerifier, type Verified } from "../../protocol/receipt-verifier.ts";
 import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type Context, type GlobalOptions, printJson } from "../context.ts";
 import { harmless } from "../harmless.ts";
 
 export type VerifyFlags = { json?: boolean; coordinator?: string; request?: string; output?: string; salt?: string };
-
-/** Largest document that is read at once; lines of an export are read one by one. */
-const MAX_DOCUMENT_CHARS = 64 * 1024 * 1024;
 
 /** Exits with 1 at the first thing that is wrong, which it names. */
 export async function verify(context: Context, _: GlobalOptions, file: string, flags: VerifyFlags): Promise<ExitCode> {
@@ -81,70 +71,6 @@ async function* piecesOf(context: Context, file: string): AsyncGenerator<string>
     for await (const piece of createReadStream(resolve(context.cwd, file), "utf8")) yield piece as string;
   } catch (error) {
     unreadable(file)(error);
-  }
-}
-
-/** An export begins so; a document that the API answered with does not. */
-const FIRST_LINE = /^\s*\{\s*"t"\s*:/;
-/** So much is enough to tell. */
-const TELLING_CHARS = 64;
-
-/** The lines of an export, or of the one document that the API answers with; the first that is neither ends it. */
-export async function* exportLines(pieces: AsyncIterable<string>): AsyncGenerator<Result<ExportLine, string>> {
-  let rest = "";
-  let number = 0;
-  let kind: "unknown" | "lines" | "document" = "unknown";
-  for await (const piece of pieces) {
-    rest += piece;
-    if (kind === "unknown" && rest.length >= TELLING_CHARS) kind = FIRST_LINE.test(rest) ? "lines" : "document";
-    if (rest.length > MAX_DOCUMENT_CHARS && kind !== "lines") return yield err("is too large for one document");
-    if (kind !== "lines") continue;
-    const lines = rest.split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      const parsed = parseLine(line, ++number);
-      if (parsed) yield parsed;
-      if (parsed?.ok === false) return;
-    }
-    if (rest.length > MAX_EXPORT_LINE_CHARS) return yield err(`line ${number + 1} is too long`);
-  }
-  if (rest.trim() === "") return;
-  if (kind !== "lines" && !FIRST_LINE.test(rest)) return yield* documentLines(rest);
-  for (const line of rest.split("\n")) {
-    const parsed = parseLine(line, ++number);
-    if (parsed) yield parsed;
-    if (parsed?.ok === false) return;
-  }
-}
-
-/** Undefined for an empty one. */
-function parseLine(line: string, number: number): Result<ExportLine, string> | undefined {
-  if (line.trim() === "") return undefined;
-  if (line.length > MAX_EXPORT_LINE_CHARS) return err(`line ${number} is too long`);
-  const json = parseJson(line);
-  if (!json.ok) return err(`line ${number} is not JSON`);
-  const parsed = exportLineSchema.safeParse(json.value);
-  if (parsed.success) return ok(parsed.data);
-  const issue = parsed.error.issues[0];
-  return err(`line ${number}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "does not fit"}`.slice(0, 300));
-}
-
-function* documentLines(text: string): Generator<Result<ExportLine, string>> {
-  const json = parseJson(text);
-  if (!json.ok) return yield err("is neither an export of receipts nor JSON");
-  const parsed = exportDocumentSchema.safeParse(json.value);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    return yield err(`${issue?.path.join(".") ?? ""}: ${issue?.message ?? "does not fit"}`.slice(0, 300));
-  }
-  for (const line of linesOf(parsed.data)) yield ok(line);
-}
-
-function parseJson(text: string): Result<unknown, undefined> {
-  try {
-    return ok(JSON.parse(text));
-  } catch {
-    return err(undefined);
   }
 }
 
