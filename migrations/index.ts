@@ -18,6 +18,7 @@ import sql14 from "./0014_dashboard.sql" with { type: "text" };
 import sql15 from "./0015_people.sql" with { type: "text" };
 import sql16 from "./0016_node_lists.sql" with { type: "text" };
 import sql17 from "./0017_node_filters.sql" with { type: "text" };
+import sql18 from "./0018_payouts_newest.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { n: 0, name: "0000_start", sql: sql0 },
@@ -38,4 +39,5 @@ export const migrations: readonly Migration[] = [
   { n: 15, name: "0015_people", sql: sql15 },
   { n: 16, name: "0016_node_lists", sql: sql16 },
   { n: 17, name: "0017_node_filters", sql: sql17 },
+  { n: 18, name: "0018_payouts_newest", sql: sql18 },
 ];

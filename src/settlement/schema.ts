@@ -42,6 +42,7 @@ export const payouts = sqliteTable(
   },
   (table) => [
     index("payouts_node").on(table.node, table.createdMs),
+    index("payouts_newest").on(table.createdMs, table.firstSeq, table.id),
     index("payouts_open").on(table.state).where(sql`state in ('planned', 'due', 'stuck')`),
     index("payouts_markers").on(table.endedMs).where(sql`state = 'paid' and reclaimed_ms is null`),
     check("payouts_amounts", sql`${table.nodeAmount} >= 0 and ${table.fee} >= 0`),

@@ -1,0 +1,1 @@
+CREATE INDEX `payouts_newest` ON `payouts` (`created_ms`,`first_seq`,`id`);
