@@ -39,3 +39,7 @@ declare module "*/link.js" {
   const text: string;
   export default text;
 }
+declare module "*/jobs.js" {
+  const text: string;
+  export default text;
+}

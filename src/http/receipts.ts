@@ -66,10 +66,20 @@ async function accountReceipts(archive: ReceiptArchive, { query, caller }: Clien
   return Response.json({ object: "list", ...(await answer(archive, page)), next_cursor });
 }
 
+/** The receipts of a job as one document for `receipts verify`; undefined where there are none. */
+export async function jobReceiptDocument(
+  archive: ReceiptArchive,
+  job: string,
+  options: { salts: boolean },
+): Promise<object | undefined> {
+  const found = await findReceipts(archive, { job });
+  return found.length === 0 ? undefined : await answer(archive, found, options);
+}
+
 /** A document that `receipts verify` takes, and what people want to see of each receipt. */
-async function answer(archive: ReceiptArchive, issued: readonly IssuedReceipt[]) {
+async function answer(archive: ReceiptArchive, issued: readonly IssuedReceipt[], options = { salts: true }) {
   const inOrder = [...issued].sort((a, b) => (a.node === b.node ? a.seq - b.seq : a.node < b.node ? -1 : 1));
-  const document = await receiptDocument(archive, inOrder, { salts: true });
+  const document = await receiptDocument(archive, inOrder, options);
   return {
     ...document,
     receipts: document.receipts.map((receipt, i) => ({

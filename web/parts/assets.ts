@@ -12,6 +12,7 @@ import checkJs from "../assets/check.js" with { type: "text" };
 import extraCss from "../assets/extra.css" with { type: "text" };
 import faviconSvg from "../assets/favicon.svg" with { type: "text" };
 import iconsSvg from "../assets/icons.svg" with { type: "text" };
+import jobsJs from "../assets/jobs.js" with { type: "text" };
 import keyJs from "../assets/key.js" with { type: "text" };
 import linkJs from "../assets/link.js" with { type: "text" };
 import openJs from "../assets/open.js" with { type: "text" };
@@ -25,7 +26,8 @@ const SVG = "image/svg+xml";
 
 export const ASSET_BASE = "/assets/";
 
-const asset = (name: string, type: string, text: unknown): Asset => {
+/** A file under its address, `NAME.HASH.TYPE`. */
+export const asset = (name: string, type: string, text: unknown): Asset => {
   const content = String(text);
   const dot = name.lastIndexOf(".");
   const hash = new Bun.CryptoHasher("sha256", content).digest("hex").slice(0, 12);
@@ -45,6 +47,7 @@ const key = asset("key.js", JS, keyJs);
 const check = asset("check.js", JS, checkJs);
 const open = asset("open.js", JS, openJs);
 const link = asset("link.js", JS, linkJs);
+const jobs = asset("jobs.js", JS, jobsJs);
 const playground = asset("playground.js", JS, playgroundJs);
 
 export const ASSETS: readonly Asset[] = [
@@ -60,6 +63,7 @@ export const ASSETS: readonly Asset[] = [
   check,
   open,
   playground,
+  jobs,
   link,
 ];
 
@@ -77,6 +81,8 @@ export const OPEN_SCRIPT = open.path;
 export const KEY_SCRIPT = key.path;
 /** Of the page that checks receipts. */
 export const CHECK_SCRIPT = check.path;
+/** Of lists of jobs: says how many are new. */
+export const JOBS_SCRIPT = jobs.path;
 /** Of the page that chats. */
 export const PLAYGROUND_SCRIPT = playground.path;
 /** Takes the secret of a link that opens a page. */

@@ -75,15 +75,15 @@ function beginning({ createdMs, attempts, held, key, kind, model }: Told): Step 
   const holds = held === null || held === 0n ? "" : `${dollars(held)} held. `;
   const [first] = attempts;
   const waitMs = first ? first.dispatched_ms - createdMs : null;
-  const waited =
+  const waited: Words =
     waitMs === null
-      ? ""
+      ? []
       : waitMs > WAIT_MS
-        ? `No node with ${model} had room for ${duration(waitMs)}.`
-        : "A node had room at once.";
+        ? ["No node with ", { quote: model }, ` had room for ${duration(waitMs)}.`]
+        : ["A node had room at once."];
   const title = waitMs !== null && waitMs <= WAIT_MS ? "Asked for" : "Queued";
   const what = kind === "async" ? "An asynchronous job. " : "";
-  return { ms: 0, tone: "wait", icon: "wait", title: [title], words: [...from, what + holds + waited] };
+  return { ms: 0, tone: "wait", icon: "wait", title: [title], words: [...from, what + holds, ...waited] };
 }
 
 function trying(attempt: AttemptRecord, before: AttemptRecord | undefined, since: (ms: number) => number): Step {
@@ -136,26 +136,25 @@ function failing(attempt: AttemptRecord, next: AttemptRecord | undefined, job: T
   const { outcome, error, pieces } = attempt;
   if (outcome === null || outcome === "completed" || outcome === "cancelled") return undefined;
   const node = refOf(attempt);
-  const delivered =
+  const delivered: Words =
     pieces === 0
-      ? `Nothing was delivered${job.billing ? ", nothing is charged" : ""}.`
-      : `${plural(pieces, "token was", "tokens were")} delivered.${next ? onwards(next) : ""}`;
+      ? [`Nothing was delivered${job.billing ? ", nothing is charged" : ""}.`]
+      : [`${plural(pieces, "token was", "tokens were")} delivered.`, ...(next ? onwards(next) : [])];
   const goesOn = next?.took_over != null;
   return {
     tone: goesOn ? "warn" : "bad",
     icon: goesOn ? "swap" : "bad",
     title: outcome === "lost" ? ["Link to ", node, " lost"] : [node, ENDED[outcome]],
-    words: [...complaint(error), ` ${delivered}`],
+    words: [...complaint(error), " ", ...delivered],
     ...(error ? { code: error.code } : {}),
   };
 }
 
-const onwards = (next: AttemptRecord): string =>
-  next.took_over === "continue"
-    ? ` ${next.node_name} goes on from there.`
-    : next.took_over === "replay"
-      ? ` ${next.node_name} finds the place again.`
-      : ` They do not count: ${next.node_name} starts over.`;
+const onwards = (next: AttemptRecord): Words => {
+  if (next.took_over === "continue") return [" ", refOf(next), " goes on from there."];
+  if (next.took_over === "replay") return [" ", refOf(next), " finds the place again."];
+  return [" They do not count: ", refOf(next), " starts over."];
+};
 
 function complaint(error: JobError | null): Words {
   if (!error) return [];
@@ -240,8 +239,9 @@ function now({ attempts, outputTokens }: Told, ms: number, model: string, waitsF
     const words = begun ? [`${plural(outputTokens ?? 0, "token")} so far.`] : ["Reading the prompt."];
     return { ms, tone: "live", icon: "live", title: [refOf(last), begun ? " answers" : " has it"], words };
   }
-  const words = waitsFor === "node" ? `No node that may serve ${model} is online.` : `No node with ${model} has room.`;
-  return { ms, tone: "wait", icon: "wait", title: ["Waiting"], words: [words] };
+  const [before, after] =
+    waitsFor === "node" ? ["No node that may serve ", " is online."] : ["No node with ", " has room."];
+  return { ms, tone: "wait", icon: "wait", title: ["Waiting"], words: [before, { quote: model }, after] };
 }
 
 /** A node's name, or the ends of its key. */
