@@ -2,11 +2,13 @@
 import type { HttpRoute } from "../http/routes.ts";
 import { assetRoutes } from "./assets.ts";
 import type { DashboardDeps } from "./deps.ts";
+import { jobRoutes } from "./jobs/routes.ts";
 import { overviewRoutes } from "./overview.ts";
 import { playgroundRoutes } from "./playground/playground.ts";
 
 export const dashboardRoutes = (deps: DashboardDeps): HttpRoute[] => [
   ...assetRoutes(),
   ...overviewRoutes(deps),
+  ...jobRoutes(deps),
   ...playgroundRoutes(deps),
 ];

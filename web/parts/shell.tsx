@@ -67,8 +67,13 @@ type ShellProps = {
   scripts?: readonly string[];
   /** A stream of this page's updates; one a page. */
   live?: string;
+  /** The stream has an end, its event `done`: it is not opened again then. */
+  ends?: boolean;
   children?: Child;
 };
+/** Opened again wherever nothing is connected. */
+const WATCHED = { "hx-trigger": "load, every 10s" };
+const UNTIL_DONE = { "hx-trigger": "load", "hx-sse:close": "done" };
 /** A stream that is refused changes nothing in the page. */
 const NO_SWAP = { "hx-status:4xx": "swap:none", "hx-status:5xx": "swap:none" };
 const HTMX_CONFIG = JSON.stringify({ noSwap: [204, 304, "5xx"], includeIndicatorCSS: false, defaultTimeout: 20_000 });
@@ -102,7 +107,7 @@ type DocumentProps = Omit<ShellProps, "viewer"> & {
 
 /** What all pages are made of, whatever navigation they have. */
 export function Document(props: DocumentProps): Markup {
-  const { title, charts = false, scripts = [], live, csrf, bar, sided = false, children } = props;
+  const { title, charts = false, scripts = [], live, ends = false, csrf, bar, sided = false, children } = props;
   return (
     <html lang="en">
       <head>
@@ -134,7 +139,7 @@ export function Document(props: DocumentProps): Markup {
         <main id="main" tabindex={-1} hx-history-elt="">
           {children}
         </main>
-        {live !== undefined && <div hx-sse:connect={live} hx-trigger="load, every 10s" {...NO_SWAP}></div>}
+        {live !== undefined && <div hx-sse:connect={live} {...(ends ? UNTIL_DONE : WATCHED)} {...NO_SWAP}></div>}
         <Furniture />
       </body>
     </html>
