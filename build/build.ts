@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { checkerPlugin } from "./plugins/checker.ts";
 import { libsqlPlugin } from "./plugins/libsql.ts";
 import { nodeLlamaCppPlugin } from "./plugins/node-llama-cpp.ts";
 import { checkSignature, signAdHoc } from "./setup/macho-signature.ts";
@@ -77,7 +78,7 @@ const built = await Bun.build({
     INFERNET_RELEASE_KEYS: JSON.stringify(values["release-key"].join(",")),
     "process.env.NODE_ENV": '"production"',
   },
-  plugins: [libsqlPlugin(TARGETS[target].libsql), nodeLlamaCppPlugin(TARGETS[target].llama)],
+  plugins: [libsqlPlugin(TARGETS[target].libsql), nodeLlamaCppPlugin(TARGETS[target].llama), checkerPlugin],
   compile: {
     target,
     outfile,

@@ -5,7 +5,8 @@ import type { PublicRoute } from "../http/routes.ts";
 
 const compressed = new Map<string, Uint8Array<ArrayBuffer>>();
 
-function answer(request: Request, { path, type, text }: Asset): Response {
+/** Such a file; browsers keep it for good. */
+export function assetAnswer(request: Request, { path, type, text }: Asset): Response {
   const headers: Record<string, string> = {
     "content-type": type,
     "cache-control": "public, max-age=31536000, immutable",
@@ -32,7 +33,7 @@ export const assetRoutes = (assets: readonly Asset[] = ASSETS): PublicRoute[] =>
       answers: "text/plain",
       handle({ request, params }) {
         const asset = byPath.get(ASSET_BASE + (params.file ?? ""));
-        return asset ? answer(request, asset) : new Response("There is no such file.\n", { status: 404 });
+        return asset ? assetAnswer(request, asset) : new Response("There is no such file.\n", { status: 404 });
       },
     },
   ];

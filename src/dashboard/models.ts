@@ -114,7 +114,6 @@ async function modelAway(deps: DashboardDeps, call: HumanCall, name: string): Pr
   const lastMs = registry.lastServedMs(name, (pool) => pool === "");
   if (lastMs === undefined) return notFound(deps, call, call.human, "model");
   const { ModelAway } = await import("../../web/pages/models.tsx");
-  const { Ago } = await import("../../web/parts/text.tsx");
-  const since = Ago({ ms: lastMs, nowMs: clock.nowMs() });
-  return pageAnswer(call.request, ModelAway({ viewer: viewerOf(deps, call), name, since }), { status: 404 });
+  const view = { viewer: viewerOf(deps, call), name, lastMs, nowMs: clock.nowMs() };
+  return pageAnswer(call.request, ModelAway(view), { status: 404 });
 }

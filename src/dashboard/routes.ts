@@ -5,9 +5,11 @@ import type { DashboardDeps } from "./deps.ts";
 import { jobRoutes } from "./jobs/routes.ts";
 import { overviewRoutes } from "./overview.ts";
 import { playgroundRoutes } from "./playground/playground.ts";
+import { publicRoutes } from "./public-routes.ts";
 
 export const dashboardRoutes = (deps: DashboardDeps): HttpRoute[] => [
   ...assetRoutes(),
+  ...publicRoutes(deps),
   ...overviewRoutes(deps),
   ...jobRoutes(deps),
   ...playgroundRoutes(deps),

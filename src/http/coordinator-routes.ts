@@ -1,10 +1,10 @@
 // The routes of a coordinator, listed; each is a small function somewhere beside this file.
 
+import type { Registry } from "../registry/registry.ts";
 import type { ReceiptArchive } from "../settlement/receipt-export.ts";
 import { secretText } from "../webhooks/sign.ts";
 import { moneyRoutes } from "./account/money.ts";
 import { type FundingHttpDeps, fundingRoutes } from "./funding/routes.ts";
-import { type HomeDeps, home } from "./home.ts";
 import type { HumanDeps } from "./human/deps.ts";
 import { humanRoutes } from "./human/routes.ts";
 import { cancelJob, describedJobSchema, type JobsHttpDeps, listJobsOf, showJob, streamJob, submitJob } from "./jobs.ts";
@@ -22,23 +22,24 @@ import { type PayoutRoutesDeps, payoutRoutes } from "./payouts/routes.ts";
 import type { PollingDeps } from "./polling/registration.ts";
 import { pollingRoutes } from "./polling/routes.ts";
 import { receiptRoutes } from "./receipts.ts";
-import { reference } from "./reference.ts";
 import type { HttpRoute } from "./routes.ts";
 import { workerRoutes } from "./worker/routes.ts";
 
-export type CoordinatorRoutesDeps = HomeDeps &
-  OpsDeps & {
-    chat: ChatDeps;
-    jobs: JobsHttpDeps;
-    webhookKey(accountId: string): Uint8Array;
-    polling: PollingDeps;
-    human: HumanDeps;
-    local: readonly LocalRoute[];
-    archive: ReceiptArchive;
-    payouts: PayoutRoutesDeps;
-    /** Null where nothing is settled on a chain. */
-    funding: Omit<FundingHttpDeps, "chat" | "db" | "publicUrl"> | null;
-  };
+export type CoordinatorRoutesDeps = OpsDeps & {
+  registry: Registry;
+  version: string;
+  publicUrl: () => string;
+  chat: ChatDeps;
+  jobs: JobsHttpDeps;
+  webhookKey(accountId: string): Uint8Array;
+  polling: PollingDeps;
+  human: HumanDeps;
+  local: readonly LocalRoute[];
+  archive: ReceiptArchive;
+  payouts: PayoutRoutesDeps;
+  /** Null where nothing is settled on a chain. */
+  funding: Omit<FundingHttpDeps, "chat" | "db" | "publicUrl"> | null;
+};
 
 export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
   const client: HttpRoute[] = ["/v1", "/api/v1"].flatMap((base): HttpRoute[] => [
@@ -153,23 +154,7 @@ export function coordinatorRoutes(deps: CoordinatorRoutesDeps): HttpRoute[] {
     },
   ];
   const routes: HttpRoute[] = [
-    {
-      method: "GET",
-      path: "/",
-      tier: "public",
-      summary: "What runs here.",
-      answers: "text/html",
-      handle: () => home(deps),
-    },
     ...opsRoutes(deps),
-    {
-      method: "GET",
-      path: "/reference",
-      tier: "public",
-      summary: "The API, for people to read.",
-      answers: "text/html",
-      handle: () => reference(routes, deps.version, deps.publicUrl()),
-    },
     {
       method: "GET",
       path: "/openapi.json",

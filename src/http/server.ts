@@ -34,6 +34,8 @@ export type ServerDeps = {
   ownerAuth?: OwnerAuthDeps;
   verify: VerifyDeps;
   links: Links | null;
+  /** What answers browsers where there is nothing; left out: the same as everybody gets. */
+  missing?: HttpRoute;
 };
 
 export const LINK_ROUTE = "/api/v1/node/link";
@@ -101,7 +103,7 @@ function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
   const app = new Elysia({ normalize: false });
   // Before the routes: those that are there already would answer with the fault's own words.
   app.onError(({ code, error, request }) => {
-    if (code === "NOT_FOUND") return notFound(deps, request);
+    if (code === "NOT_FOUND") return notFound(deps, request, server);
     deps.log.error("a request failed", {
       err: error instanceof Error ? error : String(error),
       path: pathOf(request.url),
@@ -124,7 +126,7 @@ function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
   return app.compile();
 }
 
-function notFound(deps: ServerDeps, request: Request): Response {
+function notFound(deps: ServerDeps, request: Request, server: () => Server<LinkSocket>): Response | Promise<Response> {
   const path = pathOf(request.url);
   const methods = deps.routes.filter((route) => fits(route.path, path)).map((route) => route.method);
   // Asked for without `Upgrade`: by a browser, or by a node behind a proxy that takes the header away.
@@ -135,10 +137,17 @@ function notFound(deps: ServerDeps, request: Request): Response {
       { status: 426, headers: { upgrade: "websocket" } },
     );
   }
+  if (methods.length === 0 && deps.missing && isBrowser(request)) {
+    return guard(deps, deps.missing, callOf(request, {}, server(), deps.idleTimeoutS));
+  }
   if (methods.length === 0) return refuse(path, "route_not_found", `there is nothing at ${path.slice(0, 200)}`);
   const allow = methods.join(", ");
   return refuse(path, "method_not_allowed", `${path} takes ${allow}`, { headers: { allow } });
 }
+
+/** It wants a page to show: programs do not say so. */
+const isBrowser = ({ method, headers }: Request): boolean =>
+  method === "GET" && /\btext\/html\b/.test(headers.get("accept") ?? "");
 
 /** Whether `path` is one of `pattern`: `:name` stands for one segment, a last `*` for all that follows. */
 function fits(pattern: string, path: string): boolean {

@@ -286,7 +286,6 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   const routes = coordinatorRoutes({
     registry,
     version: versionText,
-    mode,
     publicUrl: url,
     chat,
     jobs: jobsHttp,
@@ -335,6 +334,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     humanAuth: { ...human, refusalPage: dashboard.refusalPage },
     verify,
     links,
+    missing: dashboard.missing,
   });
   instance.answersAt(server.url);
   followSettings(settings, config, {

@@ -2,6 +2,7 @@
 import type { Config } from "../config.ts";
 import type { DashboardDeps } from "../dashboard/deps.ts";
 import { createLive } from "../dashboard/live.ts";
+import { missingPage } from "../dashboard/missing.ts";
 import { refusalPage } from "../dashboard/refusal.ts";
 import { dashboardRoutes } from "../dashboard/routes.ts";
 import type { HttpRoute } from "../http/routes.ts";
@@ -13,6 +14,8 @@ export type DashboardInput = Omit<DashboardDeps, "live" | "billing" | "feeBps" |
 export type Dashboard = {
   routes: HttpRoute[];
   refusalPage: ReturnType<typeof refusalPage>;
+  /** What browsers see where there is nothing. */
+  missing: HttpRoute;
   stop(): void;
 };
 
@@ -27,5 +30,10 @@ export function buildDashboard({ config, ...input }: DashboardInput): Dashboard 
     registration: config.coordinator.registration,
     isPublic: () => config.dashboard.public,
   };
-  return { routes: dashboardRoutes(deps), refusalPage: refusalPage(deps), stop: () => deps.live.close() };
+  return {
+    routes: dashboardRoutes(deps),
+    refusalPage: refusalPage(deps),
+    missing: missingPage(deps),
+    stop: () => deps.live.close(),
+  };
 }

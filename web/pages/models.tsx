@@ -25,7 +25,7 @@ import {
 import { price, priceFrom } from "../parts/price.ts";
 import { Head, LiveState, Shell, type Viewer } from "../parts/shell.tsx";
 import { STATE_TONE, stateWords } from "../parts/states.ts";
-import { duration, Name, NONE, number, plainName, plural } from "../parts/text.tsx";
+import { Ago, duration, Name, NONE, number, plainName, plural } from "../parts/text.tsx";
 
 const ABILITIES: readonly (readonly [Ability, string])[] = [
   ["chat", "Chat"],
@@ -317,8 +317,9 @@ const Serving = ({ rows, newer, older }: ModelView["serving"]): Markup => (
   </Card>
 );
 
+type AwayProps = { viewer: Viewer; name: string; lastMs: number; nowMs: number };
 /** Was on offer once, and is not now. */
-export const ModelAway = ({ viewer, name, since }: { viewer: Viewer; name: string; since: Markup }): Markup => (
+export const ModelAway = ({ viewer, name, lastMs, nowMs }: AwayProps): Markup => (
   <Shell viewer={viewer} title={plainName(name)}>
     <Head title={<Name of={name} max={128} />} crumb={{ href: "/models", label: "Models" }}>
       <Status tone="off">Nobody now</Status>
@@ -334,7 +335,8 @@ export const ModelAway = ({ viewer, name, since }: { viewer: Viewer; name: strin
           </a>
         }
       >
-        It was on offer last {since}. Requests for it wait a moment for its nodes, and are refused after that.
+        It was last on offer <Ago ms={lastMs} nowMs={nowMs} />. Requests for it wait a moment for its nodes, and are
+        refused after that.
       </Empty>
     </section>
   </Shell>

@@ -1,8 +1,9 @@
 // Reference: every route of the API with what it takes and answers, for people.
-import type { HtmlEscapedString } from "hono/utils/html";
-import { STYLE } from "./style.ts";
-
-type VNode = HtmlEscapedString | Promise<HtmlEscapedString>;
+import { KEY_SCRIPT } from "../parts/assets.ts";
+import { Code } from "../parts/code.tsx";
+import type { Markup } from "../parts/markup.ts";
+import { Body, Card, Table, Th } from "../parts/parts.tsx";
+import { Head, Shell, type Viewer } from "../parts/shell.tsx";
 
 /** `name` of a field in an object: `provider.order`. */
 export type Field = { name: string; type: string; isRequired: boolean; about: string };
@@ -22,143 +23,137 @@ export type RouteView = {
 };
 export type Group = { title: string; about: string; routes: RouteView[] };
 export type ReferenceView = {
+  viewer: Viewer;
   version: string;
   url: string;
-  groups: Group[];
-  errors: { code: string; status: number; type: string }[];
+  groups: readonly Group[];
+  errors: readonly { code: string; status: number; type: string }[];
 };
 
-export function Reference({ version, url, groups, errors }: ReferenceView): VNode {
-  return (
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>infernet: API reference</title>
-        {/* Our own constant, no text of anybody's. */}
-        <style dangerouslySetInnerHTML={{ __html: STYLE }} />
-      </head>
-      <body>
-        <main>
-          <header>
-            <h1>API reference</h1>
-            <p class="soft">
-              <a href="/">infernet</a> {version} · for machines: <a href="/openapi.json">openapi.json</a>
-            </p>
-          </header>
-          <section aria-labelledby="contents">
-            <h2 id="contents">Routes</h2>
-            <p>
-              OpenAI's clients work with the base URL <code>{url}/v1</code>; the same routes are under{" "}
-              <code>/api/v1</code>. Fields that are not listed go through to the inference server.
-            </p>
-            {groups.map((group) => (
-              <div class="scroll">
-                <table>
-                  <thead>
-                    <tr>
-                      <th scope="col">{group.title}</th>
-                      <th scope="col">What it does</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {group.routes.map((route) => (
-                      <tr>
-                        <td>
-                          <a class="parts" href={`#${route.id}`}>
-                            {route.method} {parts(route.path)}
-                          </a>
-                        </td>
-                        <td>{route.summary}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </div>
-            ))}
-          </section>
-          {groups.flatMap((group) => group.routes.map((route) => <RouteSection route={route} about={group.about} />))}
-          <section aria-labelledby="errors">
-            <h2 id="errors">Errors</h2>
-            <p>
-              Every error is <code>{'{"error":{"message","type","param","code"}}'}</code>, all four fields always. In
-              the middle of a stream it is an event of that shape, and no <code>[DONE]</code> follows.
-            </p>
-            <div class="scroll">
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">code</th>
-                    <th scope="col">type</th>
-                    <th scope="col" class="n">
-                      status
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {errors.map((error) => (
-                    <tr>
-                      <td>
-                        <code class="parts">{parts(error.code)}</code>
-                      </td>
-                      <td class="parts">{parts(error.type)}</td>
-                      <td class="n">{error.status}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
-          </section>
-        </main>
-      </body>
-    </html>
-  );
-}
+export const Reference = ({ viewer, version, url, groups, errors }: ReferenceView): Markup => (
+  <Shell viewer={viewer} title="API reference" scripts={[KEY_SCRIPT]}>
+    <Head
+      title="API reference"
+      crumb={{ href: "/docs", label: "Docs" }}
+      note={
+        <>
+          {version} · OpenAI's clients work with the base URL <code class="whole">{`${url}/v1`}</code>; the same routes
+          are under <code>/api/v1</code>. Fields that are not listed go through to the inference server.
+        </>
+      }
+    >
+      <a class="button" href="/openapi.json">
+        openapi.json
+      </a>
+    </Head>
+    {groups.map((group) => (
+      <Contents group={group} />
+    ))}
+    {groups.flatMap((group) => group.routes.map((route) => <Route route={route} about={group.about} />))}
+    <Errors errors={errors} />
+  </Shell>
+);
 
-function RouteSection({ route, about }: { route: RouteView; about: string }): VNode {
-  return (
-    <section aria-labelledby={route.id}>
-      <h2 id={route.id}>
+const Contents = ({ group }: { group: Group }): Markup => (
+  <Card id={`for-${group.title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`} title={group.title}>
+    <Table
+      name={`Routes ${group.title.toLowerCase()}`}
+      head={
+        <>
+          <Th>Route</Th>
+          <Th>What it does</Th>
+        </>
+      }
+    >
+      {group.routes.map((route) => (
+        <tr>
+          <td class="whole">
+            <a class="path" href={`#${route.id}`}>
+              {route.method} {parts(route.path)}
+            </a>
+          </td>
+          <td class="whole">{route.summary}</td>
+        </tr>
+      ))}
+    </Table>
+  </Card>
+);
+
+const Route = ({ route, about }: { route: RouteView; about: string }): Markup => (
+  <section class="card" aria-labelledby={route.id}>
+    <header>
+      <h2 id={route.id} class="path">
         {route.method} {parts(route.path)}
       </h2>
+    </header>
+    <Body>
       <p>{route.summary}</p>
-      <p class="soft">
+      <p class="note">
         {about} Answers {route.answers}
         {route.streams && ", or text/event-stream with stream: true"}.
       </p>
-      {route.fields.length > 0 && <FieldTable fields={route.fields} />}
-      {route.call !== null && <pre>{route.call}</pre>}
-    </section>
-  );
-}
+      {route.call !== null && (
+        <Code id={`${route.id}-call`} name={`A call of ${route.method} ${route.path}`} text={route.call} />
+      )}
+    </Body>
+    {route.fields.length > 0 && <Fields route={route} />}
+  </section>
+);
 
-function FieldTable({ fields }: { fields: Field[] }): VNode {
-  return (
-    <div class="scroll">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Field</th>
-            <th scope="col">Takes</th>
-          </tr>
-        </thead>
-        <tbody>
-          {fields.map((field) => (
-            <tr>
-              <td>
-                <code class="parts">{parts(field.name)}</code>
-                {field.isRequired && <span class="soft"> (required)</span>}
-              </td>
-              <td>
-                {field.about} <span class={field.about === "" ? "" : "soft"}>{field.type}</span>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
+const Fields = ({ route }: { route: RouteView }): Markup => (
+  <Table
+    name={`Fields of ${route.method} ${route.path}`}
+    head={
+      <>
+        <Th>Field</Th>
+        <Th>Takes</Th>
+      </>
+    }
+  >
+    {route.fields.map((field) => (
+      <tr>
+        <td class="whole">
+          <code class="path">{parts(field.name)}</code>
+          {field.isRequired && <span class="note"> (required)</span>}
+        </td>
+        <td class="whole">
+          {field.about} <span class={field.about === "" ? "" : "note"}>{field.type}</span>
+        </td>
+      </tr>
+    ))}
+  </Table>
+);
+
+const Errors = ({ errors }: Pick<ReferenceView, "errors">): Markup => (
+  <Card id="errors" title="Errors">
+    <Body>
+      <p>
+        Every error is <code class="whole">{'{"error":{"message","type","param","code"}}'}</code>, all four fields
+        always. In the middle of a stream it is an event of that shape, and no <code>[DONE]</code> follows.
+      </p>
+    </Body>
+    <Table
+      name="Errors by code"
+      head={
+        <>
+          <Th>Code</Th>
+          <Th>Type</Th>
+          <Th n>Status</Th>
+        </>
+      }
+    >
+      {errors.map((error) => (
+        <tr>
+          <td>
+            <code class="path">{parts(error.code)}</code>
+          </td>
+          <td class="more">{parts(error.type)}</td>
+          <td class="n end">{error.status}</td>
+        </tr>
+      ))}
+    </Table>
+  </Card>
+);
 
 /** A path or a name that may be broken after its parts and nowhere else. */
 const parts = (name: string) =>

@@ -16,7 +16,9 @@ type CodeProps = {
 export const Code = ({ id, name, text, as }: CodeProps): Markup => (
   <div class="snippet" data-as={as}>
     <pre class="code" id={id} tabindex={0} role="region" aria-label={name}>
-      {text.split(KEY).map((part) => (Object.hasOwn(FILLED, part) ? <span data-key-as={FILLED[part]}>{part}</span> : part))}
+      {text
+        .split(KEY)
+        .map((part) => (Object.hasOwn(FILLED, part) ? <span data-key-as={FILLED[part]}>{part}</span> : part))}
     </pre>
     <button type="button" class="icon" data-do="copy" data-from={id} aria-label={`Copy: ${name}`}>
       <Icon name="copy" />
@@ -27,7 +29,8 @@ export const Code = ({ id, name, text, as }: CodeProps): Markup => (
 /** How each language names the key, and what stands there instead once there is one (`*`). */
 const FILLED: Readonly<Record<string, string>> = {
   $INFERNET_API_KEY: "*",
+  "'inf_…'": "'*'",
   'os.environ["INFERNET_API_KEY"]': '"*"',
   "process.env.INFERNET_API_KEY": '"*"',
 };
-const KEY = /(\$INFERNET_API_KEY|os\.environ\["INFERNET_API_KEY"\]|process\.env\.INFERNET_API_KEY)/;
+const KEY = /(\$INFERNET_API_KEY|'inf_…'|os\.environ\["INFERNET_API_KEY"\]|process\.env\.INFERNET_API_KEY)/;

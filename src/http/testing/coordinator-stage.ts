@@ -8,6 +8,7 @@ import { testPeople } from "../../accounts/testing/people.ts";
 import { directAdmin } from "../../admin/direct.ts";
 import type { DashboardDeps } from "../../dashboard/deps.ts";
 import { createLive } from "../../dashboard/live.ts";
+import { missingPage } from "../../dashboard/missing.ts";
 import { dashboardRoutes } from "../../dashboard/routes.ts";
 import { type TestDatabase, testDatabase } from "../../db/test-database.ts";
 import { type Identity, identityOf } from "../../identity/keys.ts";
@@ -175,7 +176,6 @@ export async function coordinatorStage(
   const apiRoutes = coordinatorRoutes({
     registry,
     version: "test",
-    mode: "coordinator",
     publicUrl: () => "http://example.test",
     chat,
     jobs: jobsHttp,
@@ -241,6 +241,7 @@ export async function coordinatorStage(
     humanAuth: human,
     verify,
     links,
+    missing: missingPage(dashboard),
     ...serverOver,
   });
   return {

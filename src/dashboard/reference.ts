@@ -1,19 +1,16 @@
-// Reference: `/reference`, every route with what it takes, made from the routes themselves.
+// Reference: every route with what it takes, made from the routes themselves.
 import { z } from "zod";
-import type { Field, Group, RouteView } from "../../web/pages/reference.tsx";
-import { allErrors } from "./errors.ts";
-import { pageResponse } from "./page.ts";
-import type { HttpRoute } from "./routes.ts";
+import type { Field, Group, ReferenceView, RouteView } from "../../web/pages/reference.tsx";
+import { curlCall } from "../../web/parts/call.ts";
+import { allErrors } from "../http/errors.ts";
+import type { HttpRoute } from "../http/routes.ts";
 
-export async function reference(routes: readonly HttpRoute[], version: string, url: string): Promise<Response> {
-  const { Reference } = await import("../../web/pages/reference.tsx");
+export function referenceOf(routes: readonly HttpRoute[], url: string): Pick<ReferenceView, "groups" | "errors"> {
   const groups = READERS.map(([reader, title, about]): Group => {
     const theirs = routes.filter((route) => readerOf(route) === reader && !isAlias(route, routes));
     return { title, about, routes: theirs.map((route) => viewOf(route, url)) };
   });
-  return pageResponse(
-    await Reference({ version, url, groups: groups.filter((one) => one.routes.length > 0), errors: allErrors() }),
-  );
+  return { groups: groups.filter((one) => one.routes.length > 0), errors: allErrors() };
 }
 
 type Reader = "client" | "worker" | "public" | "machine" | "human";
@@ -54,18 +51,9 @@ function viewOf(route: HttpRoute, url: string): RouteView {
     answers: route.answers ?? "application/json",
     streams: route.streams === true,
     fields,
-    call: route.example === undefined ? null : curl(url, path, route.example),
+    call: route.example === undefined ? null : curlCall(url, path, route.example),
   };
 }
-
-/** A call to paste into a POSIX shell. */
-const curl = (url: string, path: string, example: object): string =>
-  [
-    `curl ${url}${path} \\`,
-    '  -H "Authorization: Bearer $INFERNET_API_KEY" \\',
-    "  -H 'Content-Type: application/json' \\",
-    `  -d '${JSON.stringify(example).replaceAll("'", "'\\''")}'`,
-  ].join("\n");
 
 type JsonSchema = {
   type?: string | string[];
