@@ -47,6 +47,8 @@ export type DashboardDeps = {
   apiRoutes(): readonly HttpRoute[];
   coordinator: Pubkey;
   publicUrl(): string;
+  /** Jobs that may wait for one model. */
+  queueLimit(): number;
   /** `[dashboard] public`: whether strangers see anything but the way in. */
   isPublic(): boolean;
 };

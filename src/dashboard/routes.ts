@@ -2,15 +2,17 @@
 import type { HttpRoute } from "../http/routes.ts";
 import { assetRoutes } from "./assets.ts";
 import type { DashboardDeps } from "./deps.ts";
+import { governRoutes } from "./govern.ts";
 import { jobRoutes } from "./jobs/routes.ts";
-import { overviewRoutes } from "./overview.ts";
+import { keyRoutes } from "./keys/keys.ts";
 import { playgroundRoutes } from "./playground/playground.ts";
 import { publicRoutes } from "./public-routes.ts";
 
 export const dashboardRoutes = (deps: DashboardDeps): HttpRoute[] => [
   ...assetRoutes(),
   ...publicRoutes(deps),
-  ...overviewRoutes(deps),
+  ...governRoutes(deps),
   ...jobRoutes(deps),
+  ...keyRoutes(deps),
   ...playgroundRoutes(deps),
 ];

@@ -7,7 +7,10 @@ import { refusalPage } from "../dashboard/refusal.ts";
 import { dashboardRoutes } from "../dashboard/routes.ts";
 import type { HttpRoute } from "../http/routes.ts";
 
-export type DashboardInput = Omit<DashboardDeps, "live" | "billing" | "feeBps" | "registration" | "isPublic"> & {
+export type DashboardInput = Omit<
+  DashboardDeps,
+  "live" | "billing" | "feeBps" | "registration" | "queueLimit" | "isPublic"
+> & {
   config: Config;
 };
 
@@ -27,7 +30,10 @@ export function buildDashboard({ config, ...input }: DashboardInput): Dashboard 
     get feeBps() {
       return config.billing.fee_bps;
     },
-    registration: config.coordinator.registration,
+    get registration() {
+      return config.coordinator.registration;
+    },
+    queueLimit: () => config.coordinator.queue_limit,
     isPublic: () => config.dashboard.public,
   };
   return {

@@ -211,7 +211,12 @@ export async function coordinatorStage(
   const dashboard: DashboardDeps = {
     ...{ db, clock, log: NO_LOG, people, human, admin, registry, jobs, delivery, stats, live, chat, jobsHttp, archive },
     ...{ funding: null, billing: "off", feeBps: 1_200, mode: "coordinator", version: "test" },
-    ...{ coordinator: COORDINATOR.pubkey, publicUrl: () => "http://example.test", isPublic: () => true },
+    ...{
+      coordinator: COORDINATOR.pubkey,
+      publicUrl: () => "http://example.test",
+      queueLimit: () => 8,
+      isPublic: () => true,
+    },
     ...{ startedMs: clock.nowMs(), registration: "token", apiRoutes: () => apiRoutes },
     ...over.dashboard,
   };

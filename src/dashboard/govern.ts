@@ -1,0 +1,10 @@
+// Govern: what admins see and do of the whole coordinator. The pages share what one of them found out.
+import type { HttpRoute } from "../http/routes.ts";
+import { auditWatch } from "./audit/watch.ts";
+import type { DashboardDeps } from "./deps.ts";
+import { overviewRoutes } from "./overview.ts";
+
+export function governRoutes(deps: DashboardDeps): HttpRoute[] {
+  const watch = auditWatch();
+  return [...overviewRoutes(deps, watch)];
+}

@@ -1,0 +1,55 @@
+// View: everything that the overview shows, read once for all admins who look.
+import { type LoadNow, type LoadPoint, type LoadSum, RANGES, type Range } from "../../stats/stats.ts";
+import type { DashboardDeps } from "../deps.ts";
+import { type Need, needsOf } from "./needs.ts";
+import { type RecentJob, recentJobs } from "./recent.ts";
+import { type NodeTiles, nodeTiles } from "./tiles.ts";
+
+export type OverviewView = {
+  range: Range;
+  now: LoadNow;
+  /** Of the range. */
+  sum: LoadSum;
+  /** Of the range, oldest first. */
+  points: readonly LoadPoint[];
+  /** Of this day (UTC); null where nothing is charged. */
+  money: { gross: number; nodes: number; fee: number; receipts: number } | null;
+  feeBps: number;
+  needs: readonly Need[];
+  /** Jobs that may wait for one model. */
+  queueLimit: number;
+  nodes: NodeTiles;
+  jobs: readonly RecentJob[];
+  billing: boolean;
+  nowMs: number;
+};
+
+const DAY_MS = 86_400_000;
+
+export const rangeOf = (query: URLSearchParams): Range => RANGES.find((one) => one === query.get("r")) ?? "1h";
+
+/** `lastAudit`: what the last look at the audit log found wrong, in words. */
+export async function overviewView(
+  deps: DashboardDeps,
+  range: Range,
+  lastAudit: { broken: string | null },
+): Promise<OverviewView> {
+  const { stats, clock, registry } = deps;
+  const nowMs = clock.nowMs();
+  const now = stats.now();
+  const isHour = range === "1h";
+  const [sum, points, money, needs, jobs] = await Promise.all([
+    isHour ? now.hour : stats.sum(range),
+    isHour ? now.minutes : stats.series(range),
+    deps.billing === "off" ? null : stats.money(Math.floor(nowMs / DAY_MS)),
+    needsOf(deps, now, lastAudit),
+    recentJobs(deps),
+  ]);
+  return {
+    ...{ range, now, sum, points, money, needs, jobs, nowMs },
+    feeBps: deps.feeBps,
+    queueLimit: deps.queueLimit(),
+    nodes: nodeTiles(registry, stats, nowMs),
+    billing: deps.billing !== "off",
+  };
+}
