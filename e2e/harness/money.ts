@@ -45,13 +45,12 @@ export const booksOf = (dataDirectory: string): Promise<Books> =>
 
 export async function openBooks(address: DatabaseAddress): Promise<Books> {
   const db = await openDatabase(address);
-  let grants = 0;
   const sums = async (id: string): Promise<Sums> => {
     const [row] = await db.query("select balance, held from ledger_accounts where id = ?", [id]);
     return { balance: Number(row?.[0] ?? 0), held: Number(row?.[1] ?? 0) };
   };
   const self: Books = {
-    grant: (amount, account = LOCAL) => grant(db, amount, account, `grant/test-${grants++}`),
+    grant: (amount, account = LOCAL) => grant(db, amount, account, `grant/test-${crypto.randomUUID()}`),
     client: (account = LOCAL) => sums(clientLedger(account)),
     node: (pubkey) => sums(nodeLedger(pubkey)),
     fees: () => sums(SYSTEM_ACCOUNTS.fees),
