@@ -2,6 +2,7 @@
 // part of the one table in operations.ts. Amounts are whole µ$.
 import { z } from "zod";
 import { USAGE_BY } from "../jobs/usage.ts";
+import { LEDGER_KINDS } from "../ledger/schema.ts";
 import { hex64Schema, pubkeySchema } from "../protocol/primitives.ts";
 import type { Operation } from "./operations.ts";
 
@@ -154,7 +155,13 @@ export const MONEY_OPERATIONS = {
   listBalances: operation(
     "POST",
     "/credits/list",
-    z.strictObject({ account: accountText.optional(), cursor }),
+    z.strictObject({
+      account: accountText.optional(),
+      /** Of clients, nodes, or the network itself. */
+      kind: z.enum(LEDGER_KINDS).optional(),
+      limit: z.int().min(1).max(500).default(500),
+      cursor,
+    }),
     z.object({ accounts: z.array(balance), next: z.string().nullable() }),
   ),
   /** One page; the first has no cursor. */

@@ -36,7 +36,7 @@ export function moneyAdmin(deps: Deps): MoneyAdmin {
       const { amount, ...rest } = settled.value;
       return ok({ ...rest, node, amount_micro_usd: Number(amount) });
     }),
-    listBalances: operation(MONEY_OPERATIONS.listBalances, ({ account, cursor }) => listBalances(db, account, cursor)),
+    listBalances: operation(MONEY_OPERATIONS.listBalances, (asked) => listBalances(db, asked)),
     readStatement: operation(MONEY_OPERATIONS.readStatement, async ({ account, from_ms, to_ms, cursor }) => {
       const named = await ledgerNamed(db, account);
       if (!named.ok) return named;

@@ -28,6 +28,10 @@ export const PAYOUT_OPERATIONS = {
     z.strictObject({
       node: pubkeySchema.optional(),
       state: z.enum(PAYOUT_STATES).optional(),
+      /** Of the nodes that belong to this account. */
+      account: z.string().min(1).max(128).optional(),
+      /** The last one of the page before. */
+      before: hex32Schema.optional(),
       limit: z.int().min(1).max(500).default(50),
     }),
     z.object({ payouts: z.array(payoutRow) }),

@@ -1,10 +1,11 @@
 // Payouts, as operations of a coordinator: what an admin sees of them, and does about those that are stuck.
+import { inArray } from "drizzle-orm";
 import type { Caller } from "../accounts/caller.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
-import { listNodes } from "../registry/nodes.ts";
+import { nodes } from "../registry/schema.ts";
 import { payoutJson } from "../settlement/desk.ts";
 import { attemptsOf, getPayout, listPayouts } from "../settlement/payouts.ts";
 import type { PayoutRow } from "../settlement/schema.ts";
@@ -22,6 +23,16 @@ export type LivePayouts = {
   reclaim(afterMs: number): Promise<number>;
 };
 type Deps = { db: Db; clock: Clock; payouts: LivePayouts | null };
+
+/** Of the nodes of these rows. */
+async function nodeNames(db: Db, rows: readonly PayoutRow[]): Promise<Map<string, string>> {
+  const keys = [...new Set(rows.map(({ node }) => node))];
+  const found = await db.read
+    .select({ pubkey: nodes.pubkey, name: nodes.name })
+    .from(nodes)
+    .where(inArray(nodes.pubkey, keys));
+  return new Map(found.map(({ pubkey, name }) => [pubkey, name]));
+}
 
 const HOUR_MS = 3_600_000;
 
@@ -44,7 +55,7 @@ const NO_CHAIN: AdminError = {
 export function payoutAdmin(deps: Deps): PayoutAdmin {
   const { db, payouts } = deps;
   const shown = async (rows: readonly PayoutRow[]): Promise<PayoutView[]> => {
-    const names = new Map((await listNodes({ db })).map(({ pubkey, name }) => [pubkey, name]));
+    const names = await nodeNames(db, rows);
     return await Promise.all(
       rows.map(async (row) => ({
         ...(await payoutJson(deps, row)),
@@ -59,13 +70,15 @@ export function payoutAdmin(deps: Deps): PayoutAdmin {
     return view ? ok(view) : err(UNKNOWN);
   };
   return {
-    listPayouts: operation(PAYOUT_OPERATIONS.listPayouts, async ({ limit, node, state }) =>
-      ok({
-        payouts: await shown(
-          await listPayouts(deps, limit, { ...(node ? { node } : {}), ...(state ? { state } : {}) }),
-        ),
-      }),
-    ),
+    listPayouts: operation(PAYOUT_OPERATIONS.listPayouts, async ({ limit, node, state, account, before }) => {
+      const filter = {
+        ...(node ? { node } : {}),
+        ...(state ? { state } : {}),
+        ...(account === undefined ? {} : { accountId: account }),
+        ...(before === undefined ? {} : { before }),
+      };
+      return ok({ payouts: await shown(await listPayouts(deps, limit, filter)) });
+    }),
     retryPayout: operation(PAYOUT_OPERATIONS.retryPayout, async ({ id }) => {
       if (!(await getPayout(deps, id))) return err(UNKNOWN);
       if (!(await retryNow(deps, id))) return err(NOT_STUCK);

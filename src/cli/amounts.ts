@@ -1,12 +1,11 @@
 // Amounts: USD as people write them, and as they are shown.
-import { microUsd, usd } from "../lib/money.ts";
+import { typedUsd, usd } from "../lib/money.ts";
 import { CliError, EXIT } from "./cli-error.ts";
 
 /** USD in µ$, exactly: "25", "0.5", "-3.20" where it may be below zero. Never 0. */
 export function amountOf(text: string, { signed = false }: { signed?: boolean } = {}): number {
-  const match = /^([+-]?)\$?(\d{1,9}(?:\.\d{1,6})?)$/.exec(text.trim());
-  const amount = match?.[2] === undefined ? 0 : (microUsd(match[2]) ?? 0);
-  if (amount > 0 && (signed || match?.[1] !== "-")) return match?.[1] === "-" ? -amount : amount;
+  const amount = typedUsd(text, { signed });
+  if (amount !== undefined) return amount;
   throw new CliError(`${JSON.stringify(text)} is no amount${signed ? "" : " above zero"} in USD`, {
     exitCode: EXIT.usage,
     hint: signed ? "write it like 25, 0.5 or -3.20" : "write it like 25 or 0.5: at most six digits behind the point",

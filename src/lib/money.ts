@@ -21,6 +21,17 @@ export function microUsd(usd: string | number): number | undefined {
   return amount <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(amount) : undefined;
 }
 
+/**
+ * An amount as people type it, in µ$: "25", "$0.5", "-3.20" where it may be below zero. Undefined for what is no such
+ * amount, has more than six digits behind the point, or is 0.
+ */
+export function typedUsd(text: string, { signed = false }: { signed?: boolean } = {}): number | undefined {
+  const match = /^([+-]?)\$?(\d{1,9}(?:\.\d{1,6})?)$/.exec(text.trim());
+  const amount = match?.[2] === undefined ? 0 : (microUsd(match[2]) ?? 0);
+  if (amount === 0 || (match?.[1] === "-" && !signed)) return undefined;
+  return match?.[1] === "-" ? -amount : amount;
+}
+
 /** µ$ in USD, exactly: two digits behind the point, or as many more as it takes. */
 export function usd(micro: number | bigint): string {
   const text = decimal(BigInt(micro), MICRO_DIGITS);

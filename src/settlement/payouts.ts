@@ -1,5 +1,5 @@
 // Payouts: what is known of them.
-import { and, asc, desc, eq, inArray, lt, type SQL } from "drizzle-orm";
+import { and, asc, desc, eq, inArray, type SQL, sql } from "drizzle-orm";
 import type { Db } from "../db/open.ts";
 import { PAYABLE_COLUMNS, type PayableReceipt, payableReceipt } from "./legs.ts";
 import {
@@ -46,20 +46,32 @@ export const payoutsIn = ({ db }: Reader, states: readonly PayoutState[], limit 
     .orderBy(asc(payouts.createdMs), asc(payouts.id))
     .limit(limit);
 
-export type PayoutFilter = { node?: string; state?: PayoutState; beforeMs?: number };
+export type PayoutFilter = {
+  node?: string;
+  /** Of the nodes that belong to this account. */
+  accountId?: string;
+  state?: PayoutState;
+  /** Id of the last one of the page before. */
+  before?: string;
+};
 
 /** The newest first. */
 export async function listPayouts({ db }: Reader, limit: number, filter: PayoutFilter = {}): Promise<PayoutRow[]> {
   const wanted: (SQL | undefined)[] = [
     filter.node === undefined ? undefined : eq(payouts.node, filter.node),
     filter.state === undefined ? undefined : eq(payouts.state, filter.state),
-    filter.beforeMs === undefined ? undefined : lt(payouts.createdMs, filter.beforeMs),
+    filter.accountId === undefined
+      ? undefined
+      : sql`exists (select 1 from nodes where pubkey = ${payouts.node} and account_id = ${filter.accountId})`,
+    filter.before === undefined
+      ? undefined
+      : sql`(created_ms, first_seq, id) < (select created_ms, first_seq, id from payouts where id = ${filter.before})`,
   ];
   return await db.read
     .select()
     .from(payouts)
     .where(and(...wanted))
-    .orderBy(desc(payouts.createdMs), desc(payouts.firstSeq))
+    .orderBy(desc(payouts.createdMs), desc(payouts.firstSeq), desc(payouts.id))
     .limit(limit);
 }
 

@@ -166,6 +166,8 @@ export type HistoryPage = {
   until?: Signature;
   /** At most 1000, which it also is by default. */
   limit?: number;
+  /** `confirmed`: with what a fork may still take back, for showing only. Left out: `finalized`. */
+  commitment?: "confirmed" | "finalized";
 };
 
 /** What a finalized transaction did to token accounts. */
@@ -301,7 +303,7 @@ export type Chain = {
   rentExempt(bytes: number): Promise<bigint>;
   /** In the order asked; null: not known, which proves nothing. At most 256 signatures at once. */
   statuses(signatures: readonly Signature[]): Promise<(SignatureStatus | null)[]>;
-  /** Finalized transactions that name the address, newest first. */
+  /** Transactions that name the address, newest first; finalized ones, unless the page says otherwise. */
   history(address: Address, page?: HistoryPage): Promise<HistoryEntry[]>;
   /** Null: not known at finalized. */
   transaction(signature: Signature): Promise<LandedTransaction | null>;

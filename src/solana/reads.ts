@@ -47,7 +47,7 @@ export function createReads(deps: Deps): Reads {
     rentExempt: (bytes) => rpc.getMinimumBalanceForRentExemption(BigInt(bytes), { commitment: "finalized" }).send(),
     statuses: (signatures) => statuses(deps, signatures),
     async history(address, page = {}): Promise<HistoryEntry[]> {
-      const found = await rpc.getSignaturesForAddress(address, { ...page, commitment: "finalized" }).send();
+      const found = await rpc.getSignaturesForAddress(address, { commitment: "finalized", ...page }).send();
       return found.map(({ signature, slot, blockTime, err, memo }) => ({
         ...{ signature, slot, blockTimeS: blockTime, failed: err !== null, memo },
       }));
