@@ -3,11 +3,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
+import type { Output } from "../src/admin/operations.ts";
 import { openBrowser, watchPage } from "./harness/browser.ts";
 import { client } from "./harness/client.ts";
-import type { Instance } from "./harness/instance.ts";
+import { commandJson, type Instance } from "./harness/instance.ts";
 import { expectWhole, THEMES, WIDTHS } from "./harness/site.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
+import { waitFor } from "./harness/wait-for.ts";
 
 const HOSTILE = '"><img src=x onerror=alert(1)>';
 
@@ -37,7 +39,9 @@ async function link(): Promise<string> {
   if (found === undefined) throw new Error(`no link in: ${stdout}`);
   return found;
 }
-async function opened(look: { theme?: "light" | "dark"; width?: number } = {}): Promise<{ page: Page; complaints: string[] }> {
+async function opened(
+  look: { theme?: "light" | "dark"; width?: number } = {},
+): Promise<{ page: Page; complaints: string[] }> {
   const { theme = "light", width = 1440 } = look;
   const context = await browser.newContext({ colorScheme: theme, viewport: { width, height: 900 } });
   const page = await context.newPage();
@@ -62,7 +66,9 @@ test("nobody looks in who has no link; a link opens once", async () => {
   expect((await open({ origin: "https://evil.example" })).status).toBe(403);
   const answer = await open();
   expect(answer.status).toBe(200);
-  expect(answer.headers.get("set-cookie")).toMatch(/^infernet-node-[0-9a-f]{12}=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax/);
+  expect(answer.headers.get("set-cookie")).toMatch(
+    /^infernet-node-[0-9a-f]{12}=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax/,
+  );
   expect((await open()).status).toBe(410);
   const cookie = answer.headers.get("set-cookie")?.split(";")[0] ?? "";
   expect((await fetch(`${node.url}/`, { headers: { cookie } })).status).toBe(200);
@@ -95,6 +101,36 @@ test("it is paused and resumed by keyboard, and the coordinator sees it", async 
   await page.keyboard.press("Enter");
   await page.locator("#standing", { hasText: "Ready" }).waitFor();
   expect(complaints).toEqual([]);
+  await page.context().close();
+}, 60_000);
+
+test("a price and a schedule that are set here count at once, at the coordinator too, and what is wrong is said", async () => {
+  const { page, complaints } = await opened();
+  const field = page.locator("#f-node-price_output");
+  await field.fill("-3");
+  await field.press("Enter");
+  await page.getByText("A price is a number of dollars").waitFor();
+  await field.fill("0.25");
+  await field.press("Enter");
+  await page.getByText("Saved. It counts from now on.").waitFor();
+  await page.locator("#models", { hasText: "$0.25" }).waitFor();
+  await waitFor("the coordinator to know the price", async () => {
+    const { models } = await commandJson<Output<"listModels">>(stage.executable, coordinator.dataDirectory, [
+      "models",
+      "list",
+    ]);
+    return models[0]?.price_output === 250_000 ? true : undefined;
+  });
+  // Some other day: it is paused until then, and lets go when the schedule does.
+  const days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+  const other = `${days[(new Date().getDay() + 3) % 7]} 03:00-03:01`;
+  await page.locator("#f-node-schedule").fill(other);
+  await page.locator("#set-node-schedule button").click();
+  await page.locator("#standing", { hasText: "outside of its schedule" }).waitFor();
+  await page.locator("#f-node-schedule").fill("");
+  await page.locator("#set-node-schedule button").click();
+  await page.locator("#standing", { hasText: "Ready" }).waitFor();
+  expect(complaints.filter((one) => !one.includes("422"))).toEqual([]);
   await page.context().close();
 }, 60_000);
 

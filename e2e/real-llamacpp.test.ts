@@ -285,7 +285,8 @@ real(`llama-server with embeddings, asleep, with a key, and after a crash${reaso
     let server = await startLlamaServer(["-m", DEMO]);
     const port = Number(new URL(server.url).port);
     const backend = openAiCompatible({ kind: "llamacpp", url: server.url });
-    const deps = { log: NO_LOG, backends: [backend], slots: 0, prices: { input: 0, output: 0 } };
+    const terms = () => ({ slots: 0, prices: { input: 0, output: 0 } });
+    const deps = { log: NO_LOG, backends: [backend], terms };
     const changed: string[] = [];
     const serves = serving({ ...deps, clock: systemClock }, () =>
       changed.push(serves.now().backends[0]?.healthy === true ? "back" : "gone"),

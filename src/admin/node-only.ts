@@ -1,8 +1,10 @@
 // Node-only admin: the operations of an instance in `node` mode. It has no keys, tokens or nodes of its own.
 import { err, ok, type Result } from "../lib/result.ts";
+import type { Settings } from "../settings/settings.ts";
 import type { Admin, AdminError, Status } from "./operations.ts";
 import { type OwnCommands, ownCommandsAdmin } from "./own-commands.ts";
 import { type OwnNode, ownNodeAdmin } from "./own-node.ts";
+import { settingsAdmin } from "./settings.ts";
 
 const AT_THE_COORDINATOR: AdminError = {
   code: "not_available",
@@ -16,11 +18,12 @@ export type NodeOnlyDeps = {
   node: OwnNode;
   commands: OwnCommands;
   name: string;
+  settings: Settings;
   dashboardLink(): { link: string; expires_ms: number };
 };
 
 /** `status` tells of the node now; models are those of its backends. */
-export const nodeOnlyAdmin = ({ status, node, commands, name, dashboardLink }: NodeOnlyDeps): Admin => ({
+export const nodeOnlyAdmin = ({ status, node, commands, name, settings, dashboardLink }: NodeOnlyDeps): Admin => ({
   status: async (_) => ok(status()),
   listModels: async (_) => ok({ models: status().models }),
   createDashboardLink: async (_) => ok(dashboardLink()),
@@ -38,6 +41,7 @@ export const nodeOnlyAdmin = ({ status, node, commands, name, dashboardLink }: N
   ejectNode: refused,
   ...ownCommandsAdmin(commands, () => ({ pubkey: status().pubkey, name })),
   ...ownNodeAdmin(() => node),
+  ...settingsAdmin(settings),
   listUsers: refused,
   showUser: refused,
   endSessions: refused,
@@ -63,9 +67,6 @@ export const nodeOnlyAdmin = ({ status, node, commands, name, dashboardLink }: N
   listAudit: refused,
   auditHead: refused,
   verifyAudit: refused,
-  listSettings: refused,
-  changeSetting: refused,
-  resetSetting: refused,
   listReceipts: refused,
   findReceipts: refused,
   exportReceipts: refused,

@@ -11,6 +11,7 @@ import { joinUrl } from "../modes/addresses.ts";
 import { receiptArchive } from "../modes/billing.ts";
 import { openCoordinatorData } from "../modes/coordinator-data.ts";
 import { buildPeople } from "../modes/people.ts";
+import { databaseStore } from "../settings/database-store.ts";
 import { openSettings } from "../settings/settings.ts";
 import { versionText } from "../version.ts";
 
@@ -26,7 +27,7 @@ export async function openDirectAdmin({
   const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
   const url = joinUrl(config, config.server.port);
   // Where its values come from is the instance's to say, once it runs.
-  const settings = await openSettings({ db: data.db, clock, log: silentLog, ground: configGround(config, {}).ground });
+  const settings = await openSettings({ store: databaseStore(data.db), clock, log: silentLog, ground: configGround(config, {}).ground });
   const admin = directAdmin({
     db: data.db,
     ring: data.ring,

@@ -401,8 +401,9 @@ describe("over the local routes", () => {
     };
     const status = (): Status => ({ ...known.value, mode: "node", node: own.standing() });
     const commands = ownCommands({ clock: deps.clock, newId: () => Bun.randomUUIDv7(), commands: OBEDIENT });
+    const { settings } = await testSettings({ db: deps.db });
     const dashboardLink = () => ({ link: "http://127.0.0.1:1/open#x", expires_ms: 1 });
-    const only = nodeOnlyAdmin({ status, node: own, commands, name: "gpu-1", dashboardLink });
+    const only = nodeOnlyAdmin({ status, node: own, commands, name: "gpu-1", dashboardLink, settings });
     const node = overHttp(serve(only, deps), deps, identity);
     expect(await node.status({})).toMatchObject({ ok: true, value: { mode: "node" } });
     expect(await node.listKeys({})).toMatchObject({ ok: false, error: { code: "not_available" } });

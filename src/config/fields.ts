@@ -19,11 +19,12 @@ export type KeyMeta = {
   example?: string;
   /** What a value may be, where its type does not say it all. */
   allowed?: string;
-  /** Admins may change it while a coordinator runs: what uses it reads it anew. */
-  live?: true;
+  /** It may be changed while a coordinator, or a node, runs: what uses it reads it anew. */
+  live?: "coordinator" | "node" | "both";
 };
-/** Notes of a key that may change while a coordinator runs. */
-export const LIVE = { live: true } as const;
+/** Notes of a key that may change while a coordinator runs; while a node does. */
+export const LIVE = { live: "coordinator" } as const;
+export const LIVE_NODE = { live: "node" } as const;
 
 export const key = <T extends z.ZodType>(schema: T, why: string, more: Omit<KeyMeta, "why"> = {}): T =>
   schema.meta({ why, ...more });

@@ -25,7 +25,9 @@ export function configGround(loaded: Config, sources: Readonly<Record<string, So
   const config = structuredClone(loaded);
   const shown = CONFIG_KEYS.filter(({ meta }) => meta.hidden !== true);
   const byName = new Map(shown.map((key) => [key.name, key]));
-  const live = shown.filter(({ meta }) => meta.live === true);
+  const isLive = ({ meta: { live } }: ConfigKey) =>
+    live !== undefined && (live === loaded.mode || live === "both" || loaded.mode === "both");
+  const live = shown.filter(isLive);
 
   const withSettings = (values: ReadonlyMap<string, unknown>): Tree => {
     const tree = structuredClone(loaded) as Tree;
@@ -33,7 +35,7 @@ export function configGround(loaded: Config, sources: Readonly<Record<string, So
     return tree;
   };
   const ground: Ground = {
-    keys: shown.map(settingKey),
+    keys: shown.map((key) => ({ ...settingKey(key), live: isLive(key) })),
     beneath(name) {
       const key = byName.get(name);
       if (!key) return { value: null, source: DEFAULT };
@@ -68,7 +70,7 @@ const ownerOf = (path: string): string =>
 
 const tableOf = (tree: Tree, { section }: ConfigKey): Tree => (section === "" ? tree : (tree[section] as Tree));
 
-function settingKey(key: ConfigKey): SettingKey {
+function settingKey(key: ConfigKey): Omit<SettingKey, "live"> {
   const json = z.toJSONSchema(bare(key.schema), { io: "input", unrepresentable: "any" });
   const number = (value: unknown) => (typeof value === "number" && Number.isSafeInteger(value) ? value : null);
   return {
@@ -82,6 +84,5 @@ function settingKey(key: ConfigKey): SettingKey {
     min: key.kind === "integer" ? number(json.minimum) : null,
     max: key.kind === "integer" ? number(json.maximum) : null,
     fallback: key.schema.safeParse(undefined).data ?? null,
-    live: key.meta.live === true,
   };
 }

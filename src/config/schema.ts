@@ -11,6 +11,7 @@ import {
   int,
   key,
   LIVE,
+  LIVE_NODE,
   NODE_COMMANDS,
   names,
   optionalText,
@@ -178,13 +179,13 @@ const node = z.strictObject({
   region: key(region(), "Where this node stands, for requests that ask for a region. Left out: they pass it by.", {
     example: "eu-west",
   }),
-  slots: key(int(0, 4096).default(0), "Jobs run side by side. 0 asks the backend."),
-  price_input: key(price().default(0), "What you ask for prompt tokens, in µ$ per million."),
-  price_output: key(price().default(0), "What you ask for output tokens, in µ$ per million."),
+  slots: key(int(0, 4096).default(0), "Jobs run side by side. 0 asks the backend.", LIVE_NODE),
+  price_input: key(price().default(0), "What you ask for prompt tokens, in µ$ per million.", LIVE_NODE),
+  price_output: key(price().default(0), "What you ask for output tokens, in µ$ per million.", LIVE_NODE),
   prices: key(
     pricesSchema,
     "Models that cost something else, by name or by how names begin (with a *); the longest that fits counts.",
-    { example: '{ "llama3*" = { input = 100000, output = 300000 } }' },
+    { example: '{ "llama3*" = { input = 100000, output = 300000 } }', ...LIVE_NODE },
   ),
   allow_commands: key(
     z
@@ -192,11 +193,12 @@ const node = z.strictObject({
       .max(NODE_COMMANDS.length)
       .default([...NODE_COMMANDS]),
     "What a coordinator may ask of this node: install and remove models, drain, resume, refresh, restart.",
+    LIVE_NODE,
   ),
   model_disk_gib: key(
     int(1, 1_000_000).nullable().default(null),
     "GiB that models installed by coordinators may take in all. Left out: what is free, but for 2 GiB.",
-    { example: "200" },
+    { example: "200", ...LIVE_NODE },
   ),
   insecure: key(
     z.boolean().default(false),
@@ -206,21 +208,32 @@ const node = z.strictObject({
   idle_only: key(
     z.boolean().default(false),
     "Serve only while nobody else uses this machine: foreign load on its GPUs or CPU pauses the node.",
-    { alias: "idle-only" },
+    { alias: "idle-only", ...LIVE_NODE },
   ),
   idle_gpu_percent: key(
     int(0, 100).default(20),
     "Foreign GPU use, in percent of one GPU, from which it is not idle. 0: it does not matter.",
+    LIVE_NODE,
   ),
   idle_cpu_percent: key(
     int(0, 100).default(50),
     "Foreign CPU use, in percent of all cores, from which it is not idle. 0: it does not matter.",
+    LIVE_NODE,
   ),
-  idle_busy_s: key(seconds(600).default(10), "Seconds that a foreign load must last before it pauses the node."),
-  idle_resume_s: key(seconds().default(120), "Seconds the machine must have been idle before the node resumes."),
+  idle_busy_s: key(
+    seconds(600).default(10),
+    "Seconds that a foreign load must last before it pauses the node.",
+    LIVE_NODE,
+  ),
+  idle_resume_s: key(
+    seconds().default(120),
+    "Seconds the machine must have been idle before the node resumes.",
+    LIVE_NODE,
+  ),
   idle_drain_s: key(
     int(0, 3600).default(30),
     "Seconds that running jobs may go on once the node is paused; then other nodes get them.",
+    LIVE_NODE,
   ),
   schedule: key(
     scheduleSchema,
@@ -228,6 +241,7 @@ const node = z.strictObject({
     {
       example: '["mon-fri 18:00-08:00", "sat,sun"]',
       alias: "schedule",
+      ...LIVE_NODE,
     },
   ),
   probe: key(z.boolean().default(true), "Look for inference servers on this machine where no backend is configured."),

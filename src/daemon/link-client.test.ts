@@ -9,6 +9,7 @@ import {
   type Device,
   HANDSHAKE_TIMEOUT_MS,
   HEARTBEAT_MS,
+  type MachineLoad,
   MAX_NODE_MESSAGE_BYTES,
   SILENCE_MS,
 } from "../protocol/frames.ts";
@@ -581,6 +582,31 @@ describe("presence", () => {
     await node.announce();
     const beats = on.wire.fromNode.flatMap((text) => JSON.parse(text)).filter(({ type }) => type === "heartbeat");
     expect([beats[0].loads, beats.at(-1).loads]).toEqual([undefined, [load]]);
+  });
+
+  test("how busy its machine is goes along with heartbeats, and before their time only where it changed notably", async () => {
+    const quiet: MachineLoad = { gpu: null, gpu_memory: null, temperature: null, cpu: 10, memory: 40 };
+    let machine: MachineLoad | null = null;
+    const { client } = await testNode(on, { machine: () => machine });
+    const told = async (next: MachineLoad | null) => {
+      machine = next;
+      client.machineLooked();
+      await on.turns();
+      return [on.wire.fromNode.filter((text) => text.includes('"heartbeat"')).length, node()?.machine];
+    };
+    expect(await told(null)).toEqual([0, null]);
+    expect(await told(quiet)).toEqual([1, quiet]);
+    expect(await told({ ...quiet, cpu: 14, memory: 44 })).toEqual([1, quiet]);
+    const busy = { ...quiet, cpu: 15 };
+    expect(await told(busy)).toEqual([2, busy]);
+    const hot = { ...busy, gpu: 0, temperature: 30 };
+    expect(await told(hot)).toEqual([3, hot]);
+    const warmer = { ...hot, cpu: 16 };
+    machine = warmer;
+    on.clock.advance(HEARTBEAT_MS);
+    await on.turns();
+    expect(node()?.machine).toEqual(warmer);
+    expect(await told(null)).toEqual([5, null]);
   });
 
   test("a node that stops takes nothing more, says so in every heartbeat, and lets its jobs end", async () => {

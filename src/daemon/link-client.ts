@@ -11,6 +11,7 @@ import {
   type DispatchFrame,
   HANDSHAKE_TIMEOUT_MS,
   HEARTBEAT_MS,
+  type MachineLoad,
   type NodeFrame,
   parseCoordinatorMessage,
   type WelcomeFrame,
@@ -42,6 +43,7 @@ import {
 import type { ReceiptLink } from "./receipts/receipt-book.ts";
 import type { Serving } from "./serving.ts";
 import type { Slots } from "./slots.ts";
+import { isNotable } from "./telemetry.ts";
 
 export type LinkClientDeps = {
   clock: Clock;
@@ -58,6 +60,8 @@ export type LinkClientDeps = {
   device: () => Device;
   serving: Serving;
   slots: Slots;
+  /** How busy the machine is; left out, or null: it is not said. */
+  machine?: () => MachineLoad | null;
   /** Whether the node takes jobs, asked at each one; left out: always. */
   standing?: () => Standing;
   /** Does what the coordinator asks beside inference; left out: nothing of it. */
@@ -79,6 +83,8 @@ export type LinkStatus = "approved" | "pending" | "refused" | "offline";
 export type LinkClient = {
   /** Tells the coordinator that what this node serves, or its status, has changed. */
   announce(): void;
+  /** The machine's load was looked at: where it changed notably, that is told now. */
+  machineLooked(): void;
   /** Ends what runs here as refused, so that the coordinator moves it to another node. */
   handBack(reason: string): void;
   /** Takes no more jobs, lets those there are end within `limitMs`, and hangs up. */
@@ -281,6 +287,7 @@ export function linkClient(deps: LinkClientDeps): LinkClient {
       return attempts.size;
     },
     announce: () => link?.heartbeat(),
+    machineLooked: () => link?.machineLooked(),
     handBack(reason) {
       for (const attempt of attempts.values()) {
         if (attempt.end || attempt.abort.signal.aborted) continue;
@@ -316,6 +323,7 @@ type OpenLink = {
   /** Past the handshake. */
   readonly ready: boolean;
   heartbeat(): void;
+  machineLooked(): void;
 };
 type LinkEvents = {
   joinToken: string | undefined;
@@ -335,6 +343,7 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
   let lastHeardMs = clock.nowMs();
   let told = "";
   let toldDevice = "";
+  let toldMachine: MachineLoad | null = null;
 
   const events: TransportEvents = {
     message(text) {
@@ -418,7 +427,9 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
     const news = { ...(json === told ? {} : { serves }), ...(deviceJson === toldDevice ? {} : { device }) };
     const loads = deps.serving.loads();
     const load = loads.some((one) => one !== null) ? { loads: [...loads] } : {};
-    say({ type: "heartbeat", status, ...because, running: deps.slots.taken, ...load, ...news });
+    toldMachine = deps.machine?.() ?? null;
+    const machine = toldMachine === null ? {} : { machine: toldMachine };
+    say({ type: "heartbeat", status, ...because, running: deps.slots.taken, ...load, ...machine, ...news });
     if (json !== told) deps.receipts?.announced(serves);
     told = json;
     toldDevice = deviceJson;
@@ -440,5 +451,8 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
       return step === "open";
     },
     heartbeat,
+    machineLooked() {
+      if (isNotable(toldMachine, deps.machine?.() ?? null)) heartbeat();
+    },
   };
 }

@@ -4,7 +4,7 @@ import { NO_LOG } from "../jobs/testing/stage.ts";
 import { type ManualClock, manualClock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { BackendLoad } from "../protocol/frames.ts";
-import { type Serving, serving } from "./serving.ts";
+import { type Serving, serving, type Terms } from "./serving.ts";
 
 const model = (name: string, over: Partial<BackendModel> = {}): BackendModel => ({
   name,
@@ -45,11 +45,13 @@ function fake(models: BackendModel[] = [model("m")], slots: number | null = 2) {
   return { backend, state };
 }
 
+const FREE = { slots: 0, prices: { input: 0, output: 0 } };
+
 function serve(fakes: ReturnType<typeof fake>[]): { serves: Serving; clock: ManualClock; changes: () => number } {
   const clock = manualClock();
   let changes = 0;
   const serves = serving(
-    { clock, log: NO_LOG, backends: fakes.map(({ backend }) => backend), slots: 0, prices: { input: 0, output: 0 } },
+    { clock, log: NO_LOG, backends: fakes.map(({ backend }) => backend), terms: () => FREE },
     () => changes++,
   );
   return { serves, clock, changes: () => changes };
@@ -243,15 +245,18 @@ test("models that a pattern fits are told with its price", async () => {
   const backend = fake([model("llama3:8b"), model("llama3:70b"), model("qwen3")]).backend;
   const prices = { input: 1, output: 2 };
   const pricePatterns = { "llama3*": { input: 3, output: 4 }, "llama3:70b": { input: 5, output: 6 }, "x*": prices };
-  const on = { clock: manualClock(), log: NO_LOG, backends: [backend], slots: 0, prices };
-  const serves = serving({ ...on, pricePatterns }, () => {});
+  const on = { clock: manualClock(), log: NO_LOG, backends: [backend] };
+  let terms: Terms = { slots: 0, prices, pricePatterns };
+  let changes = 0;
+  const serves = serving({ ...on, terms: () => terms }, () => changes++);
   await serves.refresh();
   expect(serves.now()).toMatchObject({ prices });
   expect(serves.now().model_prices).toEqual({
     "llama3:8b": { input: 3, output: 4 },
     "llama3:70b": { input: 5, output: 6 },
   });
-  const plain = serving(on, () => {});
-  await plain.refresh();
-  expect(plain.now().model_prices).toBeUndefined();
+  terms = { slots: 3, prices };
+  serves.termsChanged();
+  serves.termsChanged();
+  expect([serves.now().slots, serves.now().model_prices, changes]).toEqual([3, undefined, 1]);
 });

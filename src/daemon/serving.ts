@@ -13,6 +13,10 @@ export type ServingDeps = {
   clock: Clock;
   log: Log;
   backends: readonly Backend[];
+  /** What its operator wants, asked whenever it is told. */
+  terms: () => Terms;
+};
+export type Terms = {
   /** Jobs side by side; 0 asks the backends. */
   slots: number;
   prices: Prices;
@@ -26,6 +30,8 @@ export type Serving = {
   loads(): readonly (BackendLoad | null)[];
   /** The backend that is to answer for the model; undefined where none has it. */
   backendOf(model: string): ServingBackend | undefined;
+  /** The terms are others now. */
+  termsChanged(): void;
   /** Asks all backends; resolves when they answered or timed out. True when something changed. */
   refresh(): Promise<boolean>;
   stop(): void;
@@ -125,6 +131,9 @@ export function serving(deps: ServingDeps, onChange: () => void): Serving {
     now: () => current,
     loads: () => loads,
     backendOf: (model) => leastBusy(current, byModel.get(model) ?? [], servers),
+    termsChanged() {
+      if (settle() && !stopped) onChange();
+    },
     refresh: async () => (await Promise.all(backends.map((_, i) => ask(i)))).includes(true),
     stop() {
       stopped = true;
@@ -142,13 +151,14 @@ function describe(deps: ServingDeps, models: readonly BackendModel[][], healthy:
     .flatMap((list, backend) => list.map((model) => offerOf(model, backend)))
     .sort((a, b) => (a.path?.length ?? 0) - (b.path?.length ?? 0))
     .slice(0, MAX_MODELS_PER_NODE);
+  const { slots, prices, pricePatterns = {} } = deps.terms();
   const asked = deps.backends.reduce((sum, backend, i) => sum + (healthy[i] ? slotsOf(backend) : 0), 0);
   return {
     backends: deps.backends.map(({ kind, continues }, i) => ({ kind, continues, healthy: healthy[i] ?? false })),
     models: offers,
-    slots: Math.min(4096, deps.slots || asked),
-    prices: deps.prices,
-    ...modelPrices(offers, deps.pricePatterns ?? {}),
+    slots: Math.min(4096, slots || asked),
+    prices,
+    ...modelPrices(offers, pricePatterns),
   };
 }
 

@@ -100,21 +100,24 @@ export type HumanRoute = RouteBase & {
         handle: (call: HumanCall) => Answer;
       }
     | {
-        /** Of a node: takes the secret of a link that its machine gave. */
-        access: "opening";
-        handle: (call: Omit<OwnerCall, "csrf">) => Answer;
-      }
-    | {
-        /** Of a node: takes who opened it by such a link. */
-        access: "owner";
-        handle: (call: OwnerCall) => Answer;
-      }
-    | {
         access: "user";
         /** Present where only users with this role are taken. */
         role?: UserRole;
         handle: (call: SignedInCall) => Answer;
       }
   );
+/** Of a node's own dashboard. */
+export type OwnerRoute = RouteBase & { tier: "human" } & (
+    | {
+        /** Takes the secret of a link that the node's machine gave. */
+        access: "opening";
+        handle: (call: Omit<OwnerCall, "csrf">) => Answer;
+      }
+    | {
+        /** Takes who opened it by such a link. */
+        access: "owner";
+        handle: (call: OwnerCall) => Answer;
+      }
+  );
 export type LocalRoute = RouteBase & { tier: "local"; handle: (call: Call) => Answer };
-export type HttpRoute = PublicRoute | ClientRoute | MachineRoute | HumanRoute | LocalRoute;
+export type HttpRoute = PublicRoute | ClientRoute | MachineRoute | HumanRoute | OwnerRoute | LocalRoute;

@@ -50,7 +50,7 @@ export async function start({ config, sources, log, setLogLevel, restart }: Star
       signHeader({ identity, aud: coordinator.pubkey, clock, random: randomBytes }, "GET", LINK_ROUTE);
     const dial = dialInMemory(coordinator, header, log);
     const node = await buildNodeSide({
-      config,
+      config: coordinator.config,
       log,
       clock,
       identity,
@@ -58,6 +58,7 @@ export async function start({ config, sources, log, setLogLevel, restart }: Star
       restart,
     });
     ownNode = node;
+    coordinator.settings.onChange(node.configChanged);
     const late = Promise.withResolvers<void>();
     const cancelLate = clock.after(SETTLE_MS, late.resolve);
     await Promise.race([node.settled, late.promise]);

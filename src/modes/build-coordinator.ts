@@ -29,7 +29,8 @@ import { createLinks, type Links } from "../registry/links.ts";
 import { createPollers } from "../registry/pollers.ts";
 import { regionName } from "../registry/region.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
-import { openSettings } from "../settings/settings.ts";
+import { databaseStore } from "../settings/database-store.ts";
+import { openSettings, type Settings } from "../settings/settings.ts";
 import type { Funding } from "../settlement/funding.ts";
 import { createStats } from "../stats/create-stats.ts";
 import { versionText } from "../version.ts";
@@ -51,6 +52,9 @@ import { serverConfig } from "./server-config.ts";
 import { startWebhooks, webhookRule } from "./webhooks.ts";
 
 export type Coordinator = {
+  /** What is in effect, settings included. */
+  config: Config;
+  settings: Settings;
   pubkey: Pubkey;
   data: CoordinatorData;
   keys: LiveKeys;
@@ -98,7 +102,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   });
   if (data.migrated.backup) log.info("database migrated", { backup: data.migrated.backup });
   const { db, ring, identity } = data;
-  const settings = await openSettings({ db, clock, log, ground });
+  const settings = await openSettings({ store: databaseStore(db), clock, log, ground });
   const registry = createRegistry({
     clock,
     prices: priceBounds(config),
@@ -349,6 +353,8 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     return drained;
   };
   return {
+    config,
+    settings,
     pubkey: identity.pubkey,
     data,
     keys,

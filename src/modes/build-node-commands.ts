@@ -27,10 +27,12 @@ const GIB = 1024 ** 3;
 
 export async function buildNodeCommands(input: NodeCommandsInput): Promise<NodeCommands> {
   const { config, log, clock, backends, serving, care, links, restart } = input;
-  const { model_disk_gib: limitGib, allow_commands: allowed } = config.node;
   const journal = await openJournal(config.data_dir, log);
   const disk = modelDisk({
-    limitBytes: limitGib === null ? null : limitGib * GIB,
+    limitBytes() {
+      const { model_disk_gib: limitGib } = config.node;
+      return limitGib === null ? null : limitGib * GIB;
+    },
     installedBytes: journal.installedBytes,
     freeBytes: freeDiskBytes,
     directory: modelsDirectory(config),
@@ -43,7 +45,7 @@ export async function buildNodeCommands(input: NodeCommandsInput): Promise<NodeC
     serving,
     gate: care,
     disk,
-    allowed,
+    allowed: () => config.node.allow_commands,
     announce() {
       for (const link of links) link.announce();
     },

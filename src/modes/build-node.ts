@@ -8,6 +8,7 @@ import type { EmbeddedOptions } from "../backends/embedded/embedded.ts";
 import { probeBackends } from "../backends/probe.ts";
 import type { Config } from "../config.ts";
 import { ownCommands } from "../daemon/commands/own-commands.ts";
+import { loadMeter } from "../daemon/device/load.ts";
 import { deviceOf, freeDiskMib, knownAtOnce, lookAtMachine } from "../daemon/device/machine.ts";
 import { type History, openHistory } from "../daemon/history.ts";
 import type { AttemptEnd } from "../daemon/kept-attempts.ts";
@@ -17,6 +18,7 @@ import { type ReceiptBook, receiptBook } from "../daemon/receipts/receipt-book.t
 import { openReceiptFile } from "../daemon/receipts/receipt-file.ts";
 import { type Serves, serving } from "../daemon/serving.ts";
 import { slots } from "../daemon/slots.ts";
+import { telemetry } from "../daemon/telemetry.ts";
 import type { Identity } from "../identity/keys.ts";
 import { checkCoordinatorUrl } from "../identity/transport-rule.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -61,6 +63,8 @@ export type NodeSide = {
   own: OwnNode;
   /** What its operator asks of it. */
   commands: OwnCommands;
+  /** The configuration was changed in place: what may change while it runs is taken over. */
+  configChanged(): void;
   /** Resolves when every coordinator has answered once, well or badly. */
   settled: Promise<void>;
   stop(limitMs: number): Promise<void>;
@@ -87,9 +91,11 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
       clock,
       log,
       backends,
-      slots: config.node.slots,
-      prices: { input: config.node.price_input, output: config.node.price_output },
-      pricePatterns: config.node.prices,
+      terms: () => ({
+        slots: config.node.slots,
+        prices: { input: config.node.price_input, output: config.node.price_output },
+        pricePatterns: config.node.prices,
+      }),
     },
     () => {
       for (const link of links) link.announce();
@@ -100,6 +106,12 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   let device = deviceOf(knownAtOnce(), null);
   const care = careFor({ config, log, clock, backends, links, running: () => taken.taken });
   const commands = await buildNodeCommands({ ...deps, backends, serving: serve, care, links });
+  const telling = telemetry({
+    ...{ clock, log, read: loadMeter() },
+    looked() {
+      for (const link of links) link.machineLooked();
+    },
+  });
   const books = await openBooks(deps);
   const totals = counting();
   const states = new Map<Target, TargetState>();
@@ -120,6 +132,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
         name: config.node.name,
         ...(config.node.region === null ? {} : { region: config.node.region }),
         device: () => device,
+        machine: telling.now,
         serving: serve,
         slots: taken,
         standing: care.standing,
@@ -170,9 +183,14 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
     commands: ownCommands({ clock, newId: () => Bun.randomUUIDv7(), commands }),
     backends: () =>
       serve.now().backends.map(({ kind, healthy }, i) => ({ kind, url: backends[i]?.url ?? null, healthy })),
+    configChanged() {
+      serve.termsChanged();
+      care.configChanged();
+    },
     settled: Promise.all(settling).then(() => {}),
     async stop(limitMs) {
       stopLooking();
+      telling.stop();
       serve.stop();
       care.stop();
       await commands.stop();

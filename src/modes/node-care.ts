@@ -25,6 +25,8 @@ export type Care = OwnNode & {
   standing(): Standing;
   hold(holder: Holder, reason: string): void;
   release(holder: Holder): boolean;
+  /** Schedule or rules are others now. */
+  configChanged(): void;
   stop(): void;
 };
 
@@ -32,7 +34,7 @@ export function careFor({ config, log, clock, backends, links, running }: CareDe
   const { node, data_dir } = config;
   const held = gate({
     clock,
-    drainMs: node.idle_drain_s * 1000,
+    drainMs: () => node.idle_drain_s * 1000,
     changed({ status, reason }) {
       log.info(status === "available" ? "the node takes jobs again" : "the node takes no jobs", { status, reason });
       for (const link of links) link.announce();
@@ -44,16 +46,29 @@ export function careFor({ config, log, clock, backends, links, running }: CareDe
   });
   const before = keptPause(data_dir);
   if (before !== null) held.hold("operator", before);
-  const { idle_gpu_percent: gpuPercent, idle_cpu_percent: cpuPercent } = node;
-  const rules = { gpuPercent, cpuPercent, busyMs: node.idle_busy_s * 1000, resumeMs: node.idle_resume_s * 1000 };
-  const watching = watch({
-    clock,
-    log,
-    gate: held,
-    running,
-    schedule: node.schedule.map(parseSpan).flatMap((span) => (span.ok ? [span.value] : [])),
-    idle: node.idle_only ? { rules, meter: meter({ nowMs: () => clock.nowMs(), backends, gpuPercent }) } : null,
-  });
+  const watchAsConfigured = () => {
+    const { idle_gpu_percent: gpuPercent, idle_cpu_percent: cpuPercent } = node;
+    const rules = { gpuPercent, cpuPercent, busyMs: node.idle_busy_s * 1000, resumeMs: node.idle_resume_s * 1000 };
+    return watch({
+      clock,
+      log,
+      gate: held,
+      running,
+      schedule: node.schedule.map(parseSpan).flatMap((span) => (span.ok ? [span.value] : [])),
+      idle: node.idle_only ? { rules, meter: meter({ nowMs: () => clock.nowMs(), backends, gpuPercent }) } : null,
+    });
+  };
+  const told = () =>
+    JSON.stringify([
+      node.schedule,
+      node.idle_only,
+      node.idle_gpu_percent,
+      node.idle_cpu_percent,
+      node.idle_busy_s,
+      node.idle_resume_s,
+    ]);
+  let watching = watchAsConfigured();
+  let watched = told();
   return {
     standing: held.now,
     hold: held.hold,
@@ -67,6 +82,12 @@ export function careFor({ config, log, clock, backends, links, running }: CareDe
       held.release("operator");
       // A coordinator may have drained it: the machine's own operator has the last word.
       held.release("command");
+    },
+    configChanged() {
+      if (told() === watched) return;
+      watched = told();
+      watching.stop();
+      watching = watchAsConfigured();
     },
     stop: () => watching.stop(),
   };

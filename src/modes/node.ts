@@ -2,7 +2,7 @@
 // others need to reach; the port it has is for its own commands and for health checks.
 import { nodeOnlyAdmin } from "../admin/node-only.ts";
 import type { ModelRow, Status } from "../admin/operations.ts";
-import type { Config } from "../config.ts";
+import { type Config, configGround } from "../config.ts";
 import { dialWebSocket } from "../daemon/dial-websocket.ts";
 import type { Serves } from "../daemon/serving.ts";
 import { createLive, type Live } from "../dashboard/live.ts";
@@ -24,6 +24,8 @@ import type { LogTail } from "../lib/log-tail.ts";
 import { decodeJoinToken } from "../protocol/join-token.ts";
 import { priceOf } from "../protocol/prices.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import { fileStore } from "../settings/file-store.ts";
+import { openSettings, type Settings } from "../settings/settings.ts";
 import { versionText } from "../version.ts";
 import { buildNodeSide, type NodeSide, type Target } from "./build-node.ts";
 import { askEarnings } from "./node-earnings.ts";
@@ -36,17 +38,32 @@ import { StartError, startValue } from "./start-error.ts";
 const DRAIN_MS = 30_000;
 const DEFAULT_PORT = 46_337;
 
-export async function start({ config, log, tail, restart }: StartInput): Promise<Running> {
+export async function start({
+  config: loaded,
+  sources,
+  log,
+  setLogLevel,
+  tail,
+  restart,
+}: StartInput): Promise<Running> {
   const clock = systemClock;
+  // Settings change it in place: what may change is read anew wherever it is used.
+  const { config, ground } = configGround(loaded, sources);
   const instance = openInstance(config, clock);
   try {
     const identity = startValue(loadIdentity(instance.dir, "node"));
+    const settings = await openSettings({ store: fileStore(config.data_dir, log), clock, log, ground });
     const targets = targetsOf(config, identity, clock);
     const node = await buildNodeSide({ config, log, clock, identity, targets, restart });
+    setLogLevel?.(config.log.level);
+    settings.onChange(() => {
+      setLogLevel?.(config.log.level);
+      node.configChanged();
+    });
     const status = (): Status => statusOf(identity, node, server, instance.startedMs);
     const door = createDoor({ clock, random: randomBytes });
     const live = createLive({ clock, log });
-    const server = listen({ config, log, clock, identity, node, status, door, live, tail });
+    const server = listen({ config, settings, log, clock, identity, node, status, door, live, tail });
     instance.answersAt(server.url);
     return {
       mode: "node",
@@ -92,6 +109,7 @@ function targetsOf(config: Config, identity: Identity, clock: Clock): Target[] {
 
 type ListenInput = {
   config: Config;
+  settings: Settings;
   log: Log;
   clock: Clock;
   identity: Identity;
@@ -108,7 +126,7 @@ function linkThrough(door: Door, url: string): { link: string; expires_ms: numbe
   return { link: `${url}${OPEN_PATH}#${secret}`, expires_ms: expiresMs };
 }
 
-function listen({ config, log, clock, identity, node, status, door, live, tail }: ListenInput): HttpServer {
+function listen({ config, settings, log, clock, identity, node, status, door, live, tail }: ListenInput): HttpServer {
   const unready = () => (node.states().some(({ state }) => state === "connected") ? null : "no link to a coordinator");
   const metrics = nodeMetrics(() => {
     const { slots, models } = node.serves();
@@ -127,6 +145,7 @@ function listen({ config, log, clock, identity, node, status, door, live, tail }
     node: node.own,
     commands: node.commands,
     name: config.node.name,
+    settings,
     dashboardLink: () => linkThrough(door, status().url ?? ""),
   });
   const owner = { door, cookies: { tls: config.server.tls_cert !== null, publicUrl: config.server.public_url } };
@@ -135,7 +154,7 @@ function listen({ config, log, clock, identity, node, status, door, live, tail }
     ...opsRoutes({ metrics, unready }),
     ...localHttpRoutes(localRoutes(admin)),
     ...ownNodeRoutes({
-      ...{ admin, clock, live, tail, auth: ownerAuth, name: config.node.name, version: versionText },
+      ...{ admin, clock, live, tail, settings, auth: ownerAuth, name: config.node.name, version: versionText },
       ...{
         node: identity.pubkey,
         side: node,

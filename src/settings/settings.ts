@@ -1,13 +1,9 @@
-// Settings: what admins change while a coordinator runs: kept in the database, laid over the configuration, told to what
-// runs. The configuration's own room knows the keys (a Ground); this one knows what was changed, by whom and since when.
-import { eq } from "drizzle-orm";
-import { type AuditValue, audit } from "../accounts/audit.ts";
+// Settings: what is changed while an instance runs: kept in a store, laid over the configuration, told to what runs. The
+// configuration's own room knows the keys (a Ground); this one knows what was changed, by whom and since when.
 import { type Caller, SYSTEM_CALLER } from "../accounts/caller.ts";
-import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { settings } from "./schema.ts";
 
 /** How a value is written as text, and which input it takes. */
 export type SettingKind = "text" | "integer" | "boolean" | "choice" | "list" | "tables" | "table";
@@ -31,7 +27,7 @@ export type SettingKey = {
   max: number | null;
   /** Where it is nowhere said otherwise. */
   fallback: unknown;
-  /** It may change while the coordinator runs. */
+  /** It may change while this instance runs. */
   live: boolean;
 };
 /** Where a value comes from; `where` is the flag, the variable, the file or who changed it. */
@@ -69,11 +65,28 @@ export type SettingsError = {
 };
 type Kept = { value: unknown; changedMs: number; changedBy: string };
 
-export type SettingsDeps = { db: Db; clock: Pick<Clock, "nowMs">; log: Log; ground: Ground };
+/** One as it is kept. */
+export type StoredSetting = {
+  key: string;
+  /** JSON. */
+  value: string;
+  changedMs: number;
+  changedBy: string;
+};
+/** Who changes it, and what was and is in effect. */
+export type SettingChange = { by: Caller; atMs: number; before: unknown; after: unknown };
+/** Where settings are kept: a coordinator's database, a node's own file. */
+export type SettingsStore = {
+  read(): Promise<StoredSetting[]>;
+  /** Kept for good when it resolves. `row` null: it is kept no more. */
+  put(key: string, row: Omit<StoredSetting, "key"> | null, change: SettingChange): Promise<void>;
+};
+
+export type SettingsDeps = { store: SettingsStore; clock: Pick<Clock, "nowMs">; log: Log; ground: Ground };
 export type Settings = Awaited<ReturnType<typeof openSettings>>;
 
 /** Reads what is kept and lays it over the ground. What no longer fits is left out, and said. */
-export async function openSettings({ db, clock, log, ground }: SettingsDeps) {
+export async function openSettings({ store, clock, log, ground }: SettingsDeps) {
   const keys = new Map(ground.keys.map((key) => [key.name, key]));
   const listeners: (() => void)[] = [];
   let kept = new Map<string, Kept>();
@@ -89,7 +102,7 @@ export async function openSettings({ db, clock, log, ground }: SettingsDeps) {
     for (const listener of listeners) listener();
   };
   const read = async (): Promise<Map<string, Kept>> => {
-    const rows = await db.read.select().from(settings);
+    const rows = await store.read();
     const all = new Map(
       rows.flatMap(({ key, value, ...row }) => {
         const known = keys.get(key);
@@ -135,18 +148,8 @@ export async function openSettings({ db, clock, log, ground }: SettingsDeps) {
       return err({ code: "wrong", message });
     }
     const after = value === undefined ? before.beneath : value;
-    await db.writer.transact(async (tx) => {
-      if (value === undefined) await tx.delete(settings).where(eq(settings.key, key.name));
-      else {
-        const row = { value: JSON.stringify(value), changedMs: atMs, changedBy: by.actor };
-        await tx
-          .insert(settings)
-          .values({ key: key.name, ...row })
-          .onConflictDoUpdate({ target: settings.key, set: row });
-      }
-      const change = { before: told(before.value, after), after: told(after, before.value) };
-      await audit(tx, { ...by, atMs, action: "settings.changed", subject: key.name, ...change });
-    });
+    const row = value === undefined ? null : { value: JSON.stringify(value), changedMs: atMs, changedBy: by.actor };
+    await store.put(key.name, row, { by, atMs, before: before.value, after });
     take(next);
     return ok(rowOf(key));
   };
@@ -204,13 +207,3 @@ export async function openSettings({ db, clock, log, ground }: SettingsDeps) {
 }
 
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
-
-/** A value as the audit log has it: of a table only what differs from `other`, as rows, since names in it are strangers'. */
-function told(value: unknown, other: unknown): AuditValue {
-  if (!isTable(value) || !isTable(other)) return value as AuditValue;
-  return Object.entries(value)
-    .filter(([name, inner]) => !isSame(inner, other[name]))
-    .map(([name, inner]) => [name, inner as AuditValue]);
-}
-const isTable = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -65,6 +65,7 @@ export const OwnNode = ({ csrf, view }: { csrf: string; view: NodeView }): Marku
           {parts.coordinators}
           {parts.earnings}
           {parts.backends}
+          <Settings view={view} csrf={csrf} />
           <DeviceCard view={view} />
         </div>
       </div>
@@ -361,6 +362,72 @@ const Backends = ({ view: { backends } }: { view: NodeView }): Markup => (
     </List>
   </section>
 );
+
+const Settings = ({ view: { settings }, csrf }: { view: NodeView; csrf: string }): Markup => (
+  <Card
+    id="settings"
+    title="Settings"
+    footer={
+      <p class="note">
+        Counts at once, and over restarts. The rest is in <code>config.toml</code>.
+      </p>
+    }
+  >
+    <Body>
+      {settings.map((setting) => (
+        <form
+          method="post"
+          action="/settings"
+          hx-post="/settings"
+          class="fields"
+          id={`set-${setting.key.replace(".", "-")}`}
+        >
+          <Csrf token={csrf} />
+          <input type="hidden" name="key" value={setting.key} />
+          <SettingField setting={setting} />
+          {setting.fixed === null ? <button type="submit">Save</button> : <p class="note">Fixed by {setting.fixed}.</p>}
+        </form>
+      ))}
+    </Body>
+  </Card>
+);
+
+function SettingField({
+  setting: { key, label, kind, value, fixed },
+}: {
+  setting: NodeView["settings"][number];
+}): Markup {
+  const disabled = fixed !== null;
+  const id = `f-${key.replace(".", "-")}`;
+  if (kind === "boolean") {
+    return (
+      <label class="check" for={id}>
+        <input type="checkbox" id={id} name="value" value="true" checked={value === "true"} disabled={disabled} />
+        {label}
+      </label>
+    );
+  }
+  return (
+    <label for={id}>
+      {label}
+      {kind === "lines" ? (
+        <textarea id={id} name="value" rows={2} maxlength={2048} placeholder="mon-fri 18:00-08:00" disabled={disabled}>
+          {value}
+        </textarea>
+      ) : (
+        <input
+          id={id}
+          name="value"
+          inputmode={kind === "integer" ? "numeric" : "decimal"}
+          value={value}
+          maxlength={24}
+          required
+          disabled={disabled}
+        />
+      )}
+    </label>
+  );
+}
 
 function DeviceCard({ view: { device, pubkey } }: { view: NodeView }): Markup {
   return (

@@ -39,7 +39,8 @@ async function withSettings({ terminal }: Context, loaded: LoadedConfig): Promis
   try {
     const settings = await readDatabase(config, async (db) => {
       const { openSettings } = await import("../../settings/settings.ts");
-      return await openSettings({ db, clock: systemClock, log: silentLog, ground });
+      const { databaseStore } = await import("../../settings/database-store.ts");
+      return await openSettings({ store: databaseStore(db), clock: systemClock, log: silentLog, ground });
     });
     const from = settings.list().map(({ name, source }) => [name, source] as const);
     return { ...loaded, config: effective, sources: { ...sources, ...Object.fromEntries(from) } };

@@ -1,10 +1,11 @@
 // Process tables: the formats of Linux and of ps, and this very machine.
 import { describe, expect, test } from "bun:test";
 import { ok } from "../../lib/result.ts";
+import { parseIoreg } from "../device/apple.ts";
 import { runTool } from "../device/tool.ts";
 import { foreignLoad } from "./foreign-load.ts";
 import { listenersOn, listeningInodes, listProcesses, parsePs, parseStat } from "./processes.ts";
-import { meter, parseIoreg } from "./reading.ts";
+import { meter } from "./reading.ts";
 
 describe("/proc/[pid]/stat", () => {
   const rest = "S 1 10 10 0 -1 4194304 100 200 0 0 150 50 7 8 20 0 1 0 123 1000 50";

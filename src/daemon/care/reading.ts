@@ -1,7 +1,8 @@
 // Reading: looks at how much of this machine is in use, and by whom.
-import os from "node:os";
 import type { BackendKind } from "../../protocol/backend-kinds.ts";
 import { amdUse } from "../device/amd.ts";
+import { appleUse } from "../device/apple.ts";
+import { cpuTimes } from "../device/load.ts";
 import { nvidiaUse } from "../device/nvidia.ts";
 import { type RunTool, runTool } from "../device/tool.ts";
 import type { GpuUse, Own, Reading } from "./foreign-load.ts";
@@ -44,7 +45,7 @@ export function meter(deps: ReadingDeps): Meter {
   return {
     async read() {
       const [processes, gpus] = await Promise.all([listProcesses(run, platform), gpuUse(run, platform, gpuPercent)]);
-      return gpus && { atMs: nowMs(), ...cpuTimes(), processes, gpus };
+      return gpus && { atMs: nowMs(), ...cpuUse(), processes, gpus };
     },
     async own() {
       if (nowMs() - askedMs >= LISTENERS_FOR_MS) {
@@ -56,32 +57,15 @@ export function meter(deps: ReadingDeps): Meter {
   };
 }
 
-function cpuTimes(): { cpuBusyMs: number; cpuTotalMs: number } {
-  let cpuBusyMs = 0;
-  let cpuTotalMs = 0;
-  for (const { times } of os.cpus()) {
-    const busy = times.user + times.nice + times.sys + times.irq;
-    cpuBusyMs += busy;
-    cpuTotalMs += busy + times.idle;
-  }
-  return { cpuBusyMs, cpuTotalMs };
+function cpuUse(): Pick<Reading, "cpuBusyMs" | "cpuTotalMs"> {
+  const { busyMs, totalMs } = cpuTimes();
+  return { cpuBusyMs: busyMs, cpuTotalMs: totalMs };
 }
 
 async function gpuUse(run: RunTool, platform: NodeJS.Platform, fromPercent: number): Promise<GpuUse[] | null> {
   if (platform === "darwin") return [{ percent: await appleUse(run), processes: null }];
   const [nvidia, amd] = await Promise.all([nvidiaUse(run, fromPercent), platform === "linux" ? amdUse() : []]);
   return nvidia && [...nvidia, ...amd.map((percent) => ({ percent, processes: null }))];
-}
-
-async function appleUse(run: RunTool): Promise<number | null> {
-  const answer = await run(["ioreg", "-r", "-d", "1", "-w", "0", "-c", "IOAccelerator"]);
-  return answer.ok ? parseIoreg(answer.value) : null;
-}
-
-/** The largest `"Device Utilization %"=NN` of all accelerators. */
-export function parseIoreg(text: string): number | null {
-  const all = [...text.matchAll(/"Device Utilization %"\s*=\s*(\d{1,3})\b/g)].map(([, digits]) => Number(digits));
-  return all.length > 0 ? Math.min(100, Math.max(...all)) : null;
 }
 
 const portOf = (url: string): number => {

@@ -12,7 +12,7 @@ function stage(drainMs = 30_000) {
   const handedBack: string[] = [];
   const held: Gate = gate({
     clock,
-    drainMs,
+    drainMs: () => drainMs,
     changed: (standing) => void said.push(standing),
     handBack: (reason) => void handedBack.push(reason),
   });

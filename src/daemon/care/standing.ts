@@ -22,7 +22,7 @@ export type Gate = {
 export type GateDeps = {
   clock: Clock;
   /** Running jobs may go on for so long; then they are handed back. */
-  drainMs: number;
+  drainMs(): number;
   /** The standing is another one. */
   changed(standing: Standing): void;
   /** The time is over: whatever still runs goes back to its coordinator. */
@@ -56,7 +56,7 @@ export function gate(deps: GateDeps): Gate {
     if (!hurried) {
       cancelHandBack?.();
       cancelHandBack = null;
-    } else cancelHandBack ??= deps.clock.after(deps.drainMs, () => deps.handBack(current.reason ?? "paused"));
+    } else cancelHandBack ??= deps.clock.after(deps.drainMs(), () => deps.handBack(current.reason ?? "paused"));
   };
   return {
     now: () => current,

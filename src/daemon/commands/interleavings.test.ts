@@ -81,9 +81,9 @@ async function world(database: Awaited<ReturnType<typeof testDatabase>>) {
         now: () => ({ backends: [], models: [], slots: 1, prices: { input: 0, output: 0 } }),
         refresh: async () => true,
       },
-      gate: gate({ clock, drainMs: 1, changed() {}, handBack() {} }),
+      gate: gate({ clock, drainMs: () => 1, changed() {}, handBack() {} }),
       disk: { refusal: async () => null },
-      allowed: ["models", "drain", "resume", "refresh", "restart"],
+      allowed: () => ["models", "drain", "resume", "refresh", "restart"],
       announce() {},
       restart: null,
     });

@@ -5,7 +5,12 @@ import { scriptedActions } from "./testing/command-stage.ts";
 const GIB = 1024 ** 3;
 const { backend } = scriptedActions([]);
 const disk = (free: number, limitBytes: number | null = null, taken = 0) =>
-  modelDisk({ limitBytes, installedBytes: () => taken, freeBytes: async () => free, directory: "/models" });
+  modelDisk({
+    limitBytes: () => limitBytes,
+    installedBytes: () => taken,
+    freeBytes: async () => free,
+    directory: "/models",
+  });
 
 test("an install is refused where less is free than stays free", async () => {
   expect(await disk(DISK_RESERVE_BYTES).refusal(backend, "m", 0, 0)).toBeNull();

@@ -12,7 +12,7 @@ export type ModelDisk = {
 
 export type ModelDiskDeps = {
   /** `[node] model_disk_gib` in bytes: what models installed by commands may take together; null: all but the reserve. */
-  limitBytes: number | null;
+  limitBytes(): number | null;
   /** What others installed so take already. */
   installedBytes(except: string): number;
   /** Bytes free in the file system of this directory, for a user who is not root. */
@@ -25,10 +25,11 @@ const GIB = 1024 ** 3;
 /** Stays free whatever is installed. */
 export const DISK_RESERVE_BYTES = 2 * GIB;
 
-export function modelDisk({ limitBytes, installedBytes, freeBytes, directory }: ModelDiskDeps): ModelDisk {
+export function modelDisk({ installedBytes, freeBytes, directory, ...deps }: ModelDiskDeps): ModelDisk {
   return {
     async refusal(backend, model, size, left) {
       if (!isOnThisMachine(backend)) return null;
+      const limitBytes = deps.limitBytes();
       if (limitBytes !== null) {
         const taken = installedBytes(model);
         if (taken + size > limitBytes || taken >= limitBytes) {

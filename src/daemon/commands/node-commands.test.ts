@@ -188,7 +188,7 @@ describe("the node has the last word", () => {
     ["restart", undefined, "this node does not let its coordinators restart it (node.allow_commands)"],
   ] as const)("%s is refused where it is not allowed", async (command, model, error) => {
     const { backend, calls } = scriptedActions(ALL_ACTIONS);
-    const on = await commandStage({ backends: [backend], allowed: ["refresh"] });
+    const on = await commandStage({ backends: [backend], allowed: () => ["refresh"] });
     const id = on.command(command, model);
     expect(await on.endOf(id)).toMatchObject({ outcome: "refused", error });
     expect(calls).toEqual([]);

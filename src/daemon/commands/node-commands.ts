@@ -30,7 +30,7 @@ export type NodeCommandsDeps = {
   serving: Pick<Serving, "now" | "refresh">;
   gate: Pick<Gate, "hold" | "release">;
   disk: ModelDisk;
-  allowed: readonly CommandGroup[];
+  allowed: () => readonly CommandGroup[];
   /** What this node serves may have changed. */
   announce(): void;
   /** Stops this process and starts it again; null where that is not to be had. */
@@ -147,7 +147,7 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
       .then((end) => (end === null || stopping ? undefined : finish(by, frame.id, end)));
   };
   const refusalOf = (by: Origin, { command, args }: CommandFrame): string | null => {
-    if (by !== OPERATOR && !deps.allowed.includes(groupOf(command))) {
+    if (by !== OPERATOR && !deps.allowed().includes(groupOf(command))) {
       return `this node does not let its coordinators ${wordsOf(command)} (node.allow_commands)`;
     }
     if (isModelCommand(command) && args.model === undefined) return `${command} needs a model`;

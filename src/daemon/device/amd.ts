@@ -3,6 +3,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Gpu } from "./gpu.ts";
+import type { GpuLoad } from "./load.ts";
 import type { RunTool } from "./tool.ts";
 
 const AMD_PCI_VENDOR = "0x1002";
@@ -23,6 +24,7 @@ export async function amdGpus(run: RunTool, sys = "/sys"): Promise<Gpu[]> {
         vramMib: total,
         vramUsedMib: used,
         busyPercent: await busyPercent(card),
+        temperatureC: await temperatureC(card),
         unified: total === null,
       };
     }),
@@ -32,6 +34,16 @@ export async function amdGpus(run: RunTool, sys = "/sys"): Promise<Gpu[]> {
 /** The busy share of each, without a process. */
 export async function amdUse(sys = "/sys"): Promise<(number | null)[]> {
   return Promise.all((await amdCards(sys)).map(busyPercent));
+}
+
+/** What changes all the time, of each, without a process. */
+export async function amdLoads(sys = "/sys"): Promise<GpuLoad[]> {
+  return Promise.all(
+    (await amdCards(sys)).map(async (card) => {
+      const [vramMib = null, vramUsedMib = null] = await vram(card);
+      return { vramMib, vramUsedMib, busyPercent: await busyPercent(card), temperatureC: await temperatureC(card) };
+    }),
+  );
 }
 
 async function amdCards(sys: string): Promise<string[]> {
@@ -51,6 +63,13 @@ async function vram(card: string): Promise<(number | null)[]> {
 async function busyPercent(card: string): Promise<number | null> {
   const percent = await readNumber(join(card, "gpu_busy_percent"));
   return percent !== null && percent <= 100 ? percent : null;
+}
+
+/** Of its edge sensor (Documentation/gpu/amdgpu: temp1_input, thousandths of a degree). */
+async function temperatureC(card: string): Promise<number | null> {
+  const [sensor] = await readdir(join(card, "hwmon")).catch(() => []);
+  const thousandths = sensor === undefined ? null : await readNumber(join(card, "hwmon", sensor, "temp1_input"));
+  return thousandths === null ? null : Math.round(thousandths / 1000);
 }
 
 async function readNumber(path: string): Promise<number | null> {

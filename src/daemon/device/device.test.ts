@@ -15,10 +15,10 @@ const directory = mkdtempSync(join(tmpdir(), "infernet-device-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 // Fixture: nvidia-smi 550, --format=csv,noheader,nounits; two cards, and a Grace Hopper that shares its memory.
-const NVIDIA_GPUS = `NVIDIA GeForce RTX 4090, 550.54.14, 24564, 18000, 87
-NVIDIA RTX A2000 12GB, 550.54.14, 12282, 1, 0
+const NVIDIA_GPUS = `NVIDIA GeForce RTX 4090, 550.54.14, 24564, 18000, 87, 71
+NVIDIA RTX A2000 12GB, 550.54.14, 12282, 1, 0, 34
 `;
-const NVIDIA_GRACE = "NVIDIA GH200 480GB, 550.54.14, [N/A], [N/A], [N/A]\n";
+const NVIDIA_GRACE = "NVIDIA GH200 480GB, 550.54.14, [N/A], [N/A], [N/A], 48\n";
 // Fixture: nvidia-smi 550 pmon -c 1 -s u.
 const NVIDIA_PMON = `# gpu         pid   type     sm    mem    enc    dec    jpg    ofa    command 
 # Idx           #    C/G      %      %      %      %      %      %    name 
@@ -43,6 +43,7 @@ describe("NVIDIA", () => {
       vramMib: 24_564,
       vramUsedMib: 18_000,
       busyPercent: 87,
+      temperatureC: 71,
       unified: false,
     });
     expect(second?.busyPercent).toBe(0);
@@ -53,7 +54,7 @@ describe("NVIDIA", () => {
   test.each([
     "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n",
     "A, 1, 2, 3\n",
-    "A, 1, 2, 3, x\n",
+    "A, 1, 2, 3, 4, x\n",
     `${NVIDIA_GPUS}half a l`,
   ])("half an answer is none: %j", (text) => {
     expect(parseGpus(text)).toBeNull();
@@ -109,6 +110,7 @@ const AMD_FILES = {
   "class/drm/card1/device/mem_info_vram_total": "25753026560",
   "class/drm/card1/device/mem_info_vram_used": "1048576000",
   "class/drm/card1/device/gpu_busy_percent": "42",
+  "class/drm/card1/device/hwmon/hwmon3/temp1_input": "66500",
   "class/drm/card1-DP-1/status": "connected",
   "class/drm/card10/device/vendor": "0x1002",
   "class/drm/card10/device/product_name": "AMD Instinct MI210",
@@ -130,6 +132,7 @@ describe("AMD", () => {
       vramMib: 24_560,
       vramUsedMib: 1000,
       busyPercent: 42,
+      temperatureC: 67,
       unified: false,
     });
     expect(instinct).toMatchObject({ name: "AMD Instinct MI210", vramMib: null, busyPercent: null });

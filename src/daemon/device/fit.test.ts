@@ -12,6 +12,7 @@ const gpu = (vramMib: number | null, more: Partial<Gpu> = {}): Gpu => ({
   vramMib,
   vramUsedMib: null,
   busyPercent: null,
+  temperatureC: null,
   unified: false,
   ...more,
 });

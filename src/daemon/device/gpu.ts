@@ -13,6 +13,8 @@ export type Gpu = {
   vramUsedMib: number | null;
   /** 0 to 100; null where it does not say. */
   busyPercent: number | null;
+  /** Null where it does not say. */
+  temperatureC: number | null;
   /** It works in the machine's memory. */
   unified: boolean;
 };

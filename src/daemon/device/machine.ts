@@ -73,7 +73,8 @@ export async function lookAtMachine(deps: MachineDeps = {}): Promise<Machine> {
 /** Loaded when it is needed, since it is large. */
 const library = async () => (await import("systeminformation")).default;
 
-async function freeMemoryMib(): Promise<number | null> {
+/** What programs could still take; null where that is not known. */
+export async function freeMemoryMib(): Promise<number | null> {
   try {
     return Math.round((await (await library()).mem()).available / MIB);
   } catch {
@@ -103,6 +104,7 @@ export function gpuOf({ vendor, model, vram, vramDynamic, driverVersion }: Contr
     vramMib: unified ? null : vram || null,
     vramUsedMib: null,
     busyPercent: null,
+    temperatureC: null,
     unified,
   };
 }

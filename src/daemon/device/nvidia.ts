@@ -4,7 +4,7 @@ import type { GpuUse } from "../care/foreign-load.ts";
 import type { Gpu } from "./gpu.ts";
 import type { RunTool } from "./tool.ts";
 
-const FIELDS = ["name", "driver_version", "memory.total", "memory.used", "utilization.gpu"];
+const FIELDS = ["name", "driver_version", "memory.total", "memory.used", "utilization.gpu", "temperature.gpu"];
 const QUERY = ["nvidia-smi", `--query-gpu=${FIELDS.join(",")}`, "--format=csv,noheader,nounits"] as const;
 /** One sample of each process's share of the multiprocessors; takes about a second. Linux only. */
 const PROCESSES = ["nvidia-smi", "pmon", "--count", "1", "--select", "u"] as const;
@@ -22,21 +22,21 @@ export function parseGpus(csv: string): Gpu[] | null {
   for (const line of csv.split("\n")) {
     if (line.trim() === "") continue;
     const cells = line.split(",").map((cell) => cell.trim());
-    const [name, driver, total = "", used = "", busy = ""] = cells;
+    const [name, driver, total = "", used = "", busy = "", heat = ""] = cells;
     if (cells.length !== FIELDS.length || !name || !driver) return null;
-    const numbers = [total, used, busy].map(numberOf);
+    const numbers = [total, used, busy, heat].map(numberOf);
     if (numbers.includes(undefined)) return null;
-    const [vramMib = null, vramUsedMib = null, busyPercent = null] = numbers;
+    const [vramMib = null, vramUsedMib = null, busyPercent = null, temperatureC = null] = numbers;
     // Grace and Jetson share the machine's memory and name none of their own.
     const unified = vramMib === null;
-    gpus.push({ vendor: "nvidia", name, driver, vramMib, vramUsedMib, busyPercent, unified });
+    gpus.push({ vendor: "nvidia", name, driver, vramMib, vramUsedMib, busyPercent, temperatureC, unified });
   }
   return gpus;
 }
 
-/** `[N/A]` and its like are null; undefined for what is no number. */
+/** `[N/A]` and its like are null, with or without brackets; undefined for what is no number. */
 function numberOf(cell: string): number | null | undefined {
-  if (/^\[.*\]$/.test(cell)) return null;
+  if (/^(\[.*\]|N\/A)$/.test(cell)) return null;
   return /^\d+$/.test(cell) ? Number(cell) : undefined;
 }
 

@@ -221,8 +221,9 @@ export async function testNode(
 ): Promise<TestNode> {
   const scripted = scriptedBackend();
   const { limit = 2, prices = { input: 0, output: 0 }, ...deps } = over;
-  const serve = serving({ clock: on.clock, log: NO_LOG, backends: [scripted.backend], slots: limit, prices }, () =>
-    client.announce(),
+  const serve = serving(
+    { clock: on.clock, log: NO_LOG, backends: [scripted.backend], terms: () => ({ slots: limit, prices }) },
+    () => client.announce(),
   );
   await serve.refresh();
   const states: string[] = [];

@@ -6,15 +6,16 @@ import { bodyOf } from "../../http/human/answers.ts";
 import { closedCookie, OPEN_PATH, type OwnerAuthDeps, openedCookie } from "../../http/owner/guard.ts";
 import type { HttpRoute, OwnerCall } from "../../http/routes.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { microUsd } from "../../lib/money.ts";
 import type { Result } from "../../lib/result.ts";
 import { doneAnswer, pageAnswer, type Toast, toastAnswer } from "../answer.ts";
 import { assetRoutes } from "../assets.ts";
 import type { Live, LiveEvent } from "../live.ts";
 import { once } from "../once.ts";
-import { type NodeEarnings, nodeView, type ViewDeps } from "./view.ts";
+import { type NodeEarnings, type NodeSetting, nodeView, SHOWN_SETTINGS, type ViewDeps } from "./view.ts";
 
 export type OwnNodeDeps = ViewDeps & {
-  admin: Pick<Admin, "pauseNode" | "resumeNode">;
+  admin: Pick<Admin, "pauseNode" | "resumeNode" | "changeSetting">;
   clock: Clock;
   live: Live;
   auth: OwnerAuthDeps;
@@ -113,6 +114,7 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
     act("/resume", "Takes jobs again.", async ({ request }) =>
       told(request, await deps.admin.resumeNode({}), { text: "It takes jobs again." }),
     ),
+    act("/settings", "Changes one of this node's settings.", (call) => changeSetting(deps, call)),
     act("/close", "Closes the dashboard in this browser.", async ({ request, token }) => {
       if (token !== null) auth.door.close(token);
       const response = doneAnswer(request, OPEN_PATH);
@@ -120,6 +122,33 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
       return response;
     }),
   ];
+}
+
+const settingSchema = z.object({ key: z.string().max(64), value: z.string().max(4_096).default("") });
+
+/** In effect, and told to the coordinators, when it is answered. */
+async function changeSetting(deps: OwnNodeDeps, call: OwnerCall): Promise<Response> {
+  const body = bodyOf(call, settingSchema);
+  if (!body.ok) return toastAnswer(call.request, { text: "That is no setting.", kind: "bad" }, 422);
+  const { key, value } = body.value;
+  const kind = SHOWN_SETTINGS.find(([known]) => known === key)?.[2];
+  const read = kind === undefined ? undefined : typedValue(value, kind);
+  if (read === undefined) {
+    const text = kind === "dollars" ? "A price is a number of dollars, 0 or more: 0.25" : "That is no value for this.";
+    return toastAnswer(call.request, { text, kind: "bad" }, 422);
+  }
+  const by = { actor: "local", from: call.address } as const;
+  return told(call.request, await deps.admin.changeSetting({ key, value: read }, by), {
+    text: "Saved. It counts from now on.",
+  });
+}
+
+/** What was typed, as the configuration has it; undefined where it is no such thing. */
+function typedValue(text: string, kind: NodeSetting["kind"]): string[] | number | boolean | undefined {
+  if (kind === "dollars") return microUsd(text.trim());
+  if (kind === "boolean") return text === "true";
+  if (kind === "integer") return /^\d{1,9}$/.test(text.trim()) ? Number(text) : undefined;
+  return text.split(/\r?\n/).flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
 }
 
 const told = (request: Request, result: Result<unknown, AdminError>, toast: Toast): Response =>

@@ -20,9 +20,6 @@ export type HumanAuthDeps = {
   refusalPage?: (call: Call, human: Human | null, code: ErrorCode, message: string) => Response | Promise<Response>;
 };
 
-/** Those of a coordinator. */
-type PeopleRoute = Exclude<HumanRoute, { access: "owner" | "opening" }>;
-
 /** Largest body on human routes. */
 const MAX_BODY_BYTES = 64 * 1024;
 export const CSRF_HEADER = "x-csrf-token";
@@ -30,13 +27,13 @@ export const CSRF_HEADER = "x-csrf-token";
 const CHANGES_PER_HOUR = 1_000;
 
 /** Answers a request of this tier, or says why not. Nothing of it may be kept by a cache. */
-export async function guardHuman(deps: HumanAuthDeps, route: PeopleRoute, call: Call): Promise<Response> {
+export async function guardHuman(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promise<Response> {
   const response = await answer(deps, route, call);
   if (!response.headers.has("cache-control")) response.headers.set("cache-control", "no-store");
   return response;
 }
 
-async function answer(deps: HumanAuthDeps, route: PeopleRoute, call: Call): Promise<Response> {
+async function answer(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promise<Response> {
   const { request } = call;
   const changes = route.method !== "GET";
   const no = (code: ErrorCode, message: string, human: Human | null = null) =>

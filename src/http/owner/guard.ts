@@ -6,11 +6,10 @@ import { bodyFields } from "../human/answers.ts";
 import { type CookieRule, readCookie, setCookie } from "../human/cookies.ts";
 import { CSRF_HEADER, isFromHere } from "../human/guard.ts";
 import { readBounded } from "../machine-auth.ts";
-import type { Call, HumanRoute } from "../routes.ts";
+import type { Call, OwnerRoute } from "../routes.ts";
 import { type Door, isProof, SESSION_S } from "./door.ts";
 
 export type OwnerAuthDeps = { door: Door; cookies: CookieRule; node: Pubkey };
-export type OwnerRoute = Extract<HumanRoute, { access: "owner" | "opening" }>;
 
 const MAX_BODY_BYTES = 16 * 1024;
 /** Where the way in is told. */

@@ -5,6 +5,7 @@ import { type Config, configSchema } from "../../config/schema.ts";
 import type { Db } from "../../db/open.ts";
 import { type Clock, manualClock } from "../../lib/clock.ts";
 import { type Log, silentLog } from "../../lib/log.ts";
+import { databaseStore } from "../database-store.ts";
 import { openSettings } from "../settings.ts";
 
 type Input = {
@@ -19,5 +20,5 @@ type Input = {
 export async function testSettings({ db, clock = manualClock(), log = silentLog, written = {}, sources = {} }: Input) {
   const loaded: Config = { ...configSchema.parse(written), data_dir: "/nowhere" };
   const { config, ground } = configGround(loaded, sources);
-  return { config, ground, settings: await openSettings({ db, clock, log, ground }) };
+  return { config, ground, settings: await openSettings({ store: databaseStore(db), clock, log, ground }) };
 }

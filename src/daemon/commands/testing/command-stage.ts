@@ -87,7 +87,7 @@ export async function commandStage(
   const clock = manualClock();
   const journal = over.journal ?? (await openJournal(directory, log));
   const counts = { refreshed: 0, announced: 0, restarted: 0 };
-  const held = gate({ clock, drainMs: 1000, changed() {}, handBack() {} });
+  const held = gate({ clock, drainMs: () => 1000, changed() {}, handBack() {} });
   const said: Said[] = [];
   let heard = Promise.withResolvers<void>();
   const commands = nodeCommands({
@@ -104,7 +104,7 @@ export async function commandStage(
     },
     gate: held,
     disk: { refusal: async () => null },
-    allowed: ["models", "drain", "resume", "refresh", "restart"],
+    allowed: () => ["models", "drain", "resume", "refresh", "restart"],
     announce: () => void counts.announced++,
     restart: () => void counts.restarted++,
     ...over,

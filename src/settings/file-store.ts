@@ -1,0 +1,45 @@
+// File store: a node's settings, kept in one small file of its data directory. Who changed what is in its log.
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Log } from "../lib/log.ts";
+import type { SettingsStore, StoredSetting } from "./settings.ts";
+
+const FILE = "settings.json";
+const fileSchema = z.array(
+  z.strictObject({
+    key: z.string().max(128),
+    value: z.string().max(100_000),
+    changedMs: z.int().min(0),
+    changedBy: z.string().max(128),
+  }),
+);
+
+/** A file that cannot be read stops the opening: what its owner set is not to be lost unseen. */
+export function fileStore(dataDirectory: string, log: Log): SettingsStore {
+  const file = join(dataDirectory, FILE);
+  const read = (): StoredSetting[] => {
+    let text: string;
+    try {
+      text = readFileSync(file, "utf8");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+      throw error;
+    }
+    try {
+      return fileSchema.parse(JSON.parse(text));
+    } catch (error) {
+      throw new Error(`${file} is no list of settings: mend it, or move it away and set them anew`, { cause: error });
+    }
+  };
+  return {
+    read: async () => read(),
+    async put(key, row, { by, before, after }) {
+      const others = read().filter((one) => one.key !== key);
+      const all = row === null ? others : [...others, { key, ...row }];
+      writeFileSync(`${file}.new`, `${JSON.stringify(all, null, 2)}\n`, { mode: 0o600, flush: true });
+      renameSync(`${file}.new`, file);
+      log.info("a setting was changed", { key, before, after, by: by.actor });
+    },
+  };
+}
