@@ -106,6 +106,7 @@ async function rowsOf({ db, live }: CommandsDeps, rows: readonly StoredCommand[]
       progress: row.state === "running" ? (live?.delivery.progressOf(row.id) ?? null) : null,
       error: row.error,
       created_ms: row.createdMs,
+      delivered_ms: row.deliveredMs,
       ended_ms: row.endedMs,
     };
   });

@@ -175,6 +175,8 @@ const commandRow = z.object({
   progress: commandProgressSchema.nullable(),
   error: z.string().nullable(),
   created_ms: timeMs,
+  /** When it was last sent to the node; null where it was not. */
+  delivered_ms: timeMs.nullable(),
   ended_ms: timeMs.nullable(),
 });
 export type CommandRow = z.output<typeof commandRow>;

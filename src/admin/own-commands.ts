@@ -52,6 +52,7 @@ export function ownCommandsAdmin(own: OwnCommands, self: () => { pubkey: Pubkey;
     progress: end ? null : progress,
     error: end?.error ?? null,
     created_ms: createdMs,
+    delivered_ms: createdMs,
     ended_ms: endedMs,
   });
   return {

@@ -15,6 +15,7 @@ const row = (id: string, state: CommandRow["state"]): CommandRow => ({
   progress: null,
   error: null,
   created_ms: 1,
+  delivered_ms: null,
   ended_ms: null,
 });
 

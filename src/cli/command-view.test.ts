@@ -15,6 +15,7 @@ const row = (over: Partial<CommandRow> = {}): CommandRow => ({
   progress: null,
   error: null,
   created_ms: 0,
+  delivered_ms: null,
   ended_ms: null,
   ...over,
 });

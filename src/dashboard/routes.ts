@@ -5,6 +5,7 @@ import type { DashboardDeps } from "./deps.ts";
 import { governRoutes } from "./govern.ts";
 import { jobRoutes } from "./jobs/routes.ts";
 import { keyRoutes } from "./keys/keys.ts";
+import { nodeRoutes } from "./nodes/routes.ts";
 import { playgroundRoutes } from "./playground/playground.ts";
 import { publicRoutes } from "./public-routes.ts";
 
@@ -14,5 +15,6 @@ export const dashboardRoutes = (deps: DashboardDeps): HttpRoute[] => [
   ...governRoutes(deps),
   ...jobRoutes(deps),
   ...keyRoutes(deps),
+  ...nodeRoutes(deps),
   ...playgroundRoutes(deps),
 ];

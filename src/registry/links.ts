@@ -118,6 +118,7 @@ function acceptLink(
   const { clock, log, registry, listener, commands, receipts, coordinator } = deps;
   let step: "hello" | "ready" | "admitting" | "pending" | "open" | "refused" | "closed" = "hello";
   let handshake: Handshake | undefined;
+  let version: string | null = null;
   const self: Open = {
     node: null,
     close(code, reason) {
@@ -230,6 +231,7 @@ function acceptLink(
         nodeNonce: frame.nonce,
         coordinatorNonce: randomHex(16),
       };
+      version = frame.version;
       step = "ready";
       say({ type: "welcome", nonce: handshake.coordinatorNonce, sig: signWelcome(coordinator.secretKey, handshake) });
       return undefined;
@@ -309,6 +311,7 @@ function acceptLink(
     } else {
       step = "open";
       const node = registry.attach(pubkey, channel, ready);
+      node.version = version;
       self.node = node;
       // Attempts that are lost are given out again at once, but nothing may go out here ahead of `admitted`.
       registry.hold(node, true);

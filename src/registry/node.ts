@@ -52,6 +52,8 @@ export type Node = CandidateNode & {
   status: HeartbeatFrame["status"];
   /** Why it is not available, in its own words. */
   statusReason: string | null;
+  /** Of its program; null where it does not say. */
+  version: string | null;
   /** It is behind with reading what it was sent. */
   congested: boolean;
   channel: NodeChannel | null;
@@ -112,6 +114,7 @@ export function newNode(pubkey: Pubkey): Node {
     congested: false,
     status: "available",
     statusReason: null,
+    version: null,
     channel: null,
     refused: null,
     notice: null,

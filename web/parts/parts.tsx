@@ -345,8 +345,8 @@ type TimeChartProps = {
   /** One sentence for who does not see it. */
   says: string;
   series: readonly string[];
-  /** Unix seconds, then a value for each series. */
-  rows: readonly (readonly number[])[];
+  /** Unix seconds, then a value for each series; null where there is none. */
+  rows: readonly (readonly (number | null)[])[];
   /** Named server-sent event that adds a row: `[s, …values]`. */
   event?: string;
   /** Rows kept while they come. */
@@ -371,11 +371,11 @@ export const TimeChart = ({ id, says, series, rows, event, keep, max }: TimeChar
             </tr>
           </thead>
           <tbody>
-            {rows.map(([s = 0, ...values]) => (
+            {rows.map(([s, ...values]) => (
               <tr>
                 <td data-v={s}>{new Date(s * 1000).toISOString().slice(0, 16).replace("T", " ")}</td>
                 {values.map((value) => (
-                  <td class="n">{value}</td>
+                  <td class="n">{value ?? NONE}</td>
                 ))}
               </tr>
             ))}

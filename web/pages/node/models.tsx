@@ -1,0 +1,232 @@
+// Models: what a node serves, what is being done to it, and the form that installs more.
+import type { ModelLine } from "../../../src/dashboard/nodes/model-lines.ts";
+import type { NodeShown } from "../../../src/dashboard/nodes/shown.ts";
+import { Act } from "../../parts/act.tsx";
+import { commandState, progressOf } from "../../parts/command.ts";
+import type { Markup } from "../../parts/markup.ts";
+import { Csrf, Empty, Status, Table, Th } from "../../parts/parts.tsx";
+import { priceFrom } from "../../parts/price.ts";
+import { Name, NONE, number, plainName } from "../../parts/text.tsx";
+
+type Props = { node: NodeShown; acts: boolean; csrf: string | null };
+/** Of these a node can have a thousand. */
+const SHOWN = 100;
+
+export const Models = ({ node, acts, csrf }: Props): Markup => (
+  <div id="node-models">
+    {node.models.length === 0 ? (
+      <Empty icon="model" title="No models">
+        {acts
+          ? "It serves nothing yet. Install a model below, or start a backend on the machine."
+          : "It serves nothing now."}
+      </Empty>
+    ) : (
+      <Table
+        name="Models of this node"
+        head={
+          <>
+            <Th>Model</Th>
+            <Th>State</Th>
+            <Th n>In / out per M</Th>
+            <Th n>Tok/s</Th>
+            {acts && <Th hide>Actions</Th>}
+          </>
+        }
+      >
+        {node.models.slice(0, SHOWN).map((line) => (
+          <Line line={line} node={node} acts={acts} csrf={csrf} />
+        ))}
+      </Table>
+    )}
+    {node.models.length > SHOWN && <p class="note body">And {number(node.models.length - SHOWN)} more.</p>}
+  </div>
+);
+
+function Line({ line, node, acts, csrf }: Props & { line: ModelLine }): Markup {
+  const { name, price, tokensPerS, contextLength, quantization, command } = line;
+  const about = [
+    contextLength === null ? null : `context ${number(contextLength)}`,
+    quantization === null ? null : plainName(quantization, 24),
+  ].filter((part) => part !== null);
+  return (
+    <tr>
+      <td>
+        {line.offered ? (
+          <a href={`/models/${name.split("/").map(encodeURIComponent).join("/")}`}>
+            <Name of={name} />
+          </a>
+        ) : (
+          <Name of={name} />
+        )}
+        {about.length > 0 && <p class="note">{about.join(", ")}</p>}
+      </td>
+      <td class={command === null ? "end" : "whole"}>
+        {command === null ? <AtRest line={line} /> : <Doing command={command} nowMs={node.nowMs} name={name} />}
+      </td>
+      <td class={price === null ? "n more" : "n"} data-label="in / out">
+        {price === null ? NONE : `${priceFrom(price.input)} / ${priceFrom(price.output)}`}
+      </td>
+      <td class={tokensPerS === null ? "n more" : "n end"} data-label="tok/s">
+        {tokensPerS === null ? NONE : number(tokensPerS)}
+      </td>
+      {acts && (
+        <td class="n whole end">
+          <ModelActs line={line} node={node} csrf={csrf} />
+        </td>
+      )}
+    </tr>
+  );
+}
+
+function AtRest({ line }: { line: ModelLine }): Markup {
+  if (line.rests) return <Status tone="warn">Failed lately, rests</Status>;
+  if (line.loaded === true) return <Status tone="live">Loaded</Status>;
+  return <Status tone="ok">{line.loaded === false ? "On disk" : "Served"}</Status>;
+}
+
+function Doing({
+  command,
+  nowMs,
+  name,
+}: {
+  command: NonNullable<ModelLine["command"]>;
+  nowMs: number;
+  name: string;
+}): Markup {
+  const [tone, word] = commandState(command);
+  if (command.ended_ms !== null) {
+    return (
+      <Status tone={tone}>
+        {word}
+        {command.error !== null && (
+          <>
+            : <bdi>{plainName(command.error, 200)}</bdi>
+          </>
+        )}
+      </Status>
+    );
+  }
+  const progress = progressOf(command, nowMs);
+  return (
+    <div class="stack tight">
+      <span class="pair">
+        <Status tone={tone}>{word}</Status>
+        {progress && (
+          <span class="num note">
+            <bdi>{plainName(progress.words, 80)}</bdi>
+          </span>
+        )}
+      </span>
+      {progress?.percent != null && (
+        <progress max={100} value={progress.percent} aria-label={`${word} ${plainName(name)}`}>
+          {`${progress.percent} %`}
+        </progress>
+      )}
+    </div>
+  );
+}
+
+function ModelActs({ line, node, csrf }: { line: ModelLine; node: NodeShown; csrf: string | null }): Markup {
+  const at = `/nodes/${node.pubkey}`;
+  const { name, command, loaded, offered } = line;
+  const shown = plainName(name);
+  if (command !== null && command.ended_ms === null) {
+    return (
+      <Act
+        to={`${at}/commands/${command.id}/cancel`}
+        csrf={csrf}
+        look="plain"
+        label={`Cancel: ${shown}`}
+        id={`x-${command.id}`}
+      >
+        Cancel
+      </Act>
+    );
+  }
+  const again = command !== null && command.ended_ms !== null && (
+    <Act
+      to={`${at}/command`}
+      fields={{ command: command.command, model: name }}
+      csrf={csrf}
+      look="plain"
+      label={`Try again: ${shown}`}
+    >
+      Try again
+    </Act>
+  );
+  const linked = node.inner?.row.transport === "link";
+  return (
+    <div class="row tight end">
+      {again}
+      {offered && linked && loaded !== null && (
+        <Act
+          to={`${at}/command`}
+          fields={{ command: loaded ? "model_unload" : "model_load", model: name }}
+          csrf={csrf}
+          look="plain"
+          label={`${loaded ? "Unload" : "Load"}: ${shown}`}
+        >
+          {loaded ? "Unload" : "Load"}
+        </Act>
+      )}
+      {offered && node.inner?.row.transport !== "worker" && (
+        <Act
+          to={`${at}/command`}
+          fields={{ command: "model_remove", model: name }}
+          csrf={csrf}
+          look="plain"
+          label={`Remove: ${shown}`}
+          ask={{
+            title: `Remove ${shown}?`,
+            what: "It is deleted from the node's disk. To serve it again it has to be fetched anew.",
+            act: "Remove model",
+          }}
+        >
+          Remove…
+        </Act>
+      )}
+    </div>
+  );
+}
+
+export function InstallForm({
+  node,
+  csrf,
+  suggestions,
+}: {
+  node: NodeShown;
+  csrf: string | null;
+  suggestions: readonly string[];
+}): Markup {
+  const { transport, status, role } = node.inner?.row ?? {};
+  if (transport === "worker" || status !== "approved" || role !== "provider") return <></>;
+  const to = `/nodes/${node.pubkey}/command`;
+  return (
+    <footer>
+      <form class="row grow" method="post" action={to} hx-post={to} hx-swap="none" id="install">
+        {csrf !== null && <Csrf token={csrf} />}
+        <input type="hidden" name="command" value="model_install" />
+        <label class="grow">
+          Install a model
+          <input
+            name="model"
+            list="known-models"
+            required
+            maxlength={256}
+            autocomplete="off"
+            spellcheck={false}
+            placeholder="qwen3:8b"
+          />
+        </label>
+        <datalist id="known-models">
+          {suggestions.map((model) => (
+            <option value={model}></option>
+          ))}
+        </datalist>
+        <button type="submit" class="act">
+          Install
+        </button>
+      </form>
+    </footer>
+  );
+}

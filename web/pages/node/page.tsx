@@ -1,0 +1,62 @@
+// Node: one machine of the network: for everybody what it is and serves, for who runs it all there is, with what can be
+// done about it.
+import type { NodeShown } from "../../../src/dashboard/nodes/shown.ts";
+import type { Markup } from "../../parts/markup.ts";
+import { Card } from "../../parts/parts.tsx";
+import { Head, LiveState, Shell, type Viewer } from "../../parts/shell.tsx";
+import { Name, plainName, size } from "../../parts/text.tsx";
+import { DeviceCard, OwnerCard, PaceCard } from "./aside.tsx";
+import { LoadCharts } from "./charts.tsx";
+import { Deeds } from "./deeds.tsx";
+import { EarningsCard, HistoryCard, JobsCard } from "./history.tsx";
+import { InstallForm, Models } from "./models.tsx";
+import { NodeFigures, NodeState, Notes } from "./state.tsx";
+
+/** `csrf`: null where nobody is signed in; `acts`: whether they may command it. */
+export type NodePageProps = { viewer: Viewer; node: NodeShown; acts: boolean; suggestions: readonly string[] };
+
+export function NodePage({ viewer, node, acts, suggestions }: NodePageProps): Markup {
+  const csrf = viewer.human?.csrf ?? null;
+  const crumb =
+    node.right === "admin"
+      ? { href: "/admin/nodes", label: "Nodes" }
+      : node.right === "owner"
+        ? { href: "/my/nodes", label: "My nodes" }
+        : { href: "/nodes", label: "Providers" };
+  const { inner } = node;
+  return (
+    <Shell viewer={viewer} title={plainName(node.name)} live={`/live/nodes/${node.pubkey}`} charts={inner !== null}>
+      <Head crumb={crumb} title={<Name of={node.name} />}>
+        <NodeState node={node} />
+        {acts && inner && <Deeds node={node} inner={inner} csrf={csrf} />}
+        {node.right === "public" && <LiveState />}
+      </Head>
+      <Notes notes={inner?.notes ?? []} />
+      <NodeFigures node={node} />
+      <div class="cols">
+        <div class="stack">
+          {inner && <LoadCharts inner={inner} />}
+          <Card
+            id="models-h"
+            title="Models"
+            aside={inner?.machine?.disk_free_mib !== undefined && <DiskFree mib={inner.machine.disk_free_mib} />}
+          >
+            <Models node={node} acts={acts} csrf={csrf} />
+            {acts && inner && <InstallForm node={node} csrf={csrf} suggestions={suggestions} />}
+          </Card>
+          {inner && node.billing && <EarningsCard inner={inner} />}
+          {inner && <JobsCard node={node} inner={inner} />}
+          {inner && <HistoryCard node={node} inner={inner} acts={acts} csrf={csrf} />}
+        </div>
+        <div class="stack">
+          <DeviceCard node={node} />
+          {inner && <PaceCard node={node} inner={inner} />}
+          {inner && <OwnerCard node={node} inner={inner} csrf={csrf} acts={acts} />}
+        </div>
+      </div>
+    </Shell>
+  );
+}
+
+const MIB = 1_048_576;
+const DiskFree = ({ mib }: { mib: number }): Markup => <span class="note">{size(mib * MIB)} free on disk</span>;
