@@ -1,12 +1,11 @@
 // `GET /api/v1/key`: what the key that asks is good for, its limits, and what is left of them.
 import { findApiKey } from "../accounts/api-keys.ts";
-import { budgetsOf, CLIENT_SCOPES, type SpendLimits } from "../accounts/key-rights.ts";
-import type { KeyHolder } from "../accounts/key-ring.ts";
+import { CLIENT_SCOPES } from "../accounts/key-rights.ts";
 import type { RateStanding } from "../accounts/rate-limits.ts";
 import type { Db } from "../db/open.ts";
-import { usedOf } from "../ledger/budgets.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorResponse } from "./errors.ts";
+import { keySpend } from "./key-spend.ts";
 import type { ClientCall } from "./routes.ts";
 
 export type OwnKeyDeps = { db: Db; clock: Clock };
@@ -27,28 +26,10 @@ export async function ownKey(deps: OwnKeyDeps, { caller: { key } }: ClientCall):
       pools: row.pools,
       models: row.models.length === 0 ? null : row.models,
       rate_limits: { requests: rateView(rates?.requests), tokens: rateView(rates?.tokens) },
-      spend: await spendView(deps, key),
+      spend: await keySpend(deps, key),
     },
   });
 }
 
 const rateView = (standing: RateStanding | null | undefined) =>
   standing == null ? null : { limit: standing.limit, remaining: standing.remaining, reset_ms: standing.resetMs };
-
-const DAY_MS = 86_400_000;
-
-async function spendView({ db, clock }: OwnKeyDeps, { lineage, spend }: KeyHolder) {
-  const nowMs = clock.nowMs();
-  const viewOf = async (limits: SpendLimits) => {
-    const [budget] = budgetsOf({ lineage, spend: limits }, nowMs);
-    if (budget === undefined) return null;
-    const used = await usedOf({ db }, budget.id);
-    const left = used < budget.limit ? budget.limit - used : 0n;
-    return { limit: Number(budget.limit), used: Number(used), remaining: Number(left) };
-  };
-  const day = await viewOf({ day: spend?.day ?? null, total: null });
-  return {
-    day: day && { ...day, reset_ms: DAY_MS - (nowMs % DAY_MS) },
-    total: await viewOf({ day: null, total: spend?.total ?? null }),
-  };
-}

@@ -1,53 +1,27 @@
 // The playground on the real server: what the page is sent while an answer comes, and what becomes of the job.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createApiKey } from "../../accounts/api-keys.ts";
-import { LOCAL_CALLER } from "../../accounts/caller.ts";
-import { insertUser } from "../../accounts/users.ts";
 import { type CoordinatorStage, coordinatorStage, until } from "../../http/testing/coordinator-stage.ts";
 import type { SimNode } from "../../jobs/testing/stage.ts";
 import type { Delta } from "../../protocol/generation.ts";
+import { type SignedIn, signedIn } from "../testing/signed-in.ts";
 
 let on: CoordinatorStage;
 let node: SimNode;
-let person: Record<string, string>;
+let person: SignedIn;
 
-const PASSWORD = "correct horse battery";
 beforeEach(async () => {
   on = await coordinatorStage();
   node = on.node(1, { slots: 8, models: ["m", "n"] });
-  person = await signedIn("cleo@example.org");
+  person = await signedIn(on);
 });
 afterEach(() => on[Symbol.asyncDispose]());
 
-async function signedIn(email: string): Promise<Record<string, string>> {
-  const { people } = on.human;
-  const hash = await people.passwords.hash(PASSWORD);
-  const user = { email, name: email, passwordHash: hash.ok ? hash.value : null, roles: ["client"] as const };
-  await people.db.writer.transact((tx) => insertUser(tx, people, user, LOCAL_CALLER));
-  const answer = await fetch(`${on.server.url}/api/v1/auth/sign-in`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ email, password: PASSWORD }),
-  });
-  const { csrf_token: csrf } = (await answer.json()) as { csrf_token: string };
-  const cookie = answer.headers.getSetCookie().map((one) => one.slice(0, one.indexOf(";")));
-  return { cookie: cookie.join("; "), "x-csrf-token": csrf };
-}
+const HTMX = { "hx-request": "true", "hx-request-type": "partial" };
 const send = (fields: Record<string, string>, init: { signal?: AbortSignal; headers?: Record<string, string> } = {}) =>
-  fetch(`${on.server.url}/playground`, {
-    method: "POST",
-    headers: {
-      ...person,
-      "content-type": "application/x-www-form-urlencoded",
-      "hx-request": "true",
-      "hx-request-type": "partial",
-      ...init.headers,
-    },
-    body: new URLSearchParams({ model0: "m", ...fields }).toString(),
-    ...(init.signal ? { signal: init.signal } : {}),
-  });
+  person.post("/playground", { model0: "m", ...fields }, { ...init, headers: { ...HTMX, ...init.headers } });
 const WITHOUT_SCRIPT = { "hx-request": "false", "hx-request-type": "full" };
-const page = async (query = "") => (await fetch(`${on.server.url}/playground${query}`, { headers: person })).text();
+const page = async (query = "") => (await person.get(`/playground${query}`)).text();
 
 /** What the stream sent, as the page gets it. */
 const dataOf = (text: string): string =>
@@ -242,6 +216,13 @@ test("private pools are those of the account's keys in force", async () => {
   const asked = send({ message: "a", pool: "garage" });
   const data = dataOf(await (await asked).text());
   expect(data).toContain("no_matching_node");
+});
+
+test("members of an organisation who are no owners do not spend in its name", async () => {
+  person = await signedIn(on, { email: "max@example.org", member: true });
+  expect(await page()).toContain("You look on here");
+  const answer = await send({ message: "a" });
+  expect([answer.status, on.jobs.live.size]).toEqual([403, 0]);
 });
 
 describe("the page", () => {

@@ -26,7 +26,8 @@ const SUMMARIES: Record<Name, string> = {
   listMembers: "Who is in an organisation.",
   setMember: "Makes a member an owner, or an owner a member; null takes them out.",
 };
-const CODES: Record<AdminErrorCode, ErrorCode> = {
+/** How what operations refuse is told over HTTP. */
+export const ADMIN_CODES: Record<AdminErrorCode, ErrorCode> = {
   invalid: "invalid_value",
   not_found: "not_found",
   conflict: "conflict",
@@ -61,4 +62,4 @@ export const ask = (admin: Admin, name: OperationName, input: object, by: Caller
 
 /** What an operation answers, over HTTP. */
 export const adminAnswer = (result: Result<object, AdminError>): Response =>
-  result.ok ? data(result.value) : errorResponse(CODES[result.error.code], result.error.message);
+  result.ok ? data(result.value) : errorResponse(ADMIN_CODES[result.error.code], result.error.message);

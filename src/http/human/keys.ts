@@ -37,7 +37,9 @@ export function keyRoutes({ admin }: Pick<HumanDeps, "admin">): HumanRoute[] {
       OPERATIONS.createKey.input,
       async (call) => {
         const input = fieldsOf(call);
-        return beyondRights(call, input) ?? adminAnswer(await ask(admin, "createKey", input, callerOf(call)));
+        const beyond = beyondRights(call, input);
+        if (beyond) return errorResponse("role_missing", beyond.message, { param: beyond.param });
+        return adminAnswer(await ask(admin, "createKey", input, callerOf(call)));
       },
     ),
     post(
@@ -63,15 +65,15 @@ function fieldsOf(call: SignedInCall): Record<string, unknown> {
 
 const notAnOwner = () => errorResponse("not_owner", "only an owner of the account may do this");
 
-/** Workers' keys are for operators; rights to private pools are given by admins. */
-function beyondRights(
-  { human: { user } }: SignedInCall,
+/** What of it they may not give: workers' keys are for operators; rights to private pools are given by admins. */
+export function beyondRights(
+  { human: { user } }: Pick<SignedInCall, "human">,
   { role, pools }: Record<string, unknown>,
-): Response | undefined {
+): { param: "role" | "pools"; message: string } | undefined {
   if (user.roles.includes("admin")) return undefined;
   if (role === "operator" && !user.roles.includes("operator"))
-    return errorResponse("role_missing", "a key for workers takes the role operator", { param: "role" });
+    return { param: "role", message: "a key for workers takes the role operator" };
   if (Array.isArray(pools) ? pools.length > 0 : pools !== undefined)
-    return errorResponse("role_missing", "an admin gives rights to private pools", { param: "pools" });
+    return { param: "pools", message: "an admin gives rights to private pools" };
   return undefined;
 }
