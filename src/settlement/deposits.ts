@@ -136,6 +136,20 @@ export async function checkDeposit(deps: DepositDeps, { reference }: Pick<Deposi
   return credited;
 }
 
+/** A payment that is on the chain and not final yet: a fork may take it back, so nothing is credited for it. */
+export type SeenPayment = Pick<HistoryEntry, "signature">;
+
+/** Payments that name the request and are not final yet, newest first. Throws where the chain cannot be asked. */
+export async function seenPayments(
+  { chain }: Pick<DepositDeps, "chain">,
+  { reference, cursor }: Pick<DepositRow, "reference" | "cursor">,
+): Promise<SeenPayment[]> {
+  const until = cursor === null ? {} : { until: cursor as Signature };
+  const found = await chain.history(reference as Address, { ...until, limit: MAX_SEEN, commitment: "confirmed" });
+  return found.filter(({ failed }) => !failed).map(({ signature }) => ({ signature }));
+}
+const MAX_SEEN = 20;
+
 /** Transactions of one look: anybody may name a reference as often as they like, and others wait for theirs. */
 const MAX_LOOKED_AT = 100;
 

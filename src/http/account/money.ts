@@ -9,7 +9,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { type Period, parsePeriod } from "../../lib/period.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { errorResponse } from "../errors.ts";
-import type { ClientCall, HttpRoute } from "../routes.ts";
+import type { Call, ClientCall, HttpRoute } from "../routes.ts";
 import { rowResponse } from "./row-stream.ts";
 
 export type MoneyDeps = { db: Db; clock: Clock };
@@ -31,7 +31,7 @@ export const moneyRoutes = (deps: MoneyDeps): HttpRoute[] => [
     tier: "client",
     scope: "usage:read",
     summary: `Requests, tokens and µ$ of the account, counted by=key,model,day. ${PERIOD} format=csv for CSV.`,
-    handle: (call) => usage(deps, call),
+    handle: (call) => usageAnswer(deps, call, call.caller.accountId),
   },
   {
     method: "GET",
@@ -55,7 +55,10 @@ async function credits({ db }: MoneyDeps, { caller }: ClientCall): Promise<Respo
   });
 }
 
-function periodOf({ clock }: MoneyDeps, { query }: ClientCall): Result<Period, Response> {
+/** A question about one account's money: whose, and how it is asked. */
+export type MoneyCall = Pick<ClientCall, "request" | "query"> & { caller: Pick<ClientCall["caller"], "accountId"> };
+
+function periodOf({ clock }: MoneyDeps, { query }: MoneyCall): Result<Period, Response> {
   const [month, from, to] = ["month", "from", "to"].map((name) => query.get(name)?.slice(0, 64));
   const period = parsePeriod({ month, from, to }, clock.nowMs());
   return period.ok ? period : err(errorResponse("invalid_value", period.error, { param: "from" }));
@@ -63,32 +66,37 @@ function periodOf({ clock }: MoneyDeps, { query }: ClientCall): Result<Period, R
 
 const DEFAULT_BY = "key,model,day";
 
-function groupsOf({ query }: ClientCall): Result<UsageBy[], Response> {
+/** Everybody's are counted by account too. */
+function groupsOf({ query }: Pick<Call, "query">, accountId: string | undefined): Result<UsageBy[], Response> {
   const names = (query.get("by") ?? DEFAULT_BY)
     .slice(0, 128)
     .split(",")
     .filter((name) => name !== "");
-  const by = names.map((name) => USAGE_BY.find((one) => one === name && one !== "account"));
+  const by = names.map((name) => USAGE_BY.find((one) => one === name && (one !== "account" || accountId === undefined)));
   const known = by.filter((one) => one !== undefined);
   if (known.length === by.length) return ok(known);
   return err(errorResponse("invalid_value", "by must be key, model and day, between commas", { param: "by" }));
 }
 
-function usage(deps: MoneyDeps, call: ClientCall): Response {
+/** The account's usage, or everybody's (undefined), of the period and by what the query says. */
+export function usageAnswer(
+  deps: MoneyDeps,
+  call: Pick<Call, "query" | "request">,
+  accountId: string | undefined,
+): Response {
   const period = periodOf(deps, call);
   if (!period.ok) return period.error;
-  const by = groupsOf(call);
+  const by = groupsOf(call, accountId);
   if (!by.ok) return by.error;
-  const { accountId } = call.caller;
   async function* rows(groups: readonly UsageBy[], within: Period): AsyncGenerator<UsageRow> {
     for (let cursor: UsageCursor | null = null; ; ) {
-      const page = await usagePage(deps.db, { period: within, by: groups, accountId }, cursor);
+      const page = await usagePage(deps.db, { period: within, by: groups, ...(accountId === undefined ? {} : { accountId }) }, cursor);
       yield* page.rows;
       if (page.next === null) return;
       cursor = page.next;
     }
   }
-  const named = (["day", "key", "model"] as const).filter((one) => by.value.includes(one));
+  const named = (["day", "account", "key", "model"] as const).filter((one) => by.value.includes(one));
   const columns = named.flatMap((one): (keyof UsageRow)[] => (one === "key" ? ["key", "key_name"] : [one]));
   const sums = ["requests", "completed", "prompt_tokens", "completion_tokens", "charged_micro_usd"] as const;
   const titles = [...columns, ...sums];
@@ -101,7 +109,8 @@ function usage(deps: MoneyDeps, call: ClientCall): Response {
   });
 }
 
-async function statement(deps: MoneyDeps, call: ClientCall): Promise<Response> {
+/** The account's statement as JSON or CSV, of any length. */
+export async function statement(deps: MoneyDeps, call: MoneyCall): Promise<Response> {
   const period = periodOf(deps, call);
   if (!period.ok) return period.error;
   const { fromMs, toMs } = period.value;

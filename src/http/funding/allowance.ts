@@ -67,7 +67,11 @@ export async function showAllowance(deps: AllowanceHttpDeps, call: ClientCall): 
     allowance: row ? allowanceView(row) : null,
     ...(opening ? { open: openingView(opening) } : {}),
     ...(wallet && tokenAccount
-      ? { proof: proofView(proofOf(deps, call, { wallet, tokenAccount, delegate, issuedMs: clock.nowMs() })) }
+      ? {
+          proof: proofView(
+            proofOf(deps, call.caller.accountId, { wallet, tokenAccount, delegate, issuedMs: clock.nowMs() }),
+          ),
+        }
       : {}),
   });
 }
@@ -78,7 +82,8 @@ const openingView = ({ transaction, tokenAccount, lastValidBlockHeight }: Openin
   last_valid_block_height: Number(lastValidBlockHeight),
 });
 
-const chosenDelegate = ({ funding }: AllowanceHttpDeps, wanted: string | undefined) =>
+/** The one that is wanted, where clients may approve it; else the first. */
+export const chosenDelegate = ({ funding }: AllowanceHttpDeps, wanted: string | undefined) =>
   funding.delegates.find(({ address }) => wanted === undefined || address === wanted)?.address ?? null;
 
 const wrongDelegate = () =>
@@ -87,8 +92,13 @@ const wrongDelegate = () =>
   });
 
 type Claim = Pick<WalletProof, "wallet" | "tokenAccount" | "delegate" | "issuedMs">;
-const proofOf = ({ coordinator }: AllowanceHttpDeps, { caller }: ClientCall, claim: Claim): WalletProof => ({
-  ...{ purpose: "allowance", subject: caller.accountId, coordinator },
+/** What the wallet has to sign, so that its token account pays for the account. */
+export const proofOf = (
+  { coordinator }: Pick<AllowanceHttpDeps, "coordinator">,
+  accountId: string,
+  claim: Claim,
+): WalletProof => ({
+  ...{ purpose: "allowance", subject: accountId, coordinator },
   ...claim,
 });
 
@@ -117,7 +127,7 @@ export async function putAllowance(deps: AllowanceHttpDeps, call: ClientCall): P
   const { wallet, token_account: tokenAccount, issued_ms: issuedMs, signature } = body.value;
   const delegate = chosenDelegate(deps, body.value.delegate);
   if (delegate === null) return wrongDelegate();
-  const proof = proofOf(deps, call, { wallet, tokenAccount, delegate, issuedMs });
+  const proof = proofOf(deps, call.caller.accountId, { wallet, tokenAccount, delegate, issuedMs });
   if (!verifyWalletProof(proof, signature, deps.clock.nowMs()))
     return errorResponse("wallet_proof_invalid", "the wallet did not sign this proof, or longer ago than ten minutes", {
       param: "signature",
@@ -154,7 +164,8 @@ export const fundedOtherwise = (funding: string | null): Response =>
     `this account's money comes from ${funding ?? "elsewhere"}; it may change once it has none left`,
   );
 
-const UNSPENDABLE = {
+/** Why nothing can be spent from a token account, in words. */
+export const UNSPENDABLE = {
   gone: "there is no such token account of this mint, by what is final on the chain",
   other_owner: "the token account belongs to another wallet",
   revoked:

@@ -72,7 +72,7 @@ export async function getDepositCode(
 ): Promise<Response> {
   const known = await depositOf(deposits, call.caller.accountId, call.params.reference ?? "");
   if (!known) return unknown();
-  const url = urlOf(deposits, known.deposit);
+  const url = depositUrl(deposits, known.deposit);
   return format === "svg"
     ? new Response(await qrSvg(url), { headers: { "content-type": "image/svg+xml" } })
     : new Response(await qrPng(url), { headers: { "content-type": "image/png" } });
@@ -80,7 +80,8 @@ export async function getDepositCode(
 
 const DECIMALS = 6;
 
-const urlOf = ({ chain, treasury }: DepositDeps, { reference, amount }: DepositRow): string =>
+/** Solana Pay: what a phone's wallet reads, and what the code says. */
+export const depositUrl = ({ chain, treasury }: DepositDeps, { reference, amount }: DepositRow): string =>
   paymentUrl({
     ...{ recipient: treasury, mint: chain.mint, decimals: DECIMALS, reference: reference as Address },
     amount: amount === null ? null : BigInt(amount),
@@ -90,7 +91,7 @@ const urlOf = ({ chain, treasury }: DepositDeps, { reference, amount }: DepositR
 
 const view = (deposits: DepositDeps, row: DepositRow, payments: readonly DepositPaymentRow[]) => ({
   reference: row.reference,
-  url: urlOf(deposits, row),
+  url: depositUrl(deposits, row),
   qr_svg: `/api/v1/funding/deposits/${row.reference}/qr.svg`,
   qr_png: `/api/v1/funding/deposits/${row.reference}/qr.png`,
   /** The operator's wallet holds what is paid in. */
