@@ -3,8 +3,9 @@ import type { HttpRoute } from "../http/routes.ts";
 import { auditWatch } from "./audit/watch.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { overviewRoutes } from "./overview.ts";
+import { settingsRoutes } from "./settings.ts";
 
 export function governRoutes(deps: DashboardDeps): HttpRoute[] {
   const watch = auditWatch();
-  return [...overviewRoutes(deps, watch)];
+  return [...overviewRoutes(deps, watch), ...settingsRoutes(deps)];
 }

@@ -1,4 +1,5 @@
 // Needs: what waits for an admin, and nothing else; each with where it is dealt with.
+import { settingHref } from "../../../web/parts/setting-id.ts";
 import { pubkeySchema } from "../../protocol/primitives.ts";
 import { pageNodes } from "../../registry/node-list.ts";
 import { getNode } from "../../registry/nodes.ts";
@@ -170,7 +171,7 @@ function queues({ queueLimit, registry }: Deps, { models }: LoadNow): Need[] {
         about: { href: modelPath(model), name: model },
         words: queued >= limit ? "has a full queue" : "has a queue that is half full",
         note: `${serving} ${serving === 1 ? "node serves" : "nodes serve"} it, ${queued} of ${limit} wait`,
-        act: { href: "/admin/settings#coordinator.queue_limit", label: "Limit" },
+        act: { href: settingHref("coordinator.queue_limit"), label: "Limit" },
       };
     });
 }
@@ -192,7 +193,7 @@ function mail({ people }: Deps): Need[] {
       about: null,
       words: "Sign-up is open, and no mail can be sent",
       note: "Nobody can prove their address or reset a password. Set accounts.smtp_url, or close the sign-up.",
-      act: { href: "/admin/settings#accounts.signup", label: "Sign-up" },
+      act: { href: settingHref("accounts.signup"), label: "Sign-up" },
     },
   ];
 }

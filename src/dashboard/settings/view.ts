@@ -1,0 +1,84 @@
+// View: the settings as their page shows them, in the order of config.toml.
+import { inArray } from "drizzle-orm";
+import { users } from "../../accounts/schema.ts";
+import type { SettingRow } from "../../admin/settings-operations.ts";
+import type { DashboardDeps } from "../deps.ts";
+
+/** What was typed and not taken. */
+export type SettingFault = { key: string; text: string; words: string };
+
+export type SettingView = SettingRow & {
+  section: string;
+  /** As a field has it. */
+  text: string;
+  beneathText: string;
+  defaultText: string;
+  /** Who changed it, in words; null where nobody did. */
+  changedBy: string | null;
+  fault: SettingFault | null;
+};
+export type SettingsView = {
+  /** Those that may change now, by section. */
+  live: readonly { section: string; rows: readonly SettingView[] }[];
+  /** The others. */
+  fixed: readonly { section: string; rows: readonly SettingView[] }[];
+  billing: DashboardDeps["billing"];
+  nowMs: number;
+};
+
+type Deps = Pick<DashboardDeps, "admin" | "db" | "mode" | "billing" | "clock">;
+
+/** Has a page of its own. */
+const ELSEWHERE = ["aliases"];
+/** Of a node: a coordinator alone has none. */
+const OF_NODES = ["node", "engine"];
+
+export async function settingsView(deps: Deps, fault: SettingFault | null): Promise<SettingsView> {
+  const listed = await deps.admin.listSettings({});
+  if (!listed.ok) throw new Error(listed.error.message);
+  const rows = listed.value.settings.filter((row) => deps.mode === "both" || !OF_NODES.includes(sectionOf(row.key)));
+  const views = await settingViews(deps, rows, fault);
+  return {
+    live: bySection(views.filter(({ live, key }) => live && !ELSEWHERE.includes(key))),
+    fixed: bySection(views.filter(({ live }) => !live)),
+    billing: deps.billing,
+    nowMs: deps.clock.nowMs(),
+  };
+}
+
+/** With the names of who changed them. */
+export async function settingViews(
+  { db }: Pick<Deps, "db">,
+  rows: readonly SettingRow[],
+  fault: SettingFault | null,
+): Promise<SettingView[]> {
+  const ids = rows.flatMap(({ kept }) => (kept?.changed_by.startsWith("user/") ? [kept.changed_by.slice(5)] : []));
+  const people =
+    ids.length === 0
+      ? []
+      : await db.read.select({ id: users.id, name: users.name }).from(users).where(inArray(users.id, ids));
+  const names = new Map(people.map(({ id, name }) => [`user/${id}`, name]));
+  return rows.map((row) => ({
+    ...row,
+    section: sectionOf(row.key),
+    text: textOf(row.value),
+    beneathText: textOf(row.beneath),
+    defaultText: textOf(row.default),
+    changedBy: row.kept && (names.get(row.kept.changed_by) ?? row.kept.changed_by),
+    fault: fault?.key === row.key ? fault : null,
+  }));
+}
+
+const sectionOf = (key: string): string => (key.includes(".") ? key.slice(0, key.indexOf(".")) : "");
+
+function bySection(rows: readonly SettingView[]): { section: string; rows: SettingView[] }[] {
+  const all = new Map<string, SettingView[]>();
+  for (const row of rows) all.set(row.section, [...(all.get(row.section) ?? []), row]);
+  return [...all].map(([section, of]) => ({ section, rows: of }));
+}
+
+/** As it is written in the environment, so that the same text reads as the same value. */
+export function textOf(value: SettingRow["value"]): string {
+  if (value === null) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
