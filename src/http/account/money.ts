@@ -58,7 +58,7 @@ async function credits({ db }: MoneyDeps, { caller }: ClientCall): Promise<Respo
 /** A question about one account's money: whose, and how it is asked. */
 export type MoneyCall = Pick<ClientCall, "request" | "query"> & { caller: Pick<ClientCall["caller"], "accountId"> };
 
-function periodOf({ clock }: MoneyDeps, { query }: MoneyCall): Result<Period, Response> {
+function periodOf({ clock }: MoneyDeps, { query }: Pick<Call, "query">): Result<Period, Response> {
   const [month, from, to] = ["month", "from", "to"].map((name) => query.get(name)?.slice(0, 64));
   const period = parsePeriod({ month, from, to }, clock.nowMs());
   return period.ok ? period : err(errorResponse("invalid_value", period.error, { param: "from" }));
@@ -72,7 +72,9 @@ function groupsOf({ query }: Pick<Call, "query">, accountId: string | undefined)
     .slice(0, 128)
     .split(",")
     .filter((name) => name !== "");
-  const by = names.map((name) => USAGE_BY.find((one) => one === name && (one !== "account" || accountId === undefined)));
+  const by = names.map((name) =>
+    USAGE_BY.find((one) => one === name && (one !== "account" || accountId === undefined)),
+  );
   const known = by.filter((one) => one !== undefined);
   if (known.length === by.length) return ok(known);
   return err(errorResponse("invalid_value", "by must be key, model and day, between commas", { param: "by" }));
@@ -90,7 +92,11 @@ export function usageAnswer(
   if (!by.ok) return by.error;
   async function* rows(groups: readonly UsageBy[], within: Period): AsyncGenerator<UsageRow> {
     for (let cursor: UsageCursor | null = null; ; ) {
-      const page = await usagePage(deps.db, { period: within, by: groups, ...(accountId === undefined ? {} : { accountId }) }, cursor);
+      const page = await usagePage(
+        deps.db,
+        { period: within, by: groups, ...(accountId === undefined ? {} : { accountId }) },
+        cursor,
+      );
       yield* page.rows;
       if (page.next === null) return;
       cursor = page.next;
