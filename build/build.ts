@@ -78,7 +78,7 @@ const built = await Bun.build({
     INFERNET_RELEASE_KEYS: JSON.stringify(values["release-key"].join(",")),
     "process.env.NODE_ENV": '"production"',
   },
-  plugins: [libsqlPlugin(TARGETS[target].libsql), nodeLlamaCppPlugin(TARGETS[target].llama), checkerPlugin],
+  plugins: [libsqlPlugin(TARGETS[target].libsql), nodeLlamaCppPlugin(TARGETS[target].llama), await checkerPlugin()],
   compile: {
     target,
     outfile,
