@@ -27,7 +27,6 @@ const SVG = "image/svg+xml";
 export const ASSET_BASE = "/assets/";
 
 /** A file under its address, `NAME.HASH.TYPE`. */
-export /** A file under its address, `NAME.HASH.TYPE`. */
 export const asset = (name: string, type: string, text: unknown): Asset => {
   const content = String(text);
   const dot = name.lastIndexOf(".");
