@@ -37,7 +37,7 @@ function fakeGpu() {
   // The game is process 1: it descends neither from the node nor from this process, which is the node's backend.
   const use = (percent: number) => {
     writeFileSync(answers.processes, `# gpu pid type sm mem enc dec command\n    0  1  G  ${percent}  1  -  -  game\n`);
-    writeFileSync(answers.query, `Fake RTX 4090, 550.54.14, 24564, 2000, ${percent}\n`);
+    writeFileSync(answers.query, `Fake RTX 4090, 550.54.14, 24564, 2000, ${percent}, 60\n`);
   };
   use(0);
   const script = `#!/bin/sh\ncase "$1" in pmon) cat ${answers.processes} ;; *) cat ${answers.query} ;; esac\n`;

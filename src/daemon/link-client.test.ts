@@ -9,8 +9,8 @@ import {
   type Device,
   HANDSHAKE_TIMEOUT_MS,
   HEARTBEAT_MS,
-  type MachineLoad,
   MAX_NODE_MESSAGE_BYTES,
+  type MachineLoad,
   SILENCE_MS,
 } from "../protocol/frames.ts";
 import { framesIn, type LinkStage, linkStage, NODE, STRANGER, testNode } from "./testing/link-stage.ts";

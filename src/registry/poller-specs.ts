@@ -1,6 +1,13 @@
 // Poller specs: what a polling node says of itself, `specs` of the existing protocol, made into what a link says in its
 // `ready`. Strangers write it: nothing of it is required, and none of it is believed to have a shape.
-import { type Device, deviceSchema, GPU_VENDORS, MAX_MODELS_PER_NODE, type ModelOffer } from "../protocol/frames.ts";
+import {
+  type Device,
+  deviceSchema,
+  GPU_VENDORS,
+  MAX_MODELS_PER_NODE,
+  type MachineLoad,
+  type ModelOffer,
+} from "../protocol/frames.ts";
 import { modelPricesSchema, type PriceList, type Prices, pricesSchema } from "../protocol/prices.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import type { Served } from "./poll-session.ts";
@@ -113,6 +120,32 @@ export const chatModel = (name: string): ModelOffer => ({
   features: [],
   backend: 0,
 });
+
+/** By what names `specs.load` may give each figure; it has no fixed shape. */
+const LOAD_NAMES: Record<keyof MachineLoad, readonly string[]> = {
+  gpu: ["gpu", "gpu_percent", "gpu_utilization"],
+  gpu_memory: ["gpu_memory", "gpu_memory_percent", "vram_percent"],
+  temperature: ["temperature", "gpu_temperature", "temperature_c"],
+  cpu: ["cpu", "cpu_percent"],
+  memory: ["memory", "memory_percent", "ram_percent"],
+};
+
+/** How busy the machine is; null where nothing is said of it that is understood. */
+export function machineOf({ load }: Fields): MachineLoad | null {
+  const said = fields(load);
+  const figure = (field: keyof MachineLoad, max: number): number | null => {
+    const value = LOAD_NAMES[field].map((name) => said[name]).find((one) => typeof one === "number");
+    return value !== undefined && value >= 0 && value <= max ? Math.round(value) : null;
+  };
+  const machine: MachineLoad = {
+    gpu: figure("gpu", 100),
+    gpu_memory: figure("gpu_memory", 100),
+    temperature: figure("temperature", 200),
+    cpu: figure("cpu", 100),
+    memory: figure("memory", 100),
+  };
+  return Object.values(machine).some((value) => value !== null) ? machine : null;
+}
 
 /** What can be made out of the machine. */
 export function deviceOf({ cpu, cpus, gpus, os, platform, arch, ram_mb: ram }: Fields): Device {

@@ -14,6 +14,7 @@ const gpu: Gpu = {
   driver: "550.54.14",
   vramMib: 24_564,
   vramUsedMib: 1_000,
+  temperatureC: null,
   busyPercent: 3,
   unified: false,
 };

@@ -71,7 +71,9 @@ describe("GPUs (fixtures)", () => {
   test("what the driver does not say is null, and one that does not answer says nothing", async () => {
     const nothing = { gpu: null, gpu_memory: null, temperature: null };
     expect(await loadMeter({ run: nvidia(GRACE), sys: noGpus, platform: "linux" })()).toMatchObject(nothing);
-    expect(await loadMeter({ run: async () => err("timed_out"), sys: noGpus, platform: "linux" })()).toMatchObject(nothing);
+    expect(await loadMeter({ run: async () => err("timed_out"), sys: noGpus, platform: "linux" })()).toMatchObject(
+      nothing,
+    );
     expect(ofGpus([])).toEqual(nothing);
   });
 
@@ -146,7 +148,10 @@ describe("the wire", () => {
     expect(parse(newer)).toEqual(ok([{ ...beat, machine: QUIET }]) as never);
   });
 
-  test.each([{ cpu: 101 }, { gpu: -1 }, { temperature: 1e9 }, { memory: "40" }, { cpu: 1.5 }])("%j is refused", (wrong) => {
-    expect(parse({ ...beat, machine: { ...QUIET, ...wrong } }).ok).toBe(false);
-  });
+  test.each([{ cpu: 101 }, { gpu: -1 }, { temperature: 1e9 }, { memory: "40" }, { cpu: 1.5 }])(
+    "%j is refused",
+    (wrong) => {
+      expect(parse({ ...beat, machine: { ...QUIET, ...wrong } }).ok).toBe(false);
+    },
+  );
 });

@@ -259,6 +259,7 @@ describe("registration", () => {
     expect([...on.registry.models.keys()]).toEqual(["polled"]);
     expect(on.registry.nodes.get(daemon.pubkey)?.device?.gpus).toMatchObject([{ name: "RTX", vram_mib: 8192 }]);
     await daemon.heartbeat({ specs: { served_models: ["other", { name: "third" }, 7, ""], load: { running: 1 } } });
+    expect(on.registry.nodes.get(daemon.pubkey)?.machine).toBeNull();
     expect([...on.registry.models.keys()]).toEqual(["other", "third"]);
     await daemon.heartbeat({ status: "offline" });
     expect([...on.registry.models.keys()]).toEqual([]);
@@ -266,6 +267,16 @@ describe("registration", () => {
     expect([late.code, on.registry.models.size]).toEqual(["lease_lapsed", 0]);
     await daemon.poll();
     expect([...on.registry.models.keys()]).toEqual(["other", "third"]);
+  });
+
+  test("how busy its machine is, is what it said last, as far as that is understood", async () => {
+    const daemon = await joined();
+    const machine = () => on.registry.nodes.get(daemon.pubkey)?.machine;
+    const specs = { served_models: ["polled"], load: { cpu_percent: 41.6, gpu: 90, temperature: -4, memory: "x" } };
+    await daemon.heartbeat({ specs });
+    expect(machine()).toEqual({ gpu: 90, gpu_memory: null, temperature: null, cpu: 42, memory: null });
+    await daemon.heartbeat({});
+    expect(machine()).toBeNull();
   });
 
   test("specs that are too large or too deep are not kept, and do no harm", async () => {

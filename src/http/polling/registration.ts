@@ -6,7 +6,14 @@ import type { Pubkey } from "../../protocol/primitives.ts";
 import { joinSecretOf, REGISTRATION_MESSAGES } from "../../registry/admission.ts";
 import type { CommandDelivery } from "../../registry/command-delivery.ts";
 import { type AdmissionRule, getNode, noteSeen, noteSpecs, registerNode, removeNode } from "../../registry/nodes.ts";
-import { isWorthKeeping, readSpecs, type StoredSpecs, servedBy, storedSpecs } from "../../registry/poller-specs.ts";
+import {
+  isWorthKeeping,
+  machineOf,
+  readSpecs,
+  type StoredSpecs,
+  servedBy,
+  storedSpecs,
+} from "../../registry/poller-specs.ts";
 import type { Pollers } from "../../registry/pollers.ts";
 import type { Node } from "../../registry/registry.ts";
 import type { NodeRow } from "../../registry/schema.ts";
@@ -77,11 +84,18 @@ export async function register(deps: PollingDeps, call: MachineCall): Promise<Re
 }
 
 /** Has the node's models on offer, where it may work and holds no link. */
-function takeUp({ pollers, nodes, prices }: PollingDeps, row: NodeRow, specs: StoredSpecs): void {
+function takeUp(
+  { pollers, nodes, prices }: PollingDeps,
+  row: NodeRow,
+  specs: StoredSpecs,
+  said: Record<string, unknown> = {},
+): void {
   const pubkey = row.pubkey as Pubkey;
   if (row.status !== "approved" || row.role !== "provider") return;
   if (!pollers.has(pubkey) && nodes.get(pubkey)?.channel) return;
   pollers.serve(pubkey, servedBy(pubkey, row.name, specs, prices));
+  const node = nodes.get(pubkey);
+  if (node) node.machine = machineOf(said);
 }
 
 export async function heartbeat(deps: PollingDeps, call: MachineCall): Promise<Response> {
@@ -99,7 +113,7 @@ export async function heartbeat(deps: PollingDeps, call: MachineCall): Promise<R
   if (isWorthKeeping(now, before)) await noteSpecs(deps, pubkey, now, nowMs);
   else if (!deps.nodes.has(pubkey)) await noteSeen(deps, [[pubkey, nowMs]]);
   if (status?.toLowerCase() === "offline") deps.pollers.leave(pubkey);
-  else takeUp(deps, row, now);
+  else takeUp(deps, row, now, specs);
   return data({ id: pubkey });
 }
 
