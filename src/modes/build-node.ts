@@ -9,7 +9,6 @@ import { probeBackends } from "../backends/probe.ts";
 import type { Config } from "../config.ts";
 import { ownCommands } from "../daemon/commands/own-commands.ts";
 import { loadMeter } from "../daemon/device/load.ts";
-import { loadMeter } from "../daemon/device/load.ts";
 import { deviceOf, freeDiskMib, knownAtOnce, lookAtMachine } from "../daemon/device/machine.ts";
 import { type History, openHistory } from "../daemon/history.ts";
 import type { AttemptEnd } from "../daemon/kept-attempts.ts";
@@ -19,7 +18,6 @@ import { type ReceiptBook, receiptBook } from "../daemon/receipts/receipt-book.t
 import { openReceiptFile } from "../daemon/receipts/receipt-file.ts";
 import { type Serves, serving } from "../daemon/serving.ts";
 import { slots } from "../daemon/slots.ts";
-import { telemetry } from "../daemon/telemetry.ts";
 import { telemetry } from "../daemon/telemetry.ts";
 import type { Identity } from "../identity/keys.ts";
 import { checkCoordinatorUrl } from "../identity/transport-rule.ts";
@@ -114,12 +112,6 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
       for (const link of links) link.machineLooked();
     },
   });
-  const telling = telemetry({
-    ...{ clock, log, read: loadMeter() },
-    looked() {
-      for (const link of links) link.machineLooked();
-    },
-  });
   const books = await openBooks(deps);
   const totals = counting();
   const states = new Map<Target, TargetState>();
@@ -140,7 +132,6 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
         name: config.node.name,
         ...(config.node.region === null ? {} : { region: config.node.region }),
         device: () => device,
-        machine: telling.now,
         machine: telling.now,
         serving: serve,
         slots: taken,
@@ -199,7 +190,6 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
     settled: Promise.all(settling).then(() => {}),
     async stop(limitMs) {
       stopLooking();
-      telling.stop();
       telling.stop();
       serve.stop();
       care.stop();
