@@ -75,7 +75,7 @@ const Note = ({ job }: { job: JobShown }): Markup => (
     )}
   </>
 );
-const KINDS = { chat: "answered at once", async: "asynchronous" } as const;
+const KINDS = { chat: "chat", async: "asynchronous job" } as const;
 
 /** What changes while the job lives: each part by its id. */
 export const changing = (view: JobView): readonly (readonly [id: string, part: Markup])[] => [

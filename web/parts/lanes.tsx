@@ -31,7 +31,7 @@ export function Lanes({ lanes, totalMs, says }: { lanes: readonly Lane[]; totalM
   const bottom = 6 + lanes.length * ROW;
   const marks = Array.from({ length: Math.round(end / step) + 1 }, (_, i) => i * step);
   return (
-    <div class="scroll" tabindex={0} role="region" aria-label="Where the time went">
+    <div class="scroll" tabindex={0} role="region" aria-label="Lanes of the tries">
       <svg class="lanes" viewBox={`0 0 760 ${bottom + 22}`} role="img" aria-label={says}>
         <g stroke="currentColor" stroke-opacity=".18">
           {marks.map((ms) => (

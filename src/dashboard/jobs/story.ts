@@ -112,15 +112,22 @@ export function reason({ why, through }: AttemptRecord): string {
     said.push("It has the beginning of this conversation in its cache");
   else if (why.last_resort) said.push("Only nodes that had failed lately, or had this job already, were left");
   else if (why.eligible === 1) said.push("The only node with room");
-  else if (why.best > 1)
-    said.push(
-      `Of ${number(why.eligible)} nodes with room ${number(why.best)} were nearly the best; two were drawn, and it was the less loaded`,
-    );
+  else if (why.best > 1) said.push(drawn(why));
   else said.push(`${BEST[why.strategy]} of ${number(why.eligible)} nodes with room`);
   if (why.affinity === "passed_over") said.push("the node that knows this conversation was busy or could not take it");
   if (why.probe) said.push("the model had failed there, and this try found out whether it is well again");
   if (through !== undefined && through.length > 0) said.push("another coordinator passes it on");
   return `${said.join("; ")}.`;
+}
+
+/** Power of two choices: of all that are nearly as good as the best, two are drawn. */
+function drawn({ eligible, best, load, other }: AttemptRecord["why"]): string {
+  const all =
+    best === eligible
+      ? `${number(best)} nodes with room were nearly as good`
+      : `Of ${number(eligible)} nodes with room ${number(best)} were nearly as good as the best`;
+  const lighter = other !== undefined && load < other.load ? "it was the less loaded" : "both were as loaded";
+  return `${all}; of two drawn ${lighter}`;
 }
 
 const BEST = {
