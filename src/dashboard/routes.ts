@@ -8,6 +8,7 @@ import { keyRoutes } from "./keys/keys.ts";
 import { nodeRoutes } from "./nodes/routes.ts";
 import { playgroundRoutes } from "./playground/playground.ts";
 import { publicRoutes } from "./public-routes.ts";
+import { usageRoutes } from "./usage/usage.ts";
 
 export const dashboardRoutes = (deps: DashboardDeps): HttpRoute[] => [
   ...assetRoutes(),
@@ -17,4 +18,5 @@ export const dashboardRoutes = (deps: DashboardDeps): HttpRoute[] => [
   ...keyRoutes(deps),
   ...nodeRoutes(deps),
   ...playgroundRoutes(deps),
+  ...usageRoutes(deps),
 ];
