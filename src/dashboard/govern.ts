@@ -1,5 +1,6 @@
 // Govern: what admins see and do of the whole coordinator. The pages share what one of them found out.
 import type { HttpRoute } from "../http/routes.ts";
+import { adminModelRoutes } from "./admin-models.ts";
 import { auditWatch } from "./audit/watch.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { overviewRoutes } from "./overview.ts";
@@ -7,5 +8,5 @@ import { settingsRoutes } from "./settings.ts";
 
 export function governRoutes(deps: DashboardDeps): HttpRoute[] {
   const watch = auditWatch();
-  return [...overviewRoutes(deps, watch), ...settingsRoutes(deps)];
+  return [...overviewRoutes(deps, watch), ...adminModelRoutes(deps), ...settingsRoutes(deps)];
 }

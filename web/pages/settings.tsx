@@ -132,7 +132,12 @@ function Input({ setting, id }: { setting: SettingView; id: string }): Markup {
       <span class="check">
         <input type="hidden" name="value" value="false" disabled={fixed} />
         <input {...shared} type="checkbox" value="true" checked={text === "true"} />
-        <span aria-hidden="true">{setting.text === "true" ? "On" : "Off"}</span>
+        <span class="on" aria-hidden="true">
+          On
+        </span>
+        <span class="off" aria-hidden="true">
+          Off
+        </span>
       </span>
     );
   }

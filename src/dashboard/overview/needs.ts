@@ -1,4 +1,5 @@
 // Needs: what waits for an admin, and nothing else; each with where it is dealt with.
+import { modelHref } from "../../../web/parts/model-href.ts";
 import { settingHref } from "../../../web/parts/setting-id.ts";
 import { pubkeySchema } from "../../protocol/primitives.ts";
 import { pageNodes } from "../../registry/node-list.ts";
@@ -168,7 +169,7 @@ function queues({ queueLimit, registry }: Deps, { models }: LoadNow): Need[] {
       const serving = registry.offersOf(model).length;
       return {
         tone: "warn",
-        about: { href: modelPath(model), name: model },
+        about: { href: modelHref(model), name: model },
         words: queued >= limit ? "has a full queue" : "has a queue that is half full",
         note: `${serving} ${serving === 1 ? "node serves" : "nodes serve"} it, ${queued} of ${limit} wait`,
         act: { href: settingHref("coordinator.queue_limit"), label: "Limit" },
@@ -197,6 +198,3 @@ function mail({ people }: Deps): Need[] {
     },
   ];
 }
-
-/** Names may hold slashes, which stay. */
-export const modelPath = (model: string): string => `/models/${model.split("/").map(encodeURIComponent).join("/")}`;
