@@ -106,7 +106,7 @@ export const exampleCall = (address: string, { id, can }: Pick<ModelRow, "id" | 
         address,
         "/v1/chat/completions",
         { model: id, messages: [{ role: "user", content: "What is infernet?" }], stream: true },
-        ["-N"],
+        { flags: "-N" },
       );
 
 async function modelAway(deps: DashboardDeps, call: HumanCall, name: string): Promise<Response> {

@@ -68,7 +68,7 @@ const streaming = ({ address, model }: Fill): Example => ({
     address,
     "/v1/chat/completions",
     { model, messages: [{ role: "user", content: QUESTION }], stream: true },
-    ["-N"],
+    { flags: "-N" },
   ),
   python: `${pythonClient(address)}
 stream = client.chat.completions.create(
@@ -150,7 +150,7 @@ const jobs = ({ address, model }: Fill): Example => ({
   title: "Jobs",
   about:
     "Submit now, fetch later. A job survives restarts and lost connections; the same Idempotency-Key makes it once, however often it is sent.",
-  curl: `${curlCall(address, "/api/v1/jobs", { model, prompt: QUESTION, max_tokens: 256 }, ["-H 'Idempotency-Key: report-42'"])}
+  curl: `${curlCall(address, "/api/v1/jobs", { model, prompt: QUESTION, max_tokens: 256 }, { headers: ["Idempotency-Key: report-42"] })}
 # {"id":"…","status":"queued",…}; put it for ID
 curl -N ${address}/api/v1/jobs/ID/stream -H "Authorization: Bearer $INFERNET_API_KEY"`,
   python: `import os, time, requests

@@ -12,11 +12,12 @@ export const visibleJson = (value: unknown, indent = 0): string =>
 /** One word of a POSIX shell. */
 export const shellWord = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** A call to paste into a POSIX shell. `more`: further arguments, as they stand. */
-export const curlCall = (url: string, path: string, body: object | null, more: readonly string[] = []): string =>
+type More = { flags?: string; headers?: readonly string[] };
+/** A call to paste into a POSIX shell. */
+export const curlCall = (url: string, path: string, body: object | null, { flags, headers = [] }: More = {}): string =>
   [
-    `curl ${url}${path}`,
-    ...more,
+    flags === undefined ? `curl ${url}${path}` : `curl ${flags} ${url}${path}`,
+    ...headers.map((header) => `-H ${shellWord(header)}`),
     '-H "Authorization: Bearer $INFERNET_API_KEY"',
     ...(body === null ? [] : ["-H 'Content-Type: application/json'", `-d ${shellWord(visibleJson(body, 2))}`]),
   ].join(" \\\n  ");

@@ -32,10 +32,15 @@ export function NetworkFigures({ now }: { now: NetworkNow }): Markup {
         note={now.regions > 0 ? `in ${plural(now.regions, "region")}` : NONE}
       />
       <Figure label="Models" value={number(now.models)} note={`${number(now.ready)} can answer now`} />
-      <Figure label="Output now" value={number(now.outputPerS)} unit="tok/s" note="last hour">
+      <Figure
+        label="Output now"
+        value={number(now.outputPerS)}
+        unit="tok/s"
+        note={`${plural(now.running, "job")} running`}
+      >
         <Spark values={now.perMinute} />
       </Figure>
-      <Figure label="Running jobs" value={number(now.running)} note={`of ${plural(now.slots, "slot")}`} />
+      <Figure label="Slots in use" value={number(now.running)} note={`of ${number(now.slots)}`} />
       <Figure
         label="First token"
         value={firstToken}
