@@ -5,6 +5,7 @@ import type { DashboardDeps } from "./deps.ts";
 import { governRoutes } from "./govern.ts";
 import { jobRoutes } from "./jobs/routes.ts";
 import { keyRoutes } from "./keys/keys.ts";
+import { moneyPages } from "./money/routes.ts";
 import { nodeRoutes } from "./nodes/routes.ts";
 import { playgroundRoutes } from "./playground/playground.ts";
 import { publicRoutes } from "./public-routes.ts";
@@ -16,6 +17,7 @@ export const dashboardRoutes = (deps: DashboardDeps): HttpRoute[] => [
   ...governRoutes(deps),
   ...jobRoutes(deps),
   ...keyRoutes(deps),
+  ...moneyPages(deps),
   ...nodeRoutes(deps),
   ...playgroundRoutes(deps),
   ...usageRoutes(deps),

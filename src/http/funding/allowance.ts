@@ -83,7 +83,7 @@ const openingView = ({ transaction, tokenAccount, lastValidBlockHeight }: Openin
 });
 
 /** The one that is wanted, where clients may approve it; else the first. */
-export const chosenDelegate = ({ funding }: AllowanceHttpDeps, wanted: string | undefined) =>
+export const chosenDelegate = ({ funding }: { funding: Pick<Funding, "delegates"> }, wanted: string | undefined) =>
   funding.delegates.find(({ address }) => wanted === undefined || address === wanted)?.address ?? null;
 
 const wrongDelegate = () =>
