@@ -1,9 +1,10 @@
 // Join tokens, stored half: each lets one instance in, once, in one role. Only the secret's hash is kept; the token's
 // text, which carries address and key too, is protocol/join-token.ts. One made for an account gives it the node.
-import { and, count, desc, eq, gt, isNull, lt, or } from "drizzle-orm";
+import { and, count, eq, gt, isNull, type SQL } from "drizzle-orm";
 import { audit } from "../accounts/audit.ts";
 import { type Caller, SYSTEM_CALLER } from "../accounts/caller.ts";
-import { members, users } from "../accounts/schema.ts";
+import { newestFirst, type Span, spanOf } from "../accounts/listing.ts";
+import { LOCAL_ACCOUNT_ID, members, users } from "../accounts/schema.ts";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -60,14 +61,14 @@ export async function createJoinToken(
     usedMs: null,
     usedBy: null,
     revokedMs: null,
-    accountId: accountId ?? null,
+    accountId: ownerOf(accountId),
   };
   return await db.writer.transact(async (tx) => {
-    if (accountId !== undefined && (await countOpen(tx, accountId, createdMs)) >= MAX_OPEN_TOKENS) {
+    if (row.accountId !== null && (await countOpen(tx, row.accountId, createdMs)) >= MAX_OPEN_TOKENS) {
       return err("too_many_tokens");
     }
     await tx.insert(joinTokens).values(row);
-    const after = { role, expires_ms: row.expiresMs, ...(accountId === undefined ? {} : { account: accountId }) };
+    const after = { role, expires_ms: row.expiresMs, ...(row.accountId === null ? {} : { account: row.accountId }) };
     await audit(tx, { ...by, atMs: createdMs, action: "join_token.created", subject: row.id, after });
     return ok({ secret, token: withoutHash(row) });
   });
@@ -79,30 +80,31 @@ async function countOpen(tx: Drizzle, accountId: string, nowMs: number): Promise
   return row?.n ?? 0;
 }
 
+/** As it is stored. */
+const ownerOf = (accountId: string | undefined): string | null =>
+  accountId === undefined || accountId === LOCAL_ACCOUNT_ID ? null : accountId;
+const isOf = (accountId: string | undefined): SQL | undefined => {
+  if (accountId === undefined) return undefined;
+  const owner = ownerOf(accountId);
+  return owner === null ? isNull(joinTokens.accountId) : eq(joinTokens.accountId, owner);
+};
+
 const isOpen = (nowMs: number) =>
   and(isNull(joinTokens.usedMs), isNull(joinTokens.revokedMs), gt(joinTokens.expiresMs, nowMs));
 
-export type TokenList = {
-  /** Left out: of all. */
-  accountId?: string;
-  /** Left out: no bound. */
-  limit?: number;
-  /** The last token of the page before. */
-  after?: { createdMs: number; id: string };
-};
-
-/** Tokens, used and expired ones included, the newest first. */
+/** Tokens, used and expired ones included, the newest first; of one account where one is given. */
 export async function listJoinTokens(
   { db }: { db: Db },
-  { accountId, limit, after }: TokenList = {},
+  { accountId, ...span }: Span & { accountId?: string } = {},
 ): Promise<StoredJoinToken[]> {
-  const { createdMs, id } = joinTokens;
-  const wanted = and(
-    accountId === undefined ? undefined : eq(joinTokens.accountId, accountId),
-    after && or(lt(createdMs, after.createdMs), and(eq(createdMs, after.createdMs), lt(id, after.id))),
-  );
-  const query = db.read.select().from(joinTokens).where(wanted).orderBy(desc(createdMs), desc(id));
-  return (await (limit === undefined ? query : query.limit(limit))).map(withoutHash);
+  const { where, order, limit } = spanOf(joinTokens, span);
+  const rows = await db.read
+    .select()
+    .from(joinTokens)
+    .where(and(isOf(accountId), where))
+    .orderBy(...order)
+    .limit(limit);
+  return newestFirst(span, rows.map(withoutHash));
 }
 
 /** Ends a token before it is used, of this account where one is given. A used one stays what it is. */
@@ -111,7 +113,7 @@ export async function revokeJoinToken(
   id: string,
   accountId?: string,
 ): Promise<Result<StoredJoinToken, "join_token_unknown" | "join_token_used">> {
-  const mine = and(eq(joinTokens.id, id), accountId === undefined ? undefined : eq(joinTokens.accountId, accountId));
+  const mine = and(eq(joinTokens.id, id), isOf(accountId));
   return await db.writer.transact(async (tx) => {
     const nowMs = clock.nowMs();
     const [revoked] = await tx

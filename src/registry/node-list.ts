@@ -92,3 +92,9 @@ export async function countNodesBy({
   const { role, status } = nodes;
   return await db.read.select({ role, status, count: count() }).from(nodes).groupBy(role, status);
 }
+
+/** How many belong to an account. */
+export async function countNodesOf({ db }: { db: Db }, accountId: string): Promise<number> {
+  const [row] = await db.read.select({ n: count() }).from(nodes).where(eq(nodes.accountId, accountId));
+  return row?.n ?? 0;
+}

@@ -21,3 +21,7 @@ export function rightTo(human: Human | null, row: Row, node: Pick<Node, "pool"> 
 /** Members of an organisation look on; its owners act. */
 export const mayAct = (human: Human | null, right: Right): boolean =>
   right === "admin" || (right === "owner" && human?.memberRole === "owner");
+
+/** Tokens let in nodes of the account that one acts for. */
+export const mayMakeTokens = ({ user: { roles }, memberRole }: Human): boolean =>
+  memberRole === "owner" && (roles.includes("operator") || roles.includes("admin"));
