@@ -56,7 +56,7 @@ export type OidcRefusal =
   | { code: "address_not_allowed" };
 
 export type Oidc = {
-  providers: readonly { name: string; label: string }[];
+  providers: readonly { name: string; label: string; issuer: string }[];
   /** Where to send the browser, and what it is to keep. Undefined: no such provider. */
   begin(
     name: string,
@@ -90,7 +90,7 @@ export function openOidc(providers: readonly OidcProvider[]): Oidc {
     return asked;
   };
   return {
-    providers: providers.map(({ name, label }) => ({ name, label })),
+    providers: providers.map(({ name, label, issuer }) => ({ name, label, issuer })),
     begin(name, redirectUri, wish) {
       const provider = byName.get(name);
       return provider && begin(provider, () => configurationOf(provider), redirectUri, wish);

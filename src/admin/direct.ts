@@ -113,8 +113,8 @@ export function directAdmin(deps: DirectDeps): Admin {
     ...moneyAdmin(deps),
     ...payoutAdmin({ db, clock: deps.clock, payouts: live?.payouts ?? null }),
     ...stakeAdmin({ clock: deps.clock, pubkey: deps.pubkey, desk: () => live?.stakes ?? null }),
-    webhookSecret: operation(OPERATIONS.webhookSecret, async () =>
-      ok({ secret: secretText(deps.webhookKey(LOCAL_ACCOUNT_ID)) }),
+    webhookSecret: operation(OPERATIONS.webhookSecret, async ({ account = LOCAL_ACCOUNT_ID }) =>
+      ok({ secret: secretText(deps.webhookKey(account)) }),
     ),
     backup: operation(OPERATIONS.backup, ({ file }, by) => backup({ ...deps, by }, file)),
   };

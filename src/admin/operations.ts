@@ -414,8 +414,8 @@ export const OPERATIONS = {
   ...STAKE_OPERATIONS,
   ...SETTINGS_OPERATIONS,
 
-  /** What receivers check the signatures of the local account's webhooks with: `whsec_…`. */
-  webhookSecret: operation("GET", "/webhooks/secret", nothing, z.object({ secret: z.string() })),
+  /** What receivers check the signatures of an account's webhooks with: `whsec_…`; left out: the built-in account's. */
+  webhookSecret: operation("GET", "/webhooks/secret", ofAccount, z.object({ secret: z.string() })),
 
   /** `file`: absolute path on the instance's machine; must not exist. */
   backup: operation(

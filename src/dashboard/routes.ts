@@ -7,6 +7,7 @@ import { jobRoutes } from "./jobs/routes.ts";
 import { keyRoutes } from "./keys/keys.ts";
 import { moneyPages } from "./money/routes.ts";
 import { nodeRoutes } from "./nodes/routes.ts";
+import { peopleRoutes } from "./people/routes.ts";
 import { playgroundRoutes } from "./playground/playground.ts";
 import { publicRoutes } from "./public-routes.ts";
 import { usageRoutes } from "./usage/usage.ts";
@@ -19,6 +20,7 @@ export const dashboardRoutes = (deps: DashboardDeps): HttpRoute[] => [
   ...keyRoutes(deps),
   ...moneyPages(deps),
   ...nodeRoutes(deps),
+  ...peopleRoutes(deps),
   ...playgroundRoutes(deps),
   ...usageRoutes(deps),
 ];

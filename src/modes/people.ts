@@ -11,6 +11,7 @@ import { forgetSessions } from "../accounts/sessions.ts";
 import { hasAdmin } from "../accounts/users.ts";
 import { oidcProvider } from "../config/accounts.ts";
 import type { Config } from "../config.ts";
+import { failure } from "../dashboard/people/entrance.ts";
 import type { HumanDeps } from "../http/human/deps.ts";
 import type { DataDirectory } from "../identity/data-dir.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -58,7 +59,7 @@ export function buildPeople({ config: { accounts }, data, clock, random, url, on
 }
 
 export type HumanInput = {
-  config: Pick<Config, "accounts" | "server">;
+  config: Pick<Config, "accounts" | "server" | "billing">;
   people: People;
   data: Pick<CoordinatorData, "identity" | "sealKey">;
   dir: DataDirectory;
@@ -73,6 +74,7 @@ export const humanDeps = ({ config, people, data, dir, log, ...more }: HumanInpu
   sealKey: data.sealKey,
   coordinator: data.identity.pubkey,
   log,
+  failurePage: (call, words) => failure({ billing: config.billing.mode }, call, words),
   onSetUp: () => rmSync(dir.file(SETUP_LINK_FILE), { force: true }),
   ...more,
 });

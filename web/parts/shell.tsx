@@ -3,7 +3,7 @@ import type { Child } from "hono/jsx";
 import { CHART_SCRIPTS, CHART_STYLE, FAVICON, ICONS, SCRIPTS, STYLESHEET } from "./assets.ts";
 import { Icon } from "./icon.tsx";
 import type { Markup } from "./markup.ts";
-import { Status } from "./parts.tsx";
+import { Csrf, Status } from "./parts.tsx";
 import { Name, number } from "./text.tsx";
 
 /** Who looks, and what of the house they see. Made once for a page (dashboard/viewer.ts). */
@@ -225,14 +225,33 @@ function Side({ viewer, human }: { viewer: Viewer; human: NonNullable<Viewer["hu
       <h2>Network</h2>
       <Places all={PUBLIC.filter((place) => place.path !== "/models")} path={path} counts={counts} />
       <footer>
-        <a href="/account">
-          <Name of={human.account.kind === "organisation" ? human.account.name : human.email} max={40} />
-        </a>
+        <AccountMenu human={human} />
         <ThemeButton />
       </footer>
     </nav>
   );
 }
+
+/** Who one is here, and the way out. The other accounts that one may act for come once it is opened. */
+const AccountMenu = ({ human }: { human: NonNullable<Viewer["human"]> }): Markup => (
+  <details class="menu">
+    <summary>
+      <Name of={human.account.kind === "organisation" ? human.account.name : human.email} max={40} />
+    </summary>
+    <div>
+      <a class="button plain" href="/account">
+        Your account
+      </a>
+      <div hx-get="/account/menu" hx-trigger="intersect once" hx-swap="innerHTML" {...NO_SWAP}></div>
+      <form method="post" action="/account/sign-out">
+        <Csrf token={human.csrf} />
+        <button type="submit" class="plain">
+          Sign out
+        </button>
+      </form>
+    </div>
+  </details>
+);
 
 /** The deepest place that the page is in. */
 const isHere = (place: string, path: string): boolean =>

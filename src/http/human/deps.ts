@@ -22,6 +22,8 @@ export type HumanDeps = {
   /** Takes over to whom a node belongs now. */
   reloadNode(pubkey: Pubkey): Promise<void>;
   log: Log;
+  /** A page that says why signing in with a provider came to nothing. */
+  failurePage(call: HumanCall, words: string): Promise<Response>;
   /** Called once there is a first admin. */
   onSetUp(): void;
 };

@@ -10,8 +10,8 @@ import type { HumanCall, HumanRoute } from "../routes.ts";
 import { bodyOf, data } from "./answers.ts";
 import { readCookie } from "./cookies.ts";
 import { cookie, type HumanDeps, originOf, sessionCookies, signedInAnswer } from "./deps.ts";
-import { failurePage } from "./pages.ts";
-import { type Refused, refuse } from "./refuse.ts";
+import { type Refused, refuse, wordsOf } from "./refuse.ts";
+import { startPath } from "./start-path.ts";
 
 const BASE = "/api/v1/auth/oidc";
 /** How long the browser may be away, and then take to prove a password. */
@@ -41,7 +41,9 @@ export function oidcRoutes(deps: HumanDeps): HumanRoute[] {
       answers: "text/html",
       async handle(call) {
         const begun = await begin(deps, call, { invitation: null, linkUserId: null });
-        return begun.ok ? redirect(begun.value.location, begun.value.cookies) : await failurePage(begun.error.code);
+        return begun.ok
+          ? redirect(begun.value.location, begun.value.cookies)
+          : await failed(deps, call, begun.error.code);
       },
     },
     {
@@ -131,7 +133,7 @@ async function callback(deps: HumanDeps, call: HumanCall): Promise<Response> {
   const { people, oidc } = deps;
   const name = call.params.provider ?? "";
   const over = cookie(deps, call, "oidc", "");
-  const fail = async (code: Refused["code"]) => await failurePage(code, [over]);
+  const fail = (code: Refused["code"]) => failed(deps, call, code, [over]);
   const flow = unsealed(deps, call, "oidc", oidcFlowSchema);
   if (flow === undefined || flow.provider !== name) return await fail("sign_in_failed");
   // As it was registered, whatever name this request came by.
@@ -150,9 +152,21 @@ async function callback(deps: HumanDeps, call: HumanCall): Promise<Response> {
   const outcome = await oidcSignIn(people, person.value, wish, originOf(call));
   if (!outcome.ok) return await fail(outcome.error.code);
   if (outcome.value.next === "signed_in") {
-    return redirect("/account", [over, ...sessionCookies(deps, call, outcome.value.token)]);
+    const human = await findSession(people, outcome.value.token);
+    return redirect(startPath(human?.user.roles ?? []), [over, ...sessionCookies(deps, call, outcome.value.token)]);
   }
   return redirect("/sign-in/link", [over, sealedCookie(deps, call, "oidc-link", person.value)]);
+}
+
+async function failed(
+  deps: HumanDeps,
+  call: HumanCall,
+  code: Refused["code"],
+  cookies: readonly string[] = [],
+): Promise<Response> {
+  const response = await deps.failurePage(call, wordsOf(code));
+  for (const one of cookies) response.headers.append("set-cookie", one);
+  return response;
 }
 
 async function prove(deps: HumanDeps, call: HumanCall): Promise<Response> {

@@ -7,10 +7,8 @@ import type { HumanDeps } from "./deps.ts";
 import { keyRoutes } from "./keys.ts";
 import { oidcRoutes } from "./oidc.ts";
 import { organisationRoutes } from "./organisations.ts";
-import { pageRoutes } from "./pages.ts";
 
 export const humanRoutes = (deps: HumanDeps): HttpRoute[] => [
-  ...pageRoutes(deps),
   ...authRoutes(deps),
   ...oidcRoutes(deps),
   ...accountRoutes(deps),

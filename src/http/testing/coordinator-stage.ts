@@ -9,6 +9,7 @@ import { directAdmin } from "../../admin/direct.ts";
 import type { DashboardDeps } from "../../dashboard/deps.ts";
 import { createLive } from "../../dashboard/live.ts";
 import { missingPage } from "../../dashboard/missing.ts";
+import { failure } from "../../dashboard/people/entrance.ts";
 import { dashboardRoutes } from "../../dashboard/routes.ts";
 import { type TestDatabase, testDatabase } from "../../db/test-database.ts";
 import { type Identity, identityOf } from "../../identity/keys.ts";
@@ -166,6 +167,7 @@ export async function coordinatorStage(
     coordinator: COORDINATOR.pubkey,
     reloadNode: async () => undefined,
     log: NO_LOG,
+    failurePage: (call, words) => failure({ billing: "off" }, call, words),
     onSetUp: () => undefined,
   };
   const chat = { clock, jobs, defaults, streams };
