@@ -99,6 +99,8 @@ describe("a fresh instance", () => {
       features: ["tools", "vision"],
     });
     await hostile.join({ name: HOSTILE_NAMES[2] ?? "", models: HOSTILE_NAMES.map(model) });
+    const beats = setInterval(() => hostile?.send({ type: "heartbeat", status: "available", running: 0 }), 5_000);
+    stage.onClose(() => clearInterval(beats));
     await page.locator("#network", { hasText: "2nodes" }).waitFor();
     expect(complaints).toEqual([]);
     await context.close();
@@ -114,8 +116,6 @@ describe("each page is whole in both themes, on a phone and on a wide screen", (
     ["/nodes", "providers"],
     ["/check", "check"],
     ["/docs", "docs"],
-    ["/reference", "reference"],
-    ["/nowhere", "missing"],
   ])(
     "%s",
     async (path, name) => {
@@ -123,6 +123,33 @@ describe("each page is whole in both themes, on a phone and on a wide screen", (
     },
     60_000,
   );
+
+  test("the reference too, which is long", async () => {
+    for (const look of [{ theme: "light", width: 360 }, { theme: "dark" }] as const) {
+      const { context, page, complaints } = await open("/reference", null, look);
+      await expectWhole(page, join(shots, `reference-${look.theme}.png`));
+      expect(complaints).toEqual([]);
+      await context.close();
+    }
+  }, 60_000);
+
+  test("and the page of what is not there", async () => {
+    const { context, page } = await open("/nowhere");
+    expect(await page.locator("h1").textContent()).toBe("No such page");
+    await expectWhole(page, join(shots, "missing.png"));
+    await context.close();
+  }, 30_000);
+
+  test("the menu of a phone opens, leads on and closes by Escape", async () => {
+    const { context, page, complaints } = await open("/", null, { width: 360 });
+    await page.getByRole("button", { name: "Menu" }).click();
+    await page.locator("#nav").getByRole("link", { name: "Providers" }).waitFor();
+    await page.screenshot({ path: join(shots, "menu-light-360.png") });
+    await page.keyboard.press("Escape");
+    await page.locator("#nav").waitFor({ state: "hidden" });
+    expect(complaints).toEqual([]);
+    await context.close();
+  }, 30_000);
 
   test("and so is the start of who is signed in, with what they may do next", async () => {
     await expectWholeEverywhere(browser, at("/"), admin, { shots, name: "home-admin" });

@@ -41,22 +41,24 @@ export function Docs({ viewer, fill, join }: DocsView): Markup {
               <Code id="routing-code" name="A call that chooses nodes" text={routingExample(fill)} />
             </Body>
           </Card>
-          <JoinCard join={join} />
+          <JoinCard join={join} more={false} />
         </div>
-        <Card id="contents" title="On this page">
-          <ul class="list">
-            {[
-              ["start", "Getting started"],
-              ...all.map(({ id, title }) => [id, title] as const),
-              ["routing", "Say where a request may go"],
-              ["join", "Have a GPU? Run a node"],
-            ].map(([id, title]) => (
-              <li>
-                <a href={`#${id}`}>{title}</a>
-              </li>
-            ))}
-          </ul>
-        </Card>
+        <div class="stack">
+          <Card id="contents" title="On this page">
+            <ul class="list">
+              {[
+                ["start", "Getting started"],
+                ...all.map(({ id, title }) => [id, title] as const),
+                ["routing", "Say where a request may go"],
+                ["join", "Have a GPU? Run a node"],
+              ].map(([id, title]) => (
+                <li>
+                  <a href={`#${id}`}>{title}</a>
+                </li>
+              ))}
+            </ul>
+          </Card>
+        </div>
       </div>
     </Shell>
   );

@@ -1,5 +1,5 @@
 // Examples: calls to paste, in three languages, filled with the visitor's address and a model that is there.
-import { curlCall, shellWord, visibleJson } from "../parts/call.ts";
+import { curlCall, shellWord, visibleJson, writtenJson } from "../parts/call.ts";
 
 export type Example = {
   /** Of its place in the page. */
@@ -111,7 +111,7 @@ const tools = ({ address, model }: Fill): Example => ({
 answer = client.chat.completions.create(
     model=${text(model)},
     messages=[{"role": "user", "content": ${text(WHERE)}}],
-    tools=[${visibleJson(WEATHER, 4).replaceAll("\n", "\n    ")}],
+    tools=[${writtenJson(WEATHER, "    ")}],
 )
 for call in answer.choices[0].message.tool_calls or []:
     print(call.function.name, call.function.arguments)`,
@@ -119,7 +119,7 @@ for call in answer.choices[0].message.tool_calls or []:
 const answer = await client.chat.completions.create({
   model: ${text(model)},
   messages: [{ role: "user", content: ${text(WHERE)} }],
-  tools: [${visibleJson(WEATHER, 2).replaceAll("\n", "\n  ")}],
+  tools: [${writtenJson(WEATHER, "  ")}],
 });
 for (const call of answer.choices[0]?.message.tool_calls ?? []) {
   if (call.type === "function") console.log(call.function.name, call.function.arguments);

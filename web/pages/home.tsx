@@ -168,7 +168,8 @@ const JOIN_WORDS: Readonly<Record<Join["registration"], string>> = {
   approval: "An admin of this network lets your node in once it asked.",
   open: "Every node may join: no token, no approval.",
 };
-export const JoinCard = ({ join }: { join: Join }): Markup => (
+/** `more`: leads to where more is told of it. */
+export const JoinCard = ({ join, more = true }: { join: Join; more?: boolean }): Markup => (
   <Card id="join" title="Have a GPU? Run a node">
     <Body>
       <p>
@@ -181,9 +182,11 @@ export const JoinCard = ({ join }: { join: Join }): Markup => (
           Create a join token
         </a>
       ) : (
-        <a class="button" href="/docs#join">
-          How to join
-        </a>
+        more && (
+          <a class="button" href="/docs#join">
+            How to join
+          </a>
+        )
       )}
     </Body>
   </Card>

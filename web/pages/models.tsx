@@ -304,7 +304,9 @@ const Serving = ({ rows, newer, older }: ModelView["serving"]): Markup => (
           </td>
           <td class="more">{node.region === "" ? NONE : <Name of={node.region} max={24} />}</td>
           <td class="n" data-label="in / out">
-            {`${price(node.priceInput)} / ${price(node.priceOutput)}`}
+            {node.priceInput + node.priceOutput === 0
+              ? "free"
+              : `${price(node.priceInput)} / ${price(node.priceOutput)}`}
           </td>
           <td class="n end" data-label="tok/s">
             {speed(node.tokensPerS)}

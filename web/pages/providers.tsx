@@ -97,7 +97,7 @@ const NoNodes = ({ total }: { total: number }): Markup =>
 
 const Rows = ({ page, nowMs }: ProvidersView): Markup => (
   <Table
-    name="Nodes"
+    name="Directory"
     head={
       <>
         <Th>Node</Th>
@@ -142,7 +142,7 @@ const Rows = ({ page, nowMs }: ProvidersView): Markup => (
 );
 
 const inAndOut = ({ input, inputMax, output, outputMax }: NonNullable<ProviderRow["prices"]>): string =>
-  `${price(input, inputMax)} / ${price(output, outputMax)}`;
+  inputMax + outputMax === 0 ? "free" : `${price(input, inputMax)} / ${price(output, outputMax)}`;
 
 const Models = ({ row }: { row: ProviderRow }): Markup => (
   <>
