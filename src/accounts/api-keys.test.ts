@@ -5,7 +5,7 @@ import { drizzleOver } from "../db/executor.ts";
 import { testDatabase } from "../db/test-database.ts";
 import { manualClock } from "../lib/clock.ts";
 import { createApiKey, listApiKeys, revokeApiKey, rotateApiKey } from "./api-keys.ts";
-import { listAudit } from "./audit.ts";
+import { listAudit } from "./audit-list.ts";
 import { budgetsOf } from "./key-rights.ts";
 import { type KeyHolder, openKeyRing } from "./key-ring.ts";
 import type { RateMeter } from "./rate-limits.ts";

@@ -4,8 +4,9 @@ import { openDatabase } from "../db/open.ts";
 import { testDatabase } from "../db/test-database.ts";
 import { sqldPath, testServer } from "../db/test-server.ts";
 import { manualClock } from "../lib/clock.ts";
-import { type AuditEntry, audit, auditHead, listAudit } from "./audit.ts";
+import { type AuditEntry, audit, auditHead } from "./audit.ts";
 import { verifyAudit } from "./audit-check.ts";
+import { type AuditFilter, listAudit } from "./audit-list.ts";
 
 const KEY = { atMs: 5, actor: "local", action: "key.created", subject: "key_1" } as const;
 const grant = (subject: string): AuditEntry => ({ ...KEY, action: "credits.granted", subject });
@@ -147,4 +148,95 @@ test("entries are found by kind, actor, subject and time", async () => {
   expect(await seqs({ actor: "user/u" })).toEqual([3]);
   expect(await seqs({ subject: "key_1", before: 2 })).toEqual([1]);
   expect(await seqs({ sinceMs: 6 })).toEqual([2]);
+});
+
+test("pages go both ways, whatever is asked for, and times are found by halves", async () => {
+  const actions = ["key.created", "node.approved", "key.revoked"] as const;
+  const entries = [...Array(40).keys()].map(
+    (i): AuditEntry => ({
+      ...KEY,
+      atMs: 1_000 + i * 10,
+      action: actions[i % 3] ?? "key.created",
+      actor: i % 2 === 0 ? "local" : "user/u1",
+      subject: `s${i % 5}`,
+    }),
+  );
+  await using log = await logOf(entries);
+  const filters: AuditFilter[] = [
+    {},
+    { action: "key" },
+    { action: "node.approved" },
+    { actor: "user/u1" },
+    { subject: "s3", actor: "local" },
+    { actor: "user/u1", action: "key" },
+    { sinceMs: 1_055, untilMs: 1_301 },
+  ];
+  for (const filter of filters) {
+    const { sinceMs = 0, untilMs = Infinity, action = "", actor, subject } = filter;
+    const all = entries
+      .map((entry, i) => ({ ...entry, seq: i + 1 }))
+      .filter((one) => one.atMs >= sinceMs && one.atMs < untilMs && one.action.startsWith(action))
+      .filter(
+        (one) => (actor === undefined || one.actor === actor) && (subject === undefined || one.subject === subject),
+      )
+      .map(({ seq }) => seq)
+      .reverse();
+    const down: number[] = [];
+    for (let before: number | undefined; ; before = down.at(-1)) {
+      const page = await listAudit(log, 4, { ...filter, before });
+      down.push(...page.map(({ seq }) => seq));
+      if (page.length < 4) break;
+    }
+    expect([filter, down]).toEqual([filter, all]);
+    const up: number[] = [];
+    for (let after = 0; ; after = up[0] ?? 0) {
+      const page = await listAudit(log, 4, { ...filter, after });
+      up.unshift(...page.map(({ seq }) => seq));
+      if (page.length < 4) break;
+    }
+    expect([filter, up]).toEqual([filter, all]);
+  }
+});
+
+test("no list looks at the whole log", async () => {
+  await using log = await logOf([KEY]);
+  const plans: string[] = [];
+  const read = new Proxy(log.db.read, {
+    get(target, name, receiver) {
+      const value = Reflect.get(target, name, receiver) as unknown;
+      if (name !== "select") return value;
+      return (...args: unknown[]) => noted((value as (...all: unknown[]) => object).apply(target, args));
+    },
+  });
+  /** Notes the plan of what is about to be read. */
+  function noted(query: object): object {
+    return new Proxy(query, {
+      get(target, name, receiver) {
+        if (name === "then" || name === "get") {
+          const { sql: text, params } = (target as { toSQL(): { sql: string; params: never[] } }).toSQL();
+          plans.push(`${text} ${JSON.stringify(params)}`);
+        }
+        const value = Reflect.get(target, name, receiver) as unknown;
+        if (typeof value !== "function") return value;
+        return (...args: unknown[]) => {
+          const made = (value as (...all: unknown[]) => unknown).apply(target, args);
+          return typeof made === "object" && made !== null && "toSQL" in made ? noted(made) : made;
+        };
+      },
+    });
+  }
+  const all: AuditFilter[] = [
+    { action: "key" },
+    { actor: "local" },
+    { subject: "key_1", actor: "local", action: "key" },
+  ];
+  for (const filter of all) await listAudit({ db: { ...log.db, read } }, 10, filter);
+  expect(plans.length).toBeGreaterThan(4);
+  for (const plan of plans) {
+    const [text = "", params = "[]"] = plan.split(/ (?=\[[^\]]*\]$)/);
+    const steps = await log.db.query(`explain query plan ${text}`, JSON.parse(params) as never[]);
+    const words = steps.map((step) => String(step[3])).join("; ");
+    expect([text, words]).toEqual([text, expect.stringMatching(/USING INDEX audit_log_(subject|actor|action)/)]);
+    expect(words).not.toContain("TEMP B-TREE");
+  }
 });

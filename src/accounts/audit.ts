@@ -1,13 +1,13 @@
 // Audit: who did what that touches security or money, in a log that is only ever added to and whose rows are chained by
 // hashes (protocol/audit-record.ts). An entry is written in the same transaction as the act that it tells of.
-import { and, desc, eq, gte, lt, or, type SQL, sql } from "drizzle-orm";
+import { desc } from "drizzle-orm";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 
 import { auditHash, NO_AUDIT_HASH } from "../protocol/audit-record.ts";
 import { hideJoinTokens } from "../protocol/join-token.ts";
 import type { Actor } from "./caller.ts";
-import { type AuditRow, auditLog } from "./schema.ts";
+import { auditLog } from "./schema.ts";
 
 /** Every act that is noted. The part before the dot is what it was done to. */
 export const AUDIT_ACTIONS = [
@@ -149,36 +149,3 @@ export async function auditHead(db: Pick<Db, "read">): Promise<AuditHead> {
   const last = await db.read.select(columns).from(auditLog).orderBy(desc(auditLog.seq)).limit(1).get();
   return last ?? { seq: 0, hash: NO_AUDIT_HASH };
 }
-
-export type AuditFilter = {
-  /** Those before this sequence number. */
-  before?: number;
-  /** One action, or all of one kind: `key` is every `key.…`. */
-  action?: string;
-  actor?: string;
-  subject?: string;
-  sinceMs?: number;
-};
-
-/** Entries, the newest first. */
-export async function listAudit(
-  { db }: { db: Pick<Db, "read"> },
-  limit: number,
-  { before, action, actor, subject, sinceMs }: AuditFilter = {},
-): Promise<AuditRow[]> {
-  const wanted: (SQL | undefined)[] = [
-    before === undefined ? undefined : lt(auditLog.seq, before),
-    actor === undefined ? undefined : eq(auditLog.actor, actor),
-    subject === undefined ? undefined : eq(auditLog.subject, subject),
-    sinceMs === undefined ? undefined : gte(auditLog.atMs, sinceMs),
-    action === undefined ? undefined : or(eq(auditLog.action, action), ofKind(action)),
-  ];
-  return await db.read
-    .select()
-    .from(auditLog)
-    .where(and(...wanted))
-    .orderBy(desc(auditLog.seq))
-    .limit(limit);
-}
-
-const ofKind = (kind: string): SQL => sql`substr(${auditLog.action}, 1, ${kind.length + 1}) = ${`${kind}.`}`;

@@ -4,7 +4,7 @@ import { booksOf, NOON_MS, testNode } from "../admin/testing/books.ts";
 import { testDatabase } from "../db/test-database.ts";
 import { balanceOf, clientLedger, nodeLedger } from "../ledger/ledger.ts";
 import { manualClock } from "../lib/clock.ts";
-import { listAudit } from "./audit.ts";
+import { listAudit } from "./audit-list.ts";
 import type { Caller } from "./caller.ts";
 import { adjustLedger, grantCredits } from "./credits.ts";
 

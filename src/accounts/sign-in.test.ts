@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { testDatabase } from "../db/test-database.ts";
 import { manualClock } from "../lib/clock.ts";
 import { err } from "../lib/result.ts";
-import { listAudit } from "./audit.ts";
+import { listAudit } from "./audit-list.ts";
 import { LOCAL_CALLER } from "./caller.ts";
 import { createPasswordLink, requestPasswordMail, setPasswordByLink } from "./password-links.ts";
 import { findSession, listSessions, revokeSessions } from "./sessions.ts";

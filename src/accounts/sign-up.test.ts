@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { testDatabase } from "../db/test-database.ts";
 import { manualClock } from "../lib/clock.ts";
-import { listAudit } from "./audit.ts";
+import { listAudit } from "./audit-list.ts";
 import { type Caller, LOCAL_CALLER } from "./caller.ts";
 import { createSetupLink, setUp } from "./first-admin.ts";
 import {

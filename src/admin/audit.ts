@@ -1,6 +1,7 @@
 // The audit log, as operations of a coordinator.
-import { auditHead, listAudit } from "../accounts/audit.ts";
+import { auditHead } from "../accounts/audit.ts";
 import { verifyAudit } from "../accounts/audit-check.ts";
+import { listAudit } from "../accounts/audit-list.ts";
 import type { AuditRow } from "../accounts/schema.ts";
 import { drizzleOver } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
@@ -11,11 +12,11 @@ import type { Admin } from "./operations.ts";
 
 export function auditAdmin(db: Pick<Db, "read" | "snapshot">): Pick<Admin, "listAudit" | "auditHead" | "verifyAudit"> {
   return {
-    listAudit: operation(MONEY_OPERATIONS.listAudit, async ({ limit, since_ms, ...wanted }) => {
-      const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
-      const filter = since_ms === undefined ? given : { ...given, sinceMs: since_ms };
-      return ok({ entries: (await listAudit({ db }, limit, filter)).map(view) });
-    }),
+    listAudit: operation(
+      MONEY_OPERATIONS.listAudit,
+      async ({ limit, since_ms: sinceMs, until_ms: untilMs, ...wanted }) =>
+        ok({ entries: (await listAudit({ db }, limit, { ...wanted, sinceMs, untilMs })).map(view) }),
+    ),
     auditHead: operation(MONEY_OPERATIONS.auditHead, async () => ok(await auditHead(db))),
     verifyAudit: operation(MONEY_OPERATIONS.verifyAudit, async ({ head }) =>
       ok(await db.snapshot((execute) => verifyAudit({ read: drizzleOver(execute) }, head))),

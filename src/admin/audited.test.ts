@@ -1,7 +1,7 @@
 // What each operation leaves in the audit log, and whose name it bears.
 import { expect, test } from "bun:test";
-import { listAudit } from "../accounts/audit.ts";
 import { verifyAudit } from "../accounts/audit-check.ts";
+import { listAudit } from "../accounts/audit-list.ts";
 import type { Caller } from "../accounts/caller.ts";
 import { openKeyRing } from "../accounts/key-ring.ts";
 import { testPeople } from "../accounts/testing/people.ts";

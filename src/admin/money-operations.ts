@@ -190,12 +190,15 @@ export const MONEY_OPERATIONS = {
     "/audit",
     z.strictObject({
       limit: z.int().min(1).max(1_000).default(100),
+      /** Only those before this number; or only those after it, the next ones. */
       before: z.int().min(1).optional(),
+      after: z.int().min(0).optional(),
       /** One, or all of one kind: `key` is every `key.…`. */
       action: z.string().max(64).optional(),
       actor: z.string().max(256).optional(),
       subject: z.string().max(256).optional(),
       since_ms: timeMs.optional(),
+      until_ms: timeMs.optional(),
     }),
     z.object({ entries: z.array(auditRow) }),
   ),

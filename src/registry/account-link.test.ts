@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { listAudit } from "../accounts/audit.ts";
+import { listAudit } from "../accounts/audit-list.ts";
 import { LOCAL_CALLER } from "../accounts/caller.ts";
 import { createOrganisation, setMember } from "../accounts/organisations.ts";
 import { members } from "../accounts/schema.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { listAudit } from "../accounts/audit.ts";
+import { listAudit } from "../accounts/audit-list.ts";
 import { LOCAL_CALLER } from "../accounts/caller.ts";
 import { accounts } from "../accounts/schema.ts";
 import { signUp } from "../accounts/sign-up.ts";

@@ -1,7 +1,7 @@
 // Settings on a real database, over the real configuration.
 import { afterEach, expect, test } from "bun:test";
-import { listAudit as listAuditLog } from "../accounts/audit.ts";
 import { verifyAudit } from "../accounts/audit-check.ts";
+import { listAudit as listAuditLog } from "../accounts/audit-list.ts";
 import type { Db } from "../db/open.ts";
 import { type TestDatabase, testDatabase } from "../db/test-database.ts";
 import type { Log, LogFields } from "../lib/log.ts";
