@@ -59,6 +59,11 @@ export function JobsPage(props: PageProps): Markup {
         note={all ? "Of everybody. What was asked and answered is for the accounts that asked." : undefined}
       >
         <LiveState />
+        {all && (
+          <a class="button" href="/admin/usage">
+            Usage
+          </a>
+        )}
       </Head>
       <Filters list="jobs-list-card" action={path}>
         <Search label="Search" value={asked.q} placeholder={all ? "Job id, account or node" : "Job id or node"} />

@@ -156,7 +156,7 @@ export function Content({ job }: { job: JobShown }): Markup {
     case "live":
       return (
         <Card id="content" title="Content" aside={<span class="note">In memory only, until it ends</span>}>
-          <div class="talk">
+          <div class="talk" tabindex={0} role="region" aria-label="What was said">
             <Answer text={content.answer} busy={job.live} />
           </div>
         </Card>
@@ -174,7 +174,7 @@ export function Content({ job }: { job: JobShown }): Markup {
             )
           }
         >
-          <div class="talk">
+          <div class="talk" tabindex={0} role="region" aria-label="What was said">
             {content.more > 0 && <p class="note">{`${plural(content.more, "earlier message")} left out`}</p>}
             {content.asked.map((said) => (
               <Message said={said} />

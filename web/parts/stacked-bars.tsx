@@ -19,11 +19,11 @@ type Props = {
 /** Series that colours and patterns keep apart; the rest is to be added up. */
 export const MOST_SERIES = 5;
 
-const WIDTH = 720;
-const LEFT = 76;
+const WIDTH = 1000;
+const LEFT = 84;
 const TOP = 10;
 const HEIGHT = 168;
-const MOST_LABELS = 12;
+const MOST_LABELS = 15;
 
 export function StackedBars({ says, stacks, format }: Props): Markup {
   const sums = stacks.map(({ values }) => values.reduce((sum, value) => sum + value, 0));

@@ -49,13 +49,14 @@ export function contentShown(
   }
   if (!content) return { kind: "deleted" };
   const asked = messagesOf(content.request);
-  const output = content.output === null ? null : answerOf(content.output);
+  const output = content.output === null ? "" : answerOf(content.output);
+  const soFar = live?.shown?.text ?? "";
   return {
     kind: "kept",
     request: content.request,
     asked: asked.slice(-MAX_MESSAGES),
     more: Math.max(0, asked.length - MAX_MESSAGES),
-    answer: output === null ? (live?.shown?.text ? tail(live.shown.text) : null) : cut(output),
+    answer: output !== "" ? cut(output) : soFar !== "" ? tail(soFar) : null,
     expiresMs: content.expiresMs,
   };
 }

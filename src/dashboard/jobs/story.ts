@@ -106,12 +106,12 @@ function carriedOver(attempt: AttemptRecord, before: AttemptRecord | undefined):
 }
 
 /** Why a try went there, in a sentence. */
-export function reason({ why, through }: AttemptRecord): string {
+export function reason({ n, why, through }: AttemptRecord): string {
   const said: string[] = [];
   if (why.affinity === "session" || why.affinity === "prefix")
     said.push("It has the beginning of this conversation in its cache");
   else if (why.last_resort) said.push("Only nodes that had failed lately, or had this job already, were left");
-  else if (why.eligible === 1) said.push("The only node with room");
+  else if (why.eligible === 1) said.push(n > 1 ? "The only node left with room" : "The only node with room");
   else if (why.best > 1) said.push(drawn(why));
   else said.push(`${BEST[why.strategy]} of ${number(why.eligible)} nodes with room`);
   if (why.affinity === "passed_over") said.push("the node that knows this conversation was busy or could not take it");
@@ -167,7 +167,7 @@ function complaint(error: JobError | null): Words {
   if (!error) return [];
   const words = CAUSES[error.code];
   if (error.message === "") return [words === undefined ? "" : `${words}.`];
-  return words === undefined ? [{ quote: error.message }, "."] : [`${words}: “`, { quote: error.message }, "”."];
+  return words === undefined ? [{ quote: sentence(error.message) }] : [`${words}: “`, { quote: error.message }, "”."];
 }
 
 /** What went wrong, of what nodes and backends say in words of their own. */
