@@ -57,21 +57,22 @@ test("the start writes a link; whoever opens it in a browser is the first admin,
   await page.getByLabel("Name").fill("Anna");
   await page.getByLabel("Email address").fill(ADMIN);
   await page.getByLabel("New password").fill(PASSWORD);
-  await page.getByRole("button").click();
-  await page.waitForURL(`${on.url}/account`);
-  expect(await page.locator("main").textContent()).toContain(`${ADMIN} · admin, operator, client`);
+  await page.getByRole("button", { name: "Create the admin" }).click();
+  await page.waitForURL(`${on.url}/welcome`);
+  await page.goto(`${on.url}/account`);
+  expect(await page.locator("main").textContent()).toContain("admin, operator, client");
   expect(complaints).toEqual([]);
   expect(existsSync(setupFile(on))).toBe(false);
   // Out, and in again, by the pages.
-  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.locator("main").getByRole("button", { name: "Sign out" }).click();
   await page.waitForURL(`${on.url}/sign-in`);
   await page.getByLabel("Email address").fill(ADMIN);
   await page.getByLabel("Password").fill("wrong password");
-  await page.getByRole("button").click();
-  await page.getByText("the email address or the password is wrong").waitFor();
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("The email address or the password is wrong").waitFor();
   await page.getByLabel("Password").fill(PASSWORD);
-  await page.getByRole("button").click();
-  await page.waitForURL(`${on.url}/account`);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.waitForURL(`${on.url}/admin`);
   const late = await new Person(on.url).post("/api/v1/auth/setup", {
     secret: secretOf(link),
     email: "eve@example.org",
@@ -264,7 +265,7 @@ test("signing in with a provider: new people as sign-up allows, known addresses 
     return await as.get(`${back.pathname}${back.search}`);
   };
   const bert = new Person(on.url);
-  expect((await come(bert, "bert")).location).toBe("/account");
+  expect((await come(bert, "bert")).location).toBe("/playground");
   expect((await bert.get("/api/v1/account")).body).toMatchObject({
     user: { email: "bert@example.org", roles: ["client"], has_password: false },
   });
@@ -279,7 +280,7 @@ test("signing in with a provider: new people as sign-up allows, known addresses 
   expect((await prove("wrong password")).code).toBe("wrong_credentials");
   expect((await prove(PASSWORD)).body).toMatchObject({ user: { email: ADMIN } });
   const again = new Person(on.url);
-  expect((await come(again, "anna")).location).toBe("/account");
+  expect((await come(again, "anna")).location).toBe("/admin");
   expect((await again.get("/api/v1/account")).body).toMatchObject({ user: { email: ADMIN } });
   const log = on.output();
   expect(log).not.toContain(provider.clientSecret);

@@ -40,7 +40,7 @@ const stepAt = ({ model }: WelcomeNow): 2 | 3 => (model === null ? 2 : 3);
 
 export const Welcome = ({ viewer, csrf, mode, now, join }: WelcomeView): Markup => (
   <Shell viewer={viewer} title="Welcome" live="/live/welcome">
-    <Head title="Welcome" note="You govern this instance. Two steps are left; come back to them whenever you like.">
+    <Head title="Welcome" note="You govern this instance. What is left to do waits for you here, whenever you like.">
       <LiveState />
       <a class="button" href="/admin">
         Skip
@@ -52,7 +52,9 @@ export const Welcome = ({ viewer, csrf, mode, now, join }: WelcomeView): Markup 
         <Nodes mode={mode} now={now} />
         <JoinCard csrf={csrf} mode={mode} join={join} />
       </div>
-      <FirstChat now={now} />
+      <div class="stack">
+        <FirstChat now={now} />
+      </div>
     </div>
   </Shell>
 );
