@@ -12,6 +12,13 @@ const cellValue = (cell) => {
   return text.trim() === "" || text === "–" ? null : Number(text);
 };
 
+/** The axis has some width, even where there is one moment only. */
+const LEAST_S = 600;
+const spanned = (_, least, most) => {
+  const end = most ?? Date.now() / 1000;
+  return [Math.min(least ?? end, end - LEAST_S), end];
+};
+
 class TimeChart extends HTMLElement {
   connectedCallback() {
     if (this.plot) return;
@@ -60,7 +67,10 @@ class TimeChart extends HTMLElement {
         legend: { show: false },
         cursor: { points: { size: 7 }, y: false },
         padding: [8, 8, 0, 0],
-        scales: { y: { range: (_, _least, most) => [0, max || Math.max((most ?? 0) * 1.15, 1)] } },
+        scales: {
+          x: { range: spanned },
+          y: { range: (_, _least, most) => [0, max || Math.max((most ?? 0) * 1.15, 1)] },
+        },
         axes: [
           { ...axis, size: 26, space: 80, values: (_, at) => at.map((s) => format.format(s * 1000)) },
           { ...axis, size: 46, space: 40, values: (_, at) => at.map(grouped) },
