@@ -2,11 +2,17 @@
 import type { HttpRoute } from "../http/routes.ts";
 import { adminModelRoutes } from "./admin-models.ts";
 import { auditWatch } from "./audit/watch.ts";
+import { auditRoutes } from "./audit.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { overviewRoutes } from "./overview.ts";
 import { settingsRoutes } from "./settings.ts";
 
 export function governRoutes(deps: DashboardDeps): HttpRoute[] {
-  const watch = auditWatch();
-  return [...overviewRoutes(deps, watch), ...adminModelRoutes(deps), ...settingsRoutes(deps)];
+  const watch = auditWatch(deps);
+  return [
+    ...overviewRoutes(deps, watch),
+    ...adminModelRoutes(deps),
+    ...settingsRoutes(deps),
+    ...auditRoutes(deps, watch),
+  ];
 }
