@@ -90,12 +90,22 @@ export function changesOf(before: Json, after: Json): Change[] {
   }
   const [was, is] = [tableOf(before), tableOf(after)];
   return [...new Set([...Object.keys(was), ...Object.keys(is)])]
-    .map((name) => ({ name, before: text(was[name] ?? null), after: text(is[name] ?? null) }))
+    .map((name) => ({ name, before: text(was[name] ?? null, name), after: text(is[name] ?? null, name) }))
     .filter((change) => change.before !== change.after);
 }
 /** A plain value beside a table stands for itself: `pending` becomes what is told of the node. */
 const tableOf = (value: Json): Record<string, Json> => (isTable(value) ? value : value === null ? {} : { was: value });
 const isTable = (value: Json): value is Record<string, Json> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
-const text = (value: Json): string | null =>
-  value === null ? null : typeof value === "string" ? value : JSON.stringify(value);
+/** An empty list says nothing; of a moment its name does. */
+function text(value: Json, name = ""): string | null {
+  if (value === null || typeof value === "string") return value;
+  if (typeof value === "number" && name.endsWith("_ms") && value > 0 && value < LAST_MS) {
+    return `${new Date(value).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  }
+  if (!Array.isArray(value)) return JSON.stringify(value);
+  if (value.length === 0) return null;
+  return value.every((one) => typeof one === "string") ? value.join(", ") : JSON.stringify(value);
+}
+/** Of the calendar (ECMAScript: a Date's time value). */
+const LAST_MS = 8.64e15;
