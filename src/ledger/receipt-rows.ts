@@ -84,6 +84,14 @@ export async function nodeReceiptRows(
   return rows.map(rowOf);
 }
 
+/** Those of a job, in the order of its attempts. */
+export async function jobReceiptRows(db: Reader, job: string): Promise<ReceiptRow[]> {
+  // "/" stands behind ".".
+  const bounds = [`${job}.`, `${job}/`];
+  const rows = await db.query(`${ROWS} where r.attempt > ? and r.attempt < ? order by r.attempt limit 1000`, bounds);
+  return rows.map(rowOf);
+}
+
 /** The first number of a chain whose job ended at `ms` or later: numbers have no gap, and follow the time. */
 async function seqAt(db: Reader, node: string, last: number, ms: number): Promise<number> {
   let [low, high] = [1, last + 1];

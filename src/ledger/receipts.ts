@@ -11,6 +11,8 @@ export type ReceiptFilter = {
   account?: string | undefined;
   /** Of jobs that ended then or later. */
   sinceMs?: number | undefined;
+  /** Of jobs that ended before. */
+  untilMs?: number | undefined;
 };
 
 export type IssuedReceipt = {
@@ -45,10 +47,11 @@ const COLUMNS = {
   covered: nodeChains.countersignedSeq,
 };
 
-const matches = ({ node, account, sinceMs }: ReceiptFilter): (SQL | undefined)[] => [
+const matches = ({ node, account, sinceMs, untilMs }: ReceiptFilter): (SQL | undefined)[] => [
   node === undefined ? undefined : eq(receipts.node, node),
   account === undefined ? undefined : eq(receipts.account, account),
   sinceMs === undefined ? undefined : gte(receipts.finishedMs, sinceMs),
+  untilMs === undefined ? undefined : lt(receipts.finishedMs, untilMs),
 ];
 
 const select = ({ db }: Deps, where: readonly (SQL | undefined)[]) =>

@@ -53,7 +53,7 @@ export async function exportPage(
   options: ExportOptions,
 ): Promise<{ lines: ExportLine[]; next: ExportCursor | null }> {
   const rows = await receiptsInOrder(archive, { ...filter, after, limit });
-  const whole = filter.account === undefined && filter.sinceMs === undefined;
+  const whole = [filter.account, filter.sinceMs, filter.untilMs].every((bound) => bound === undefined);
   const paid = await paidBy(archive, rows);
   const proofs = whole ? NO_PROOFS : await proofsOf(archive, paid);
   const begun = [...new Set(rows.map(({ node }) => node))].filter((node) => node !== after?.node);
