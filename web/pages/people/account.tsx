@@ -349,7 +349,7 @@ export const Switch = ({
     <input type="hidden" name="csrf_token" value={csrf} />
     <input type="hidden" name="account" value={account} />
     <input type="hidden" name="next" value={next} />
-    <button type="submit" class="plain" aria-label={`Act for ${name}`}>
+    <button type="submit" class="plain" aria-label={`Act for it: ${name}`}>
       Act for it
     </button>
   </form>

@@ -127,7 +127,7 @@ const Members = (view: OrganisationView): Markup => (
       : {})}
   >
     <Table
-      name="Members"
+      name="Everybody in it"
       head={
         <>
           <Th>Who</Th>
@@ -178,7 +178,7 @@ function Member({ view, member }: { view: OrganisationView; member: MemberView }
               csrf={csrf}
               look="plain"
               fields={{ user, role: other }}
-              label={`Make ${email} ${other === "owner" ? "an owner" : "a member"}`}
+              label={`Make ${other}: ${email}`}
             >
               {other === "owner" ? "Make owner" : "Make member"}
             </Act>
@@ -219,7 +219,7 @@ const Invitations = (view: OrganisationView & { invitations: readonly Invitation
       </Empty>
     ) : (
       <Table
-        name="Invitations"
+        name="Who is invited"
         head={
           <>
             <Th>For</Th>

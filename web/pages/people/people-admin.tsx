@@ -113,7 +113,7 @@ export const Users = (view: UsersView): Markup => {
               </Empty>
             ) : (
               <Table
-                name="Users"
+                name="Everybody"
                 head={
                   <>
                     <Th>Who</Th>
@@ -223,7 +223,7 @@ export const Invitations = (view: InvitationsView): Markup => {
             </Empty>
           ) : (
             <Table
-              name="Invitations"
+              name="Who is invited"
               head={
                 <>
                   <Th>For</Th>
@@ -355,7 +355,7 @@ export const Organisations = ({
         </Empty>
       ) : (
         <Table
-          name="Organisations"
+          name="All organisations"
           head={
             <>
               <Th>Name</Th>
@@ -422,7 +422,7 @@ export const Keys = (view: KeysView): Markup => {
 
 const KeyTable = ({ keys, accounts, csrf, nowMs }: KeysView): Markup => (
   <Table
-    name="Keys"
+    name="Keys of all accounts"
     head={
       <>
         <Th>Key</Th>

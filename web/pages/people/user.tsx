@@ -114,7 +114,7 @@ const Keys = ({ keys, nowMs }: UserPage): Markup => (
       </Empty>
     ) : (
       <Table
-        name="Keys"
+        name="Keys of their account"
         head={
           <>
             <Th>Key</Th>
@@ -161,7 +161,7 @@ const Sessions = (view: UserPage): Markup => {
         </Empty>
       ) : (
         <Table
-          name="Sessions"
+          name="Where they are signed in"
           head={
             <>
               <Th>Browser</Th>
@@ -213,7 +213,7 @@ const Entries = ({ entries, user }: UserPage): Markup => (
       </Empty>
     ) : (
       <Table
-        name="Audit log"
+        name="Entries"
         head={
           <>
             <Th>When</Th>
