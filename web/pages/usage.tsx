@@ -72,18 +72,20 @@ function rangesOf(props: PageProps) {
   const month = new Date(nowMs).toISOString().slice(0, 7);
   const before = new Date(Date.parse(`${month}-01`) - DAY_MS).toISOString().slice(0, 7);
   const all = [
-    ["7", "7 days"],
-    ["30", "30 days"],
-    ["90", "90 days"],
-    [before, before],
-    [month, month],
+    ["7", "7 d"],
+    ["30", "30 d"],
+    ["90", "90 d"],
+    [before, monthName(before)],
+    [month, monthName(month)],
   ] as const;
   return all.map(([range, label]) => ({ href: hrefOf(props, { range }), label, here: asked.range === range }));
 }
 
+const monthName = (month: string): string => MONTHS[Number(month.slice(5)) - 1] ?? month;
+
 function UsageFigures({ view: { sums }, billing, days }: PageProps): Markup {
   const span = days.toDay - days.fromDay + 1;
-  const share = sums.requests === 0 ? NONE : `${number((sums.completed / sums.requests) * 100, 1)} % answered`;
+  const share = sums.requests === 0 ? NONE : `${number(Math.round((sums.completed / sums.requests) * 100))} % answered`;
   return (
     <Figures id="figures">
       <Figure label="Requests" value={number(sums.requests)} note={share} />
