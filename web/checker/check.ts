@@ -1,12 +1,13 @@
 // Check: what an export of receipts proves, in words for people: each thing that was looked at, and what the receipts
 // say. The looking itself is the protocol's.
 import { toHex } from "../../src/lib/hex.ts";
-import type { ExportedReceipt } from "../../src/protocol/receipt-export.ts";
+import type { ExportedReceipt, ExportLine } from "../../src/protocol/receipt-export.ts";
 import { unsealReceipt } from "../../src/protocol/receipt-frames.ts";
 import { jobIdText } from "../../src/protocol/receipt-json.ts";
 import { exportLines } from "../../src/protocol/receipt-lines.ts";
 import { CHECKS, type Check, type Fault, receiptVerifier, type Verified } from "../../src/protocol/receipt-verifier.ts";
 import { decodeReceipt, textHash } from "../../src/protocol/receipts.ts";
+import { type ChangedByte, changedByte } from "./changed-byte.ts";
 
 export type CheckReport = {
   verdict: "verified" | "fault" | "unreadable";
@@ -54,8 +55,11 @@ export async function check(pieces: AsyncIterable<string>, options: Options): Pr
   const receipts: ReceiptSays[] = [];
   const signers: string[] = [];
   let count = 0;
-  for await (const line of exportLines(pieces)) {
+  const lines = exportLines(pieces);
+  const heads: ExportLine[] = [];
+  for await (const line of lines) {
     if (!line.ok) return unreadable(line.error, receipts, count);
+    if (line.value.t === "head") heads.push(line.value);
     const fault = verifier.take(line.value);
     if (line.value.t === "coordinator") signers.push(line.value.pubkey);
     if (line.value.t === "receipt") {
@@ -64,6 +68,12 @@ export async function check(pieces: AsyncIterable<string>, options: Options): Pr
       if (says && (receipts.length < SHOWN || fault)) receipts.push(says);
       if (count % STEP === 0 && !(await options.onProgress(count))) return undefined;
     }
+    if (fault?.check === "signature" && line.value.t === "receipt") {
+      const after = await lines.next();
+      const known = [...heads, ...(after.done !== true && after.value.ok ? [after.value.value] : [])];
+      const changed = changedByte(unsealReceipt(line.value).bytes, digestsIn(known));
+      if (changed) return faulty({ ...fault, message: changedWords(changed) }, receipts, count, signers, options.own);
+    }
     if (fault) return faulty(fault, receipts, count, signers, options.own);
   }
   if (count === 0) return unreadable("there is no receipt in it", receipts, count);
@@ -71,6 +81,19 @@ export async function check(pieces: AsyncIterable<string>, options: Options): Pr
   if (!done.ok) return faulty(done.error, receipts, count, signers, options.own);
   return verified(done.value, receipts, options.own);
 }
+
+/** Of receipts, as heads and the receipts after them name them. */
+const digestsIn = (lines: readonly ExportLine[]): Set<string> =>
+  new Set(
+    lines.flatMap((line) => {
+      if (line.t === "head") return line.digest;
+      const decoded = line.t === "receipt" ? decodeReceipt(unsealReceipt(line).bytes) : undefined;
+      return decoded?.ok ? toHex(decoded.value.previous) : [];
+    }),
+  );
+
+const changedWords = ({ at, field, was, is }: ChangedByte): string =>
+  `byte ${at}, in ${field}, was changed after it was signed: it is ${is} and was ${was}`;
 
 /** Of bytes that hold together at all. */
 function receiptSays(line: ExportedReceipt, isFaulty: boolean): ReceiptSays | undefined {
