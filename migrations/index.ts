@@ -19,6 +19,7 @@ import sql15 from "./0015_people.sql" with { type: "text" };
 import sql16 from "./0016_node_lists.sql" with { type: "text" };
 import sql17 from "./0017_node_filters.sql" with { type: "text" };
 import sql18 from "./0018_payouts_newest.sql" with { type: "text" };
+import sql19 from "./0019_account_name.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { n: 0, name: "0000_start", sql: sql0 },
@@ -40,4 +41,5 @@ export const migrations: readonly Migration[] = [
   { n: 16, name: "0016_node_lists", sql: sql16 },
   { n: 17, name: "0017_node_filters", sql: sql17 },
   { n: 18, name: "0018_payouts_newest", sql: sql18 },
+  { n: 19, name: "0019_account_name", sql: sql19 },
 ];

@@ -15,7 +15,7 @@ export const accounts = sqliteTable(
     name: text().notNull(),
     createdMs: integer("created_ms").notNull(),
   },
-  (table) => [index("accounts_kind").on(table.kind, table.createdMs, table.id)],
+  (table) => [index("accounts_kind").on(table.kind, table.createdMs, table.id), index("accounts_name").on(table.name)],
 );
 
 export const apiKeys = sqliteTable(

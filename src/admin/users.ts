@@ -32,9 +32,9 @@ export type UserAdmin = Pick<Admin, keyof typeof USER_OPERATIONS>;
 export function userAdmin(people: People): UserAdmin {
   const { clock } = people;
   return {
-    listUsers: operation(USER_OPERATIONS.listUsers, async ({ search = "", limit = MAX_FOUND, ...wanted }) => {
+    listUsers: operation(USER_OPERATIONS.listUsers, async ({ search = "", ...wanted }) => {
       if (search !== "") {
-        const found = await searchUsers(people, search, limit);
+        const found = await searchUsers(people, search, wanted.limit ?? MAX_FOUND);
         return ok({ users: found.map(userView), newer: null, older: null });
       }
       const { rows, ...cursors } = await listed(wanted, (span) => listUsers(people, span));
