@@ -62,7 +62,7 @@ export async function listPayouts({ db }: Reader, limit: number, filter: PayoutF
     filter.state === undefined ? undefined : eq(payouts.state, filter.state),
     filter.accountId === undefined
       ? undefined
-      : sql`exists (select 1 from nodes where pubkey = ${payouts.node} and account_id = ${filter.accountId})`,
+      : sql`${payouts.node} in (select pubkey from nodes where account_id = ${filter.accountId})`,
     filter.before === undefined
       ? undefined
       : sql`(created_ms, first_seq, id) < (select created_ms, first_seq, id from payouts where id = ${filter.before})`,
