@@ -43,3 +43,15 @@ declare module "*/jobs.js" {
   const text: string;
   export default text;
 }
+declare module "*/notify.js" {
+  const text: string;
+  export default text;
+}
+declare module "*/sw.js" {
+  const text: string;
+  export default text;
+}
+declare module "*.png" {
+  const path: string;
+  export default path;
+}

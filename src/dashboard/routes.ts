@@ -3,10 +3,12 @@ import type { HttpRoute } from "../http/routes.ts";
 import { assetRoutes } from "./assets.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { governRoutes } from "./govern.ts";
+import { installableRoutes } from "./installable.ts";
 import { jobRoutes } from "./jobs/routes.ts";
 import { keyRoutes } from "./keys/keys.ts";
 import { moneyPages } from "./money/routes.ts";
 import { nodeRoutes } from "./nodes/routes.ts";
+import { noticeRoutes } from "./notices.ts";
 import { peopleRoutes } from "./people/routes.ts";
 import { playgroundRoutes } from "./playground/playground.ts";
 import { publicRoutes } from "./public-routes.ts";
@@ -17,7 +19,9 @@ export const dashboardRoutes = (deps: DashboardDeps): HttpRoute[] => [
   ...publicRoutes(deps),
   ...governRoutes(deps),
   ...jobRoutes(deps),
+  ...installableRoutes(deps),
   ...keyRoutes(deps),
+  ...noticeRoutes(deps),
   ...moneyPages(deps),
   ...nodeRoutes(deps),
   ...peopleRoutes(deps),

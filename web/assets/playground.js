@@ -10,15 +10,17 @@ function bodyOf(data) {
   const chosen = (name) => (text(name) === "" || text(name) === standard(name) ? undefined : text(name));
   const said = JSON.parse(text("history0") || "[]");
   const answered = said.slice(0, said.findLastIndex(({ role }) => role === "assistant") + 1);
+  const message = text("message").trim();
+  // With nothing written yet: the call that was made last.
+  const asked =
+    message === "" && answered.length > 0
+      ? answered.slice(0, -1)
+      : [...answered, { role: "user", content: message || "Hello" }];
   const stop = text("stop").split(/\r?\n/).filter(Boolean);
   const wishes = { strategy: chosen("strategy"), pool: chosen("pool") };
   return {
     model: text("model0"),
-    messages: [
-      ...(text("system").trim() === "" ? [] : [{ role: "system", content: text("system") }]),
-      ...answered,
-      { role: "user", content: text("message").trim() || "Hello" },
-    ],
+    messages: [...(text("system").trim() === "" ? [] : [{ role: "system", content: text("system") }]), ...asked],
     stream: true,
     max_tokens: number("max_tokens"),
     temperature: number("temperature"),

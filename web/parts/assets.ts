@@ -15,6 +15,7 @@ import iconsSvg from "../assets/icons.svg" with { type: "text" };
 import jobsJs from "../assets/jobs.js" with { type: "text" };
 import keyJs from "../assets/key.js" with { type: "text" };
 import linkJs from "../assets/link.js" with { type: "text" };
+import notifyJs from "../assets/notify.js" with { type: "text" };
 import openJs from "../assets/open.js" with { type: "text" };
 import playgroundJs from "../assets/playground.js" with { type: "text" };
 
@@ -48,6 +49,7 @@ const check = asset("check.js", JS, checkJs);
 const open = asset("open.js", JS, openJs);
 const link = asset("link.js", JS, linkJs);
 const jobs = asset("jobs.js", JS, jobsJs);
+const notify = asset("notify.js", JS, notifyJs);
 const playground = asset("playground.js", JS, playgroundJs);
 
 export const ASSETS: readonly Asset[] = [
@@ -63,6 +65,7 @@ export const ASSETS: readonly Asset[] = [
   check,
   open,
   playground,
+  notify,
   jobs,
   link,
 ];
@@ -87,3 +90,5 @@ export const JOBS_SCRIPT = jobs.path;
 export const PLAYGROUND_SCRIPT = playground.path;
 /** Takes the secret of a link that opens a page. */
 export const LINK_SCRIPT = link.path;
+/** Tells people who are signed in of what happened, and makes an app of the pages. */
+export const NOTIFY_SCRIPT = notify.path;

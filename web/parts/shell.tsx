@@ -1,6 +1,6 @@
 // Shell: the page around every page: head, navigation by what one may do, toasts, the dialog that asks.
 import type { Child } from "hono/jsx";
-import { CHART_SCRIPTS, CHART_STYLE, FAVICON, ICONS, SCRIPTS, STYLESHEET } from "./assets.ts";
+import { CHART_SCRIPTS, CHART_STYLE, FAVICON, ICONS, NOTIFY_SCRIPT, SCRIPTS, STYLESHEET } from "./assets.ts";
 import { Icon } from "./icon.tsx";
 import type { Markup } from "./markup.ts";
 import { Csrf, Status } from "./parts.tsx";
@@ -79,7 +79,7 @@ const NO_SWAP = { "hx-status:4xx": "swap:none", "hx-status:5xx": "swap:none" };
 const HTMX_CONFIG = JSON.stringify({ noSwap: [204, 304, "5xx"], includeIndicatorCSS: false, defaultTimeout: 20_000 });
 
 /** The whole page. Its children are what stands in `<main>`. */
-export function Shell({ viewer, children, ...page }: ShellProps): Markup {
+export function Shell({ viewer, children, scripts = [], ...page }: ShellProps): Markup {
   const { human } = viewer;
   const bar = human ? (
     <>
@@ -90,7 +90,13 @@ export function Shell({ viewer, children, ...page }: ShellProps): Markup {
     <PublicTop path={viewer.path} />
   );
   return (
-    <Document {...page} csrf={human?.csrf} sided={human !== null} bar={bar}>
+    <Document
+      {...page}
+      scripts={human ? [...scripts, NOTIFY_SCRIPT] : scripts}
+      csrf={human?.csrf}
+      sided={human !== null}
+      bar={bar}
+    >
       {children}
     </Document>
   );
@@ -206,7 +212,13 @@ function Side({ viewer, human }: { viewer: Viewer; human: NonNullable<Viewer["hu
   const open = (places: readonly Place[]) => places.filter((place) => billing || place.billing === undefined);
   const has = (role: string) => human.roles.includes(role);
   return (
-    <nav id="nav" class="side" popover="auto" aria-label="Main">
+    <nav
+      id="nav"
+      class="side"
+      popover="auto"
+      aria-label="Main"
+      data-notices={has("operator") || has("admin") ? "" : undefined}
+    >
       <Brand />
       <h2>Use</h2>
       <Places all={open(USE)} path={path} counts={counts} />
