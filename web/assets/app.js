@@ -50,7 +50,11 @@ function toast({ text, kind = "ok", undo }) {
     button.textContent = "Undo";
     button.setAttribute("hx-post", undo);
     button.setAttribute("hx-swap", "none");
-    button.addEventListener("click", () => setTimeout(() => box.remove(), 0));
+    // Out of sight, and there until it is answered: htmx swaps nothing for an element that is gone.
+    button.addEventListener("click", () => {
+      box.hidden = true;
+    });
+    button.addEventListener("htmx:finally:request", () => box.remove());
     box.querySelector("div").after(button);
   }
   document.querySelector(".toasts").append(box);

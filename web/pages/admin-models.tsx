@@ -309,7 +309,7 @@ const AliasForm = ({ csrf, former, name, models, id, words }: FormProps): Markup
 const Pools = ({ pools }: { pools: readonly PoolRow[] }): Markup => (
   <Card id="pools" title="Pools">
     <Table
-      name="Pools"
+      name="Table of pools"
       head={
         <>
           <Th>Pool</Th>

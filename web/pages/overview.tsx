@@ -280,7 +280,7 @@ const Recent = ({ jobs, nowMs, billing }: { jobs: readonly RecentJob[]; nowMs: n
       </Empty>
     ) : (
       <Table
-        name="Recent jobs"
+        name="Table of recent jobs"
         head={
           <>
             <Th>Job</Th>

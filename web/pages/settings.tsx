@@ -231,7 +231,7 @@ const Start = ({ sections }: { sections: SettingsView["fixed"] }): Markup => (
             {titleOf(section)} ({number(rows.length)})
           </summary>
           <Table
-            name={titleOf(section)}
+            name={`${titleOf(section)}, read at the start`}
             head={
               <>
                 <Th>Key</Th>
