@@ -1,6 +1,6 @@
 // Catalogue: the models that everybody may ask for, summed up from what nodes offer now; and who serves one of them.
 
-import type { Feature, Task } from "../protocol/generation.ts";
+import { FEATURES, type Feature, TASKS, type Task } from "../protocol/generation.ts";
 import { freeSlots, type NodeState, nodeState } from "../registry/node-state.ts";
 import type { Offer, Registry } from "../registry/registry.ts";
 import { mayUse } from "../scheduler/wishes.ts";
@@ -48,7 +48,8 @@ export type ServingRow = {
 };
 
 /** Everybody's: nodes of private pools are not told of. */
-const isPublic = ({ node }: Offer): boolean => mayUse({ pools: [] }, node.pool);
+const isPublic = ({ node }: Offer): boolean => mayUse(ANYBODY, node.pool);
+const ANYBODY = { pools: [] };
 
 /** By name. Names of one model that nobody serves are left out. */
 export function catalogue(registry: Registry, nowMs: number): ModelRow[] {
@@ -78,39 +79,53 @@ function aliasRow(registry: Registry, alias: string, nowMs: number): ModelRow | 
 }
 
 function modelRow(id: string, offers: readonly Offer[], nowMs: number): ModelRow | undefined {
-  const all = offers.filter(isPublic);
-  const [first] = all;
-  if (!first) return undefined;
   const prices = { input: Infinity, inputMax: 0, output: Infinity, outputMax: 0 };
-  let context: number | null = null;
-  let ready = 0;
-  const can = new Set<Ability>();
+  const speeds: number[] = [];
+  const firstTokens: number[] = [];
   const quantizations = new Set<string>();
-  for (const { priceInput, priceOutput, contextLength, node, info } of all) {
-    prices.input = Math.min(prices.input, priceInput);
-    prices.inputMax = Math.max(prices.inputMax, priceInput);
-    prices.output = Math.min(prices.output, priceOutput);
-    prices.outputMax = Math.max(prices.outputMax, priceOutput);
-    if (contextLength !== null && contextLength > (context ?? 0)) context = contextLength;
-    if (isReady(nodeState(node, nowMs))) ready++;
-    for (const task of info.tasks ?? []) can.add(OF_TASK[task]);
-    for (const feature of info.features ?? []) can.add(OF_FEATURE[feature]);
+  let nodes = 0;
+  let ready = 0;
+  let context = 0;
+  let tasks = 0;
+  let features = 0;
+  let demo = true;
+  for (const offer of offers) {
+    if (!isPublic(offer)) continue;
+    const { info, priceInput, priceOutput } = offer;
+    nodes++;
+    if (isReady(nodeState(offer.node, nowMs))) ready++;
+    if (priceInput < prices.input) prices.input = priceInput;
+    if (priceInput > prices.inputMax) prices.inputMax = priceInput;
+    if (priceOutput < prices.output) prices.output = priceOutput;
+    if (priceOutput > prices.outputMax) prices.outputMax = priceOutput;
+    if (offer.contextLength !== null && offer.contextLength > context) context = offer.contextLength;
+    if (offer.tokensPerS > 0) speeds.push(offer.tokensPerS);
+    if (offer.firstTokenMs > 0) firstTokens.push(offer.firstTokenMs);
+    // What a node does not say, it may be asked for; it is not promised here.
+    if (info.tasks !== undefined) tasks |= offer.tasks;
+    features |= offer.has;
+    demo &&= info.demo;
     if (info.quantization !== null && quantizations.size < MAX_QUANTIZATIONS) quantizations.add(info.quantization);
   }
+  if (nodes === 0) return undefined;
   return {
     id,
     aliasFor: NONE,
-    nodes: all.length,
+    nodes,
     ready,
-    context,
+    context: context > 0 ? context : null,
     prices,
-    tokensPerS: middle(all.map(({ tokensPerS }) => tokensPerS)),
-    firstTokenMs: middle(all.map(({ firstTokenMs }) => firstTokenMs)),
-    can: [...can],
+    tokensPerS: middle(speeds),
+    firstTokenMs: middle(firstTokens),
+    can: [...new Set([...named(TASKS, tasks, OF_TASK), ...named(FEATURES, features, OF_FEATURE)])],
     quantizations: [...quantizations],
-    demo: all.every(({ info }) => info.demo),
+    demo,
   };
 }
+
+/** What the bits stand for (`scheduler/wishes.ts`): one for each, in order. */
+const named = <T extends string>(all: readonly T[], bits: number, words: Readonly<Record<T, Ability>>): Ability[] =>
+  all.flatMap((one, i) => ((bits & (1 << i)) === 0 ? [] : [words[one]]));
 
 /** The nodes that serve it, by rank. */
 export function servingNodes(registry: Registry, model: string, nowMs: number): ServingRow[] {
@@ -158,8 +173,5 @@ const OF_FEATURE: Readonly<Record<Feature, Ability>> = {
 
 /** 0 stands for what was not measured yet. */
 const measured = (value: number): number | null => (value > 0 ? value : null);
-/** The middle of those that were measured. */
-function middle(values: readonly number[]): number | null {
-  const known = values.filter((value) => value > 0).sort((a, b) => a - b);
-  return known[known.length >> 1] ?? null;
-}
+/** Null of none. */
+const middle = (values: number[]): number | null => values.sort((a, b) => a - b)[values.length >> 1] ?? null;

@@ -10,18 +10,28 @@ import { publicPage } from "./public.ts";
 import { referenceOf } from "./reference.ts";
 import { viewerOf } from "./viewer.ts";
 
-export const docsRoutes = (deps: DashboardDeps, network: Network): HttpRoute[] => [
-  publicPage(deps, {
-    path: "/docs",
-    summary: "How to use it, with examples.",
-    handle: (call) => docsPage(deps, network, call),
-  }),
-  publicPage(deps, {
-    path: "/reference",
-    summary: "The API, for people to read.",
-    handle: (call) => referencePage(deps, call),
-  }),
-];
+type Told = ReturnType<typeof referenceOf>;
+
+export function docsRoutes(deps: DashboardDeps, network: Network): HttpRoute[] {
+  let told: Told | undefined;
+  /** The routes are the same for good. */
+  const reference = (): Told => {
+    told ??= referenceOf(deps.apiRoutes());
+    return told;
+  };
+  return [
+    publicPage(deps, {
+      path: "/docs",
+      summary: "How to use it, with examples.",
+      handle: (call) => docsPage(deps, network, call),
+    }),
+    publicPage(deps, {
+      path: "/reference",
+      summary: "The API, for people to read.",
+      handle: (call) => referencePage(deps, call, reference),
+    }),
+  ];
+}
 
 async function docsPage(deps: DashboardDeps, network: Network, call: HumanCall): Promise<Response> {
   const models = mostUsed(await network.models(), network.used());
@@ -41,9 +51,9 @@ async function docsPage(deps: DashboardDeps, network: Network, call: HumanCall):
   return pageAnswer(call.request, Docs(view));
 }
 
-async function referencePage(deps: DashboardDeps, call: HumanCall): Promise<Response> {
+async function referencePage(deps: DashboardDeps, call: HumanCall, reference: () => Told): Promise<Response> {
   const { Reference } = await import("../../web/pages/reference.tsx");
   const url = addressOf(deps, call.request);
-  const view = { viewer: viewerOf(deps, call), version: deps.version, url, ...referenceOf(deps.apiRoutes(), url) };
+  const view = { viewer: viewerOf(deps, call), version: deps.version, url, ...reference() };
   return pageAnswer(call.request, Reference(view));
 }

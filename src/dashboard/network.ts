@@ -43,10 +43,13 @@ export function createNetwork(deps: DashboardDeps): Network {
     now: once(clock, KEEP_MS, async (): Promise<NetworkNow> => {
       const load = stats.now();
       const rows = await models();
-      const regions = new Set((await providers()).flatMap(({ region, state }) => (state === "offline" ? [] : region)));
+      const regions = new Set<string>();
+      for (const { region, channel } of registry.nodes.values()) {
+        if (channel !== null && region !== "") regions.add(region);
+      }
       return {
         online: load.nodes.online,
-        regions: [...regions].filter((region) => region !== "").length,
+        regions: regions.size,
         models: rows.length,
         ready: rows.filter((row) => row.ready > 0).length,
         outputPerS: load.outputPerS,

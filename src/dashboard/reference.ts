@@ -1,14 +1,13 @@
 // Reference: every route with what it takes, made from the routes themselves.
 import { z } from "zod";
 import type { Field, Group, ReferenceView, RouteView } from "../../web/pages/reference.tsx";
-import { curlCall } from "../../web/parts/call.ts";
 import { allErrors } from "../http/errors.ts";
 import type { HttpRoute } from "../http/routes.ts";
 
-export function referenceOf(routes: readonly HttpRoute[], url: string): Pick<ReferenceView, "groups" | "errors"> {
+export function referenceOf(routes: readonly HttpRoute[]): Pick<ReferenceView, "groups" | "errors"> {
   const groups = READERS.map(([reader, title, about]): Group => {
     const theirs = routes.filter((route) => readerOf(route) === reader && !isAlias(route, routes));
-    return { title, about, routes: theirs.map((route) => viewOf(route, url)) };
+    return { title, about, routes: theirs.map(viewOf) };
   });
   return { groups: groups.filter((one) => one.routes.length > 0), errors: allErrors() };
 }
@@ -40,7 +39,7 @@ function readerOf(route: HttpRoute): Reader | null {
 const isAlias = ({ method, path }: HttpRoute, routes: readonly HttpRoute[]): boolean =>
   path.startsWith("/api/v1/") && routes.some((other) => other.method === method && other.path === path.slice(4));
 
-function viewOf(route: HttpRoute, url: string): RouteView {
+function viewOf(route: HttpRoute): RouteView {
   const path = route.path.replaceAll(/:(\w+)|\*/g, (_, name?: string) => `{${name ?? "model"}}`);
   const fields = route.body ? fieldsOf(route.body) : [];
   return {
@@ -51,7 +50,7 @@ function viewOf(route: HttpRoute, url: string): RouteView {
     answers: route.answers ?? "application/json",
     streams: route.streams === true,
     fields,
-    call: route.example === undefined ? null : curlCall(url, path, route.example),
+    example: route.example ?? null,
   };
 }
 

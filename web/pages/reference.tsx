@@ -1,5 +1,6 @@
 // Reference: every route of the API with what it takes and answers, for people.
 import { KEY_SCRIPT } from "../parts/assets.ts";
+import { curlCall } from "../parts/call.ts";
 import { Code } from "../parts/code.tsx";
 import type { Markup } from "../parts/markup.ts";
 import { Body, Card, Table, Th } from "../parts/parts.tsx";
@@ -18,8 +19,8 @@ export type RouteView = {
   /** Whether it can be had as a stream too. */
   streams: boolean;
   fields: Field[];
-  /** A call to paste; null where there is none to show. */
-  call: string | null;
+  /** A body to call it with; null where there is none to show. */
+  example: object | null;
 };
 export type Group = { title: string; about: string; routes: RouteView[] };
 export type ReferenceView = {
@@ -49,7 +50,7 @@ export const Reference = ({ viewer, version, url, groups, errors }: ReferenceVie
     {groups.map((group) => (
       <Contents group={group} />
     ))}
-    {groups.flatMap((group) => group.routes.map((route) => <Route route={route} about={group.about} />))}
+    {groups.flatMap((group) => group.routes.map((route) => <Route route={route} about={group.about} url={url} />))}
     <Errors errors={errors} />
   </Shell>
 );
@@ -79,7 +80,7 @@ const Contents = ({ group }: { group: Group }): Markup => (
   </Card>
 );
 
-const Route = ({ route, about }: { route: RouteView; about: string }): Markup => (
+const Route = ({ route, about, url }: { route: RouteView; about: string; url: string }): Markup => (
   <section class="card" aria-labelledby={route.id}>
     <header>
       <h2 id={route.id} class="path">
@@ -92,8 +93,12 @@ const Route = ({ route, about }: { route: RouteView; about: string }): Markup =>
         {about} Answers {route.answers}
         {route.streams && ", or text/event-stream with stream: true"}.
       </p>
-      {route.call !== null && (
-        <Code id={`${route.id}-call`} name={`A call of ${route.method} ${route.path}`} text={route.call} />
+      {route.example !== null && (
+        <Code
+          id={`${route.id}-call`}
+          name={`A call of ${route.method} ${route.path}`}
+          text={curlCall(url, route.path, route.example)}
+        />
       )}
     </Body>
     {route.fields.length > 0 && <Fields route={route} />}
