@@ -23,3 +23,9 @@ export async function accountNode(
   ]);
   return row ? { pubkey, name: String(row[0]) } : null;
 }
+
+/** What a node is called; null where it has no name. */
+export async function nodeName(db: Pick<Db, "query">, pubkey: string): Promise<string | null> {
+  const [row] = await db.query("select nullif(name, '') from nodes where pubkey = ?", [pubkey]);
+  return (row?.[0] ?? null) as string | null;
+}
