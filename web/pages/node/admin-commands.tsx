@@ -37,7 +37,7 @@ export const AdminCommands = ({ viewer, rows, nowMs, older, newest, node }: Prop
         </Empty>
       ) : (
         <CommandRows
-          name="Commands to nodes"
+          name="List of commands"
           rows={rows}
           nowMs={nowMs}
           nodes

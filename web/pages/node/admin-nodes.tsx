@@ -113,7 +113,8 @@ const Waiting = ({ view, csrf }: { view: AdminNodesView; csrf: string | null }):
         }
       >
         <NodeLines
-          name="Nodes that wait for approval"
+          list="waits"
+          name="List of those that wait"
           rows={view.waiting}
           nowMs={view.nowMs}
           full
@@ -138,12 +139,13 @@ const Rows = ({ view, csrf }: { view: AdminNodesView; csrf: string | null }): Ma
       <NoNodes any={view.counts.all > 0} />
     ) : (
       <NodeLines
-        name="All nodes"
+        list="node"
+        name="List of all nodes"
         rows={view.rows}
         nowMs={view.nowMs}
         full
         billing={view.billing}
-        {...(view.rows.some(({ status }) => status === "pending")
+        {...(view.waiting.length === 0 && view.rows.some(({ status }) => status === "pending")
           ? { act: (row: NodeLine) => row.status === "pending" && <Decide row={row} csrf={csrf} /> }
           : {})}
       />

@@ -151,11 +151,7 @@ export function OwnerCard({ node, inner, csrf, acts }: OwnerProps): Markup {
             <When ms={row.firstSeenMs} />
           </Fact>
           <Fact name="Last seen">
-            {row.lastSeenMs === null ? (
-              NONE
-            ) : (
-              <Ago ms={Math.max(row.lastSeenMs, node.sinceMs ?? 0)} nowMs={node.nowMs} />
-            )}
+            <Seen node={node} row={row} />
           </Fact>
           {admin && <Fact name="Address">{row.address === null ? NONE : <Name of={row.address} />}</Fact>}
           {!admin && <Fact name="Pool">{row.pool === "" ? "public" : <Name of={row.pool} />}</Fact>}
@@ -181,6 +177,13 @@ export function OwnerCard({ node, inner, csrf, acts }: OwnerProps): Markup {
       </div>
     </Card>
   );
+}
+
+function Seen({ node, row }: { node: NodeShown; row: NodeInner["row"] }): Markup {
+  const online = node.inner?.standing !== null;
+  const lastMs = Math.max(row.lastSeenMs ?? 0, node.sinceMs ?? 0);
+  if (online) return <>now</>;
+  return lastMs === 0 ? <>never</> : <Ago ms={lastMs} nowMs={node.nowMs} />;
 }
 
 const ADMITTED = {

@@ -24,14 +24,13 @@ const KEEP = 180;
 
 /** The charts that there is something to draw for. */
 export function chartsOf(samples: readonly NodeSample[]): Chart[] {
+  if (samples.length < 2) return [];
   const said = (lines: readonly Line[]) => lines.filter(({ of }) => samples.some((sample) => of(sample) !== null));
   const [gpu, cpu] = [said(GPU), said(CPU)];
   return [
     ...(gpu.length > 0 ? [{ id: "gpu", title: "GPU, last hour", max: 100, lines: gpu }] : []),
     ...(cpu.length > 0 ? [{ id: "cpu", title: "Machine, last hour", max: 100, lines: cpu }] : []),
-    ...(gpu.length + cpu.length === 0 && samples.length > 0
-      ? [{ id: "load", title: "Jobs, last hour", lines: JOBS }]
-      : []),
+    ...(gpu.length + cpu.length === 0 ? [{ id: "load", title: "Jobs, last hour", lines: JOBS }] : []),
   ];
 }
 

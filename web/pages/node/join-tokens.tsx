@@ -155,7 +155,7 @@ const Tokens = (props: TokensProps): Markup => (
       </Empty>
     ) : (
       <Table
-        name="Join tokens"
+        name="List of join tokens"
         head={
           <>
             <Th>Token</Th>

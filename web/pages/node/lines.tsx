@@ -9,6 +9,8 @@ import { Ago, dollars, Name, NONE, number, shortKey } from "../../parts/text.tsx
 import { toneOf, wordsOf } from "./state.tsx";
 
 type Props = {
+  /** Of this table in the page: its rows are told apart by it. */
+  list: string;
   name: string;
   rows: readonly NodeLine[];
   nowMs: number;
@@ -18,7 +20,7 @@ type Props = {
   act?: (row: NodeLine) => Child;
 };
 
-export const NodeLines = ({ name, rows, nowMs, full = false, billing, act }: Props): Markup => (
+export const NodeLines = ({ list, name, rows, nowMs, full = false, billing, act }: Props): Markup => (
   <Table
     name={name}
     head={
@@ -35,7 +37,7 @@ export const NodeLines = ({ name, rows, nowMs, full = false, billing, act }: Pro
     }
   >
     {rows.map((row) => (
-      <tr id={`n-${row.pubkey}`}>
+      <tr id={`${list}-${row.pubkey}`}>
         <td>
           <NodeLink pubkey={row.pubkey} name={row.name} />
           <p class="note">
@@ -94,7 +96,7 @@ const Place = ({ row: { role, transport, pool } }: { row: NodeLine }): Markup =>
 
 const ModelNames = ({ row: { models, modelNames } }: { row: NodeLine }): Markup =>
   models === 0 ? (
-    <span class="note">none</span>
+    <span class="note">{NONE}</span>
   ) : (
     <>
       {modelNames.map((model, i) => (

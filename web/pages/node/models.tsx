@@ -64,7 +64,7 @@ function Line({ line, node, acts, csrf }: Props & { line: ModelLine }): Markup {
         {command === null ? <AtRest line={line} /> : <Doing command={command} nowMs={node.nowMs} name={name} />}
       </td>
       <td class={price === null ? "n more" : "n"} data-label="in / out">
-        {price === null ? NONE : `${priceFrom(price.input)} / ${priceFrom(price.output)}`}
+        {price === null ? NONE : priceWords(price)}
       </td>
       <td class={tokensPerS === null ? "n more" : "n end"} data-label="tok/s">
         {tokensPerS === null ? NONE : number(tokensPerS)}
@@ -77,6 +77,9 @@ function Line({ line, node, acts, csrf }: Props & { line: ModelLine }): Markup {
     </tr>
   );
 }
+
+const priceWords = ({ input, output }: { input: number; output: number }): string =>
+  input === 0 && output === 0 ? "free" : `${priceFrom(input)} / ${priceFrom(output)}`;
 
 function AtRest({ line }: { line: ModelLine }): Markup {
   if (line.rests) return <Status tone="warn">Failed lately, rests</Status>;

@@ -1,6 +1,7 @@
 // My nodes: what one's machines do now, and the way to add one.
 import type { NodeLine } from "../../../src/dashboard/nodes/lines.ts";
 import type { Markup } from "../../parts/markup.ts";
+import { Notify } from "../../parts/notify.tsx";
 import { Partial } from "../../parts/partial.tsx";
 import { Card, Csrf, Empty, Figure, Figures, Pager } from "../../parts/parts.tsx";
 import { Head, LiveState, Shell, type Viewer } from "../../parts/shell.tsx";
@@ -35,6 +36,7 @@ export const MyNodes = ({ viewer, search, mayAdd, account, ...view }: Props): Ma
       }
     >
       <LiveState />
+      <Notify />
       {mayAdd && view.totals.known > 0 && <AddNode csrf={viewer.human?.csrf ?? ""} />}
     </Head>
     <Totals view={view} />
@@ -80,7 +82,13 @@ const Rows = ({ view, empty }: { view: MyNodesView; empty: Markup | null }): Mar
     {view.rows.length === 0 && empty !== null ? (
       empty
     ) : (
-      <NodeLines name="My nodes" rows={view.rows} nowMs={view.nowMs} billing={view.totals.earned !== null} />
+      <NodeLines
+        list="node"
+        name="My nodes"
+        rows={view.rows}
+        nowMs={view.nowMs}
+        billing={view.totals.earned !== null}
+      />
     )}
   </Card>
 );

@@ -24,11 +24,17 @@ export const NodeState = ({ node }: { node: NodeShown }): Markup => {
             , seen <Ago ms={sinceMs} nowMs={nowMs} />
           </>
         ) : (
-          `, online for ${duration(Math.max(0, nowMs - sinceMs))}`
+          `, ${since(nowMs - sinceMs)}`
         ))}
     </Status>
   );
 };
+
+/** By the minute at most: it changes while one looks. */
+function since(ms: number): string {
+  if (ms < 60_000) return "just came online";
+  return `online for ${ms < 3_600_000 ? `${Math.floor(ms / 60_000)} min` : duration(ms)}`;
+}
 
 /** What it says or what was said of it: strangers' words, in one line each. */
 export const Notes = ({ notes }: { notes: readonly Note[] }): Markup => (
