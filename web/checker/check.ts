@@ -154,7 +154,6 @@ function faulty(
   own: string,
 ): CheckReport {
   const before = Math.max(0, count - 1);
-  const where = fault.receipt === null ? "" : ` Receipt ${fault.receipt}.`;
   return {
     verdict: "fault",
     says:
@@ -162,7 +161,7 @@ function faulty(
     checks: [
       ...SHOWN_CHECKS.map((check) => {
         const title = TITLES[check];
-        if (check === fault.check) return { title, tone: "bad", says: `${sentence(fault.message)}${where}` } as const;
+        if (check === fault.check) return { title, tone: "bad", says: sentence(fault.message) } as const;
         if (check === "key" && signers.length > 0)
           return { title, tone: "ok", says: "Certified by its identity." } as const;
         const says = before === 0 ? "Not looked at." : `Good for the ${receiptCount(before)} before it.`;

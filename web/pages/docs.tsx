@@ -43,7 +43,7 @@ export function Docs({ viewer, fill, join }: DocsView): Markup {
           </Card>
           <JoinCard join={join} more={false} />
         </div>
-        <div class="stack">
+        <div class="stack more">
           <Card id="contents" title="On this page">
             <ul class="list">
               {[
