@@ -293,7 +293,7 @@ const Sure = ({ viewer, account, form, asks }: AccountView & { asks: NonNullable
         ? signedDollars(asks.amount)
         : dollars(asks.amount);
   return (
-    <section class="card" aria-labelledby="sure" tabindex={-1} autofocus>
+    <section class="card" aria-labelledby="sure">
       <header>
         <h2 id="sure">{`${named.title}: ${amount}?`}</h2>
       </header>
