@@ -32,7 +32,7 @@ export const Check = ({ viewer, worker, coordinator }: CheckView): Markup => (
             </noscript>
             <div class="drop" id="drop">
               <p>Drop a file here: what the API answered for a job, or an export.</p>
-              <label class="button act pick">
+              <label class="button act file">
                 Choose a file
                 <input type="file" id="check-file" accept=".json,.jsonl,.ndjson,.txt,application/json" />
               </label>
