@@ -69,8 +69,11 @@ function steps(deps: Deps): Step[] {
       ...{ api: "/api/v1/auth/oidc/prove", after: home },
     },
     {
-      ...{ path: "/sign-up", summary: "Signs up.", does: "Makes an account.", strangers: true },
-      show: ({ pages, viewer, sent }) => pages.SignUp({ viewer, sent, mode: people.settings.signUp, providers, mail }),
+      ...{ path: "/sign-up", summary: "Signs up.", does: "Makes an account." },
+      show: ({ pages, viewer, sent, call: { human } }) =>
+        human
+          ? pages.JoinByLink({ viewer, csrf: human.csrf, email: human.user.email })
+          : pages.SignUp({ viewer, sent, mode: people.settings.signUp, providers, mail }),
       ...{ api: "/api/v1/auth/sign-up", links: ["invitation"] },
       after(call, done, { pages, viewer }) {
         if (done.body.next === "mail") return pageAnswer(call.request, pages.MailSent({ viewer }));

@@ -149,10 +149,10 @@ const Sessions = ({ sessions, csrf, nowMs }: AccountView): Markup => (
           <td>
             <Name of={address || "–"} />
           </td>
-          <td>
+          <td class="end">
             <Ago ms={lastSeenMs} nowMs={nowMs} />
           </td>
-          <td class="n end">
+          <td class="n end whole">
             {isThis ? (
               <Status tone="ok">This one</Status>
             ) : (
@@ -339,17 +339,19 @@ export const Switch = ({
   csrf,
   name,
   next,
+  look = "plain",
 }: {
   account: string;
   csrf: string;
   name: string;
   next: string;
+  look?: "plain" | "button";
 }): Markup => (
   <form method="post" action="/account/switch">
     <input type="hidden" name="csrf_token" value={csrf} />
     <input type="hidden" name="account" value={account} />
     <input type="hidden" name="next" value={next} />
-    <button type="submit" class="plain" aria-label={`Act for it: ${name}`}>
+    <button type="submit" class={look} aria-label={`Act for it: ${name}`}>
       Act for it
     </button>
   </form>

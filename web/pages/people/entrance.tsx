@@ -6,6 +6,7 @@ import { type Fault, Field, FormFault } from "../../parts/field.tsx";
 import type { Markup } from "../../parts/markup.ts";
 import { Body, Empty, Notice } from "../../parts/parts.tsx";
 import { Head, Shell, type Viewer } from "../../parts/shell.tsx";
+import { Name as ShownName } from "../../parts/text.tsx";
 
 export type Providers = readonly { name: string; label: string }[];
 /** A form as it was sent, and what was wrong with it; empty where it was not sent yet. */
@@ -173,8 +174,8 @@ export const SignIn = ({ viewer, sent, providers, mail, signUp, next, news }: Si
       <FormFault fault={sent.fault} title="Not signed in" fields={["email"]} />
       <form method="post" action="/sign-in" class="fields">
         {next !== null && <input type="hidden" name="next" value={next} />}
-        <Email sent={sent} first />
-        <Password sent={sent} />
+        <Email sent={sent} first={sent.fault === null} />
+        <Password sent={sent} first={sent.fault !== null} />
         <div class="row spread">
           <button type="submit" class="act">
             Sign in
@@ -247,6 +248,26 @@ export const SignUp = ({ viewer, sent, mode, providers, mail }: SignUpView): Mar
     <p class="note">
       Here already? <a href="/sign-in">Sign in</a>
     </p>
+  </Entrance>
+);
+
+/** For whoever is here already: the link lets them into an organisation, or gives them a role. */
+export const JoinByLink = ({ viewer, csrf, email }: { viewer: Viewer; csrf: string; email: string }): Markup => (
+  <Entrance viewer={viewer} title="You are invited" link>
+    <Panel title="Join">
+      <form method="post" action="/account/join" class="fields">
+        <input type="hidden" name="csrf_token" value={csrf} />
+        <Secret name="invitation" label="Invitation" hint="Open its link, or paste it." sent={NOT_SENT} />
+        <p>
+          You are signed in as{" "}
+          <b>
+            <ShownName of={email} max={80} />
+          </b>
+          . What the invitation brings becomes yours.
+        </p>
+        <Send>Join</Send>
+      </form>
+    </Panel>
   </Entrance>
 );
 

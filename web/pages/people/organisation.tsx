@@ -80,7 +80,7 @@ export const Organisation = (view: OrganisationView): Markup => (
     >
       {view.me.acting && <Status tone="ok">You act for it now</Status>}
       {!view.me.acting && view.role !== null && (
-        <Switch account={view.id} csrf={view.csrf} name={view.name} next="/account" />
+        <Switch account={view.id} csrf={view.csrf} name={view.name} next="/account" look="button" />
       )}
       {view.role !== null && view.kind === "organisation" && (
         <Act
@@ -182,21 +182,23 @@ function Member({ view, member }: { view: OrganisationView; member: MemberView }
             >
               {other === "owner" ? "Make owner" : "Make member"}
             </Act>
-            <Act
-              to={at(view, "/members/remove")}
-              csrf={csrf}
-              look="plain"
-              fields={{ user }}
-              label={`Remove ${email}`}
-              ask={{
-                title: `Remove ${plainName(name)}?`,
-                what: "They act for the organisation no more. Its keys stay: revoke those that they know.",
-                act: "Remove",
-                name: plainName(email, 254),
-              }}
-            >
-              Remove…
-            </Act>
+            {user !== view.me.id && (
+              <Act
+                to={at(view, "/members/remove")}
+                csrf={csrf}
+                look="plain"
+                fields={{ user }}
+                label={`Remove ${email}`}
+                ask={{
+                  title: `Remove ${plainName(name)}?`,
+                  what: "They act for the organisation no more. Its keys stay: revoke those that they know.",
+                  act: "Remove",
+                  name: plainName(email, 254),
+                }}
+              >
+                Remove…
+              </Act>
+            )}
           </div>
         )}
       </td>

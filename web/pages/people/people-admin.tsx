@@ -54,10 +54,10 @@ const ROLES = [
   ["operator", "Operator", "runs nodes"],
   ["admin", "Admin", "governs this instance"],
 ] as const;
-/** `chosen`: ticked at first. */
-export const RoleBoxes = ({ chosen }: { chosen: readonly string[] }): Markup => (
+/** `chosen`: ticked at first. `titled`: the card around says what they are. */
+export const RoleBoxes = ({ chosen, titled = false }: { chosen: readonly string[]; titled?: boolean }): Markup => (
   <fieldset>
-    <legend>Roles</legend>
+    <legend class={titled ? "hidden" : undefined}>Roles</legend>
     {ROLES.map(([role, label, about]) => (
       <label class="check">
         <input type="checkbox" name="role" value={role} checked={chosen.includes(role)} />
@@ -212,34 +212,36 @@ export const Invitations = (view: InvitationsView): Markup => {
         </ShownOnce>
       )}
       <div class="cols">
-        <Card
-          id="invitations"
-          title="Invitations"
-          footer={<Pager list="invitations-card" newer={pages.newer} older={pages.older} />}
-        >
-          {invitations.length === 0 ? (
-            <Empty icon="people" title="Nobody is invited">
-              An invitation is a link by which one person signs up, once, with the roles that you give.
-            </Empty>
-          ) : (
-            <Table
-              name="Who is invited"
-              head={
-                <>
-                  <Th>For</Th>
-                  <Th>Brings</Th>
-                  <Th>State</Th>
-                  <Th>Until</Th>
-                  <Th hide>Act</Th>
-                </>
-              }
-            >
-              {invitations.map((invitation) => (
-                <InvitationItem {...view} invitation={invitation} />
-              ))}
-            </Table>
-          )}
-        </Card>
+        <div class="stack">
+          <Card
+            id="invitations"
+            title="Invitations"
+            footer={<Pager list="invitations-card" newer={pages.newer} older={pages.older} />}
+          >
+            {invitations.length === 0 ? (
+              <Empty icon="people" title="Nobody is invited">
+                An invitation is a link by which one person signs up, once, with the roles that you give.
+              </Empty>
+            ) : (
+              <Table
+                name="Who is invited"
+                head={
+                  <>
+                    <Th>For</Th>
+                    <Th>Brings</Th>
+                    <Th>State</Th>
+                    <Th>Until</Th>
+                    <Th hide>Act</Th>
+                  </>
+                }
+              >
+                {invitations.map((invitation) => (
+                  <InvitationItem {...view} invitation={invitation} />
+                ))}
+              </Table>
+            )}
+          </Card>
+        </div>
         <div class="stack">
           <InviteForm csrf={csrf} sent={sent} />
         </div>
@@ -267,8 +269,8 @@ const InvitationItem = ({
       <Status tone={INVITATION_TONES[state]}>{state}</Status>
       {used_by !== null && (
         <>
-          {" by "}
-          <a href={`/admin/people/users/${encodeURIComponent(used_by)}`}>this user</a>
+          {" · "}
+          <a href={`/admin/people/users/${encodeURIComponent(used_by)}`}>by whom</a>
         </>
       )}
     </td>
@@ -399,19 +401,21 @@ export const Keys = (view: KeysView): Markup => {
         </ShownOnce>
       )}
       <div class="cols">
-        <Card
-          id="keys"
-          title="Everybody’s keys"
-          footer={<Pager list="keys-card" newer={pages.newer} older={pages.older} />}
-        >
-          {keys.length === 0 ? (
-            <Empty icon="keyicon" title="There are no keys">
-              A key lets a program call the network in the name of an account.
-            </Empty>
-          ) : (
-            <KeyTable {...view} />
-          )}
-        </Card>
+        <div class="stack">
+          <Card
+            id="keys"
+            title="Everybody’s keys"
+            footer={<Pager list="keys-card" newer={pages.newer} older={pages.older} />}
+          >
+            {keys.length === 0 ? (
+              <Empty icon="keyicon" title="There are no keys">
+                A key lets a program call the network in the name of an account.
+              </Empty>
+            ) : (
+              <KeyTable {...view} />
+            )}
+          </Card>
+        </div>
         <div class="stack">
           <CreateKey csrf={csrf} sent={sent} />
         </div>

@@ -179,10 +179,10 @@ const Sessions = (view: UserPage): Markup => {
               <td>
                 <Name of={address || NONE} />
               </td>
-              <td>
+              <td class="end">
                 <Ago ms={last_seen_ms} nowMs={nowMs} />
               </td>
-              <td class="n end">
+              <td class="n end whole">
                 <Act
                   to={at(view, "sign-out")}
                   csrf={csrf}
@@ -247,11 +247,11 @@ const Entries = ({ entries, user }: UserPage): Markup => (
 );
 
 const Roles = (view: UserPage): Markup => (
-  <Card id="roles" title="May">
+  <Card id="roles" title="Roles">
     <Body>
       <ActForm action={at(view, "roles")} csrf={view.csrf} fields>
         <FormFault fault={view.sent?.fault} title="Not changed" />
-        <RoleBoxes chosen={view.sent?.fields.roles?.split(",") ?? view.user.roles} />
+        <RoleBoxes chosen={view.sent?.fields.roles?.split(",") ?? view.user.roles} titled />
         <div class="row">
           <button type="submit" id="save-roles">
             Save the roles
