@@ -85,7 +85,7 @@ const KeyList = ({ viewer, keys, filter, nowMs, mayChange, newer, older }: KeysV
         </Empty>
       ) : (
         <Table
-          name="Keys"
+          name="Keys of the account"
           head={
             <>
               <Th>Name</Th>
