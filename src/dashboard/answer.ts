@@ -51,10 +51,17 @@ export const toastAnswer = (request: Request, toast: Toast, status = 200): Respo
 export function doneAnswer(request: Request, to: string, toast?: Toast): Response {
   if (!isHtmx(request)) return new Response(null, { status: 303, headers: { location: to } });
   const more = toast === undefined ? {} : { toast };
-  return html(request, "", {
-    ...more,
-    headers: { "hx-location": JSON.stringify({ path: to, target: "#main", select: "#main", swap: "outerHTML" }) },
-  });
+  const way = { path: to, target: "#main", select: "#main", swap: "outerHTML" };
+  // The page that it was done on, as it is now, is no step to go back from.
+  const where = isOn(request, to) ? { ...way, replace: "true" } : way;
+  return html(request, "", { ...more, headers: { "hx-location": JSON.stringify(where) } });
+}
+
+function isOn({ headers }: Request, to: string): boolean {
+  const page = headers.get("hx-current-url") ?? "";
+  if (!URL.canParse(page)) return false;
+  const { pathname, search } = new URL(page);
+  return pathname + search === to;
 }
 
 function html(request: Request, text: string, { status = 200, toast, headers = {} }: More): Response {

@@ -87,6 +87,11 @@ const moved = (running: number): string =>
     ? "Nothing runs there now."
     : `${plural(running, "running job moves", "running jobs move")} to other nodes.`;
 
+const TYPED_CHARS = 32;
+/** Its name, or where nobody could type that, how its key begins. */
+const typedFor = ({ name, pubkey }: NodeShown): string =>
+  /^[\x20-\x7e]+$/.test(name) && name === plainName(name, TYPED_CHARS) ? name : pubkey.slice(0, 8);
+
 function Eject({ node, csrf, pending }: { node: NodeShown; csrf: string | null; pending: boolean }): Markup {
   const name = plainName(node.name);
   return (
@@ -102,7 +107,7 @@ function Eject({ node, csrf, pending }: { node: NodeShown; csrf: string | null; 
               title: `Eject ${name}?`,
               what: `${moved(node.running)} Its key is refused until you let it in again.`,
               act: "Eject node",
-              name,
+              name: typedFor(node),
             }
       }
     >

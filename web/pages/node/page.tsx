@@ -29,7 +29,7 @@ export function NodePage({ viewer, node, acts, suggestions }: NodePageProps): Ma
       <Head crumb={crumb} title={<Name of={node.name} />}>
         <NodeState node={node} />
         {acts && inner && <Deeds node={node} inner={inner} csrf={csrf} />}
-        {node.right === "public" && <LiveState />}
+        <LiveState />
       </Head>
       <Notes notes={inner?.notes ?? []} />
       <NodeFigures node={node} />
