@@ -102,8 +102,7 @@ const TITLES = [
 
 export async function jobsFile(deps: DashboardDeps, call: SignedInCall, whose: Whose): Promise<Response> {
   const { filter, unknown } = await jobsQuery(deps.db, call.query, scopeOf(whose, call), deps.clock.nowMs());
-  call.query.set("format", "csv");
-  return rowResponse(call.request, call.query, {
+  return rowResponse(call.request, new URLSearchParams("format=csv"), {
     name: "jobs",
     head: {},
     tail: () => ({}),

@@ -24,8 +24,9 @@ type Handle = (call: SignedInCall) => Response | Promise<Response>;
 export function usageRoutes(deps: DashboardDeps): HttpRoute[] {
   const file = (accountOf: (call: SignedInCall) => string | undefined, format: "csv" | "json"): Handle => {
     return (call) => {
-      call.query.set("format", format);
-      return usageAnswer(deps, call, accountOf(call));
+      const query = new URLSearchParams(call.query);
+      query.set("format", format);
+      return usageAnswer(deps, { request: call.request, query }, accountOf(call));
     };
   };
   const own = ({ human }: SignedInCall) => human.account.id;
