@@ -100,7 +100,7 @@ const Log = ({ view: { entries, newer, older } }: { view: AuditPageView }): Mark
 const Entry = ({ entry }: { entry: AuditEntryView }): Markup => (
   <tr id={`entry-${entry.seq}`}>
     <td class="n key">{number(entry.seq)}</td>
-    <td class="end">
+    <td class="end when">
       <When ms={entry.atMs} />
     </td>
     <td class="whole wrap">
@@ -237,7 +237,10 @@ function Verdict({ look: { runningMs, last, failed }, nowMs }: Pick<VerifyView, 
   if (last === null) return <p class="note">Nobody looked since this instance started.</p>;
   if (last.broken !== null) {
     return (
-      <Notice tone="bad" title="The log was tampered with">
+      <Notice
+        tone="bad"
+        title={last.kept === null ? "The log was tampered with" : "It does not hold, or not with that head"}
+      >
         {sentence(last.broken.message)} Seen <Ago ms={last.endedMs} nowMs={nowMs} />.{" "}
         <a href={`/admin/audit?after=${last.broken.seq + 2}#entry-${last.broken.seq}`}>
           Go to entry {number(last.broken.seq)}

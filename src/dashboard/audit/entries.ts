@@ -84,7 +84,8 @@ function aboutOf(action: string, subject: string, user: (id: string) => Named, n
 
 type Json = AuditView["before"];
 /** What differs, by its name; of plain values "". */
-export function changesOf(before: Json, after: Json): Change[] {
+export function changesOf(wasBefore: Json, isAfter: Json): Change[] {
+  const [before, after] = [named(wasBefore), named(isAfter)];
   if (!isTable(before) && !isTable(after)) {
     return before === null && after === null ? [] : [{ name: "", before: text(before), after: text(after) }];
   }
@@ -93,6 +94,13 @@ export function changesOf(before: Json, after: Json): Change[] {
     .map((name) => ({ name, before: text(was[name] ?? null, name), after: text(is[name] ?? null, name) }))
     .filter((change) => change.before !== change.after);
 }
+/** Rows of a table of settings are told as pairs of name and value. */
+function named(value: Json): Json {
+  const isPairs = Array.isArray(value) && value.length > 0 && value.every((row) => isPair(row));
+  return isPairs ? Object.fromEntries(value.filter(isPair)) : value;
+}
+const isPair = (row: Json): row is [string, Json] =>
+  Array.isArray(row) && row.length === 2 && typeof row[0] === "string" && Array.isArray(row[1]);
 /** A plain value beside a table stands for itself: `pending` becomes what is told of the node. */
 const tableOf = (value: Json): Record<string, Json> => (isTable(value) ? value : value === null ? {} : { was: value });
 const isTable = (value: Json): value is Record<string, Json> =>

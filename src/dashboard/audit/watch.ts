@@ -12,11 +12,17 @@ export type AuditLook = {
 };
 export type AuditWatch = {
   state(): AuditLook;
-  /** `broken` in words; null where all held, or where nobody looked yet. */
+  /**
+   * `broken` in words; null where the chain held, or where nobody looked yet. That a head which somebody typed is not in
+   * it is said to them alone: they may have mistyped it.
+   */
   last(): { broken: string | null };
   /** Begins a look, or goes on with the one under way; resolves at its end. `kept`: a head the log must contain. */
   look(kept: AuditHead | null): Promise<void>;
 };
+
+/** What only a head that was kept can tell. */
+const OF_HEADS = ["cut", "replaced"];
 
 export function auditWatch({
   admin,
@@ -41,7 +47,10 @@ export function auditWatch({
   };
   return {
     state: () => state,
-    last: () => ({ broken: state.last?.broken?.message ?? null }),
+    last() {
+      const { what = "", message = null } = state.last?.broken ?? {};
+      return { broken: OF_HEADS.includes(what) ? null : message };
+    },
     look(kept) {
       if (under === null) {
         state = { ...state, runningMs: clock.nowMs() };

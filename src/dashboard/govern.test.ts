@@ -1,0 +1,170 @@
+// What admins govern, on the real routes: what they are shown, what it costs with many nodes, and that acts count.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createSetupLink } from "../accounts/first-admin.ts";
+import { type CoordinatorStage, coordinatorStage } from "../http/testing/coordinator-stage.ts";
+import type { Pubkey } from "../protocol/primitives.ts";
+import { newNode } from "../registry/node.ts";
+import type { Node } from "../registry/registry.ts";
+import { changesOf } from "./audit/entries.ts";
+import { auditWatch } from "./audit/watch.ts";
+import { nodeTiles } from "./overview/tiles.ts";
+
+let on: CoordinatorStage;
+let cookie: string;
+let csrf: string;
+const HOSTILE = `"><script>alert(1)</script>\u202e`;
+
+beforeAll(async () => {
+  on = await coordinatorStage({ aliases: { "gpt-4o": ["llama3"], [HOSTILE]: [HOSTILE] } });
+  const setup = await createSetupLink(on.human.people);
+  if (!setup.ok) throw new Error(setup.error);
+  const secret = setup.value.link.slice(setup.value.link.indexOf("#") + 1);
+  const answer = await fetch(`${on.server.url}/api/v1/auth/setup`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ name: HOSTILE, email: "ada@example.org", password: "correct horse battery", secret }),
+  });
+  csrf = ((await answer.json()) as { csrf_token: string }).csrf_token;
+  cookie = answer.headers
+    .getSetCookie()
+    .map((one) => one.slice(0, one.indexOf(";")))
+    .join("; ");
+});
+afterAll(() => on[Symbol.asyncDispose]());
+
+const get = async (path: string) => {
+  const answer = await fetch(on.server.url + path, { headers: { cookie } });
+  return { status: answer.status, text: await answer.text() };
+};
+const post = (path: string, fields: Record<string, string>, headers: Record<string, string> = {}) =>
+  fetch(on.server.url + path, {
+    method: "POST",
+    redirect: "manual",
+    headers: { cookie, "x-csrf-token": csrf, "content-type": "application/x-www-form-urlencoded", ...headers },
+    body: new URLSearchParams(fields).toString(),
+  });
+const HTMX = { "hx-request": "true", "hx-request-type": "partial" };
+
+test("strangers' names do nothing in any of the pages", async () => {
+  const { node } = on.node(1, { models: [HOSTILE] });
+  if (node) node.name = HOSTILE;
+  await post("/admin/settings/coordinator.queue_limit", { value: "9" });
+  for (const path of ["/admin", "/admin/models", "/admin/settings", "/admin/audit"]) {
+    const { status, text } = await get(path);
+    expect([path, status]).toEqual([path, 200]);
+    expect([path, text.includes("<script>alert")]).toEqual([path, false]);
+    expect([path, text.includes("\u202e")]).toEqual([path, path === "/admin/models"]);
+  }
+});
+
+test("without script a setting is saved by its form, and what is wrong stands beside what was typed", async () => {
+  const path = "/admin/settings/coordinator.queue_timeout_s";
+  const saved = await post(path, { value: "12" });
+  expect([saved.status, saved.headers.get("location")]).toEqual([
+    303,
+    "/admin/settings#set-coordinator-queue_timeout_s",
+  ]);
+  expect((await get("/admin/settings")).text).toMatch(/id="set-coordinator-queue_timeout_s-field"[^>]*value="12"/);
+  const wrong = await post(path, { value: "<soon>" });
+  const page = await wrong.text();
+  expect([wrong.status, page.includes("an integer from 1 to 86400"), page.includes('value="&lt;soon&gt;"')]).toEqual([
+    422,
+    true,
+    true,
+  ]);
+  const back = await post(`${path}?reset=1`, {}, HTMX);
+  expect(back.headers.get("hx-trigger")).toContain("is 300 now");
+  expect(await back.text()).toContain('<hx-partial hx-target="#set-coordinator-queue_timeout_s"');
+});
+
+test("what is not there, or is read at the start only, is not changed", async () => {
+  expect((await post("/admin/settings/nothing.here", { value: "1" })).status).toBe(404);
+  const start = await post("/admin/settings/server.port", { value: "1" }, HTMX);
+  expect(start.status).toBe(422);
+  expect((await post("/admin/models/aliases/delete", { name: "nobody" })).status).toBe(404);
+});
+
+test("aliases are one setting, whoever changes them", async () => {
+  expect((await post("/admin/models/aliases", { name: "x", models: "a\r\n b \r\n\r\na" }, HTMX)).status).toBe(200);
+  const listed = await on.dashboard.admin.listSettings({});
+  const aliases = listed.ok ? listed.value.settings.find(({ key }) => key === "aliases")?.value : null;
+  expect(aliases).toEqual({ "gpt-4o": ["llama3"], [HOSTILE]: [HOSTILE], x: ["a", "b"] });
+  for (const [fields, words] of [
+    [{ name: "", models: "a" }, "Give it a name"],
+    [{ name: "y", models: " \n " }, "Name one model"],
+    [{ name: "y", models: "y" }, "stand for itself"],
+    [{ name: "x", models: "c" }, "an alias of this name"],
+  ] as const) {
+    const wrong = await post("/admin/models/aliases", fields, HTMX);
+    expect([wrong.status, await wrong.text()]).toEqual([422, expect.stringContaining(words)]);
+  }
+});
+
+test("the audit log goes out as it was hashed, by the filter of the page", async () => {
+  const { text } = await get("/admin/audit/export?action=settings");
+  const rows = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { seq: number; action: string; before: string; previous: string });
+  expect(rows.length).toBeGreaterThan(2);
+  expect(rows.every(({ action }) => action === "settings.changed")).toBe(true);
+  expect(rows.map(({ seq }) => seq)).toEqual(rows.map(({ seq }) => seq).toSorted((a, b) => a - b));
+  expect(rows[0]).toMatchObject({ before: "256", previous: expect.stringMatching(/^[0-9a-f]{64}$/) });
+});
+
+test("a look at the audit log is one for all who ask, and a mistyped head alarms nobody else", async () => {
+  let looks = 0;
+  const gate = Promise.withResolvers<void>();
+  const broken = { seq: 1, what: "replaced", message: "row 1 is another" };
+  const admin = {
+    async verifyAudit() {
+      looks++;
+      await gate.promise;
+      return { ok: true as const, value: { entries: 1, head: { seq: 1, hash: "" as never }, broken } };
+    },
+  };
+  const watch = auditWatch({ admin, clock: on.clock });
+  const both = [watch.look(null), watch.look({ seq: 1, hash: "aa" })];
+  expect(watch.state().runningMs).not.toBeNull();
+  gate.resolve();
+  await Promise.all(both);
+  expect([looks, watch.state().last?.broken?.seq, watch.last().broken]).toEqual([1, 1, null]);
+});
+
+test("tiles show a few that are in trouble, then the busiest, out of many", () => {
+  const nodes = new Map<Pubkey, Node>();
+  const channel = { send() {}, acknowledge() {}, close() {} };
+  for (let i = 0; i < 10_000; i++) {
+    const pubkey = i.toString(16).padStart(64, "0") as Pubkey;
+    const more = i % 10 === 0 ? { channel: null, lastSeenMs: i } : { channel, accepting: true };
+    nodes.set(pubkey, { ...newNode(pubkey), slots: 9_999, running: (i * 7919) % 9_973, ...more } as Node);
+  }
+  const suspect = nodes.get("5".padStart(64, "0") as Pubkey);
+  if (suspect) suspect.suspectUntilMs = 10;
+  const { tiles, counts, total } = nodeTiles({ nodes }, { node: () => undefined }, 0);
+  expect(tiles).toHaveLength(12);
+  expect(tiles.slice(0, 4).map(({ state }) => state)).toEqual(["suspect", "offline", "offline", "offline"]);
+  const busy = tiles.slice(4).map(({ running }) => running);
+  expect(busy).toEqual(
+    [...nodes.values()]
+      .filter((node) => node.channel !== null && node !== suspect)
+      .map(({ running }) => running)
+      .toSorted((a, b) => b - a)
+      .slice(0, 8),
+  );
+  expect([counts.offline, counts.suspect, total]).toEqual([1_000, 1, 10_000]);
+});
+
+test("a change is told by what differs", () => {
+  expect(changesOf(256, 3)).toEqual([{ name: "", before: "256", after: "3" }]);
+  expect(changesOf(null, null)).toEqual([]);
+  expect(changesOf({ a: 1, b: 2 }, { a: 1, b: 3, c: [] })).toEqual([{ name: "b", before: "2", after: "3" }]);
+  expect(changesOf("pending", { role: "provider" })).toEqual([
+    { name: "was", before: "pending", after: null },
+    { name: "role", before: null, after: "provider" },
+  ]);
+  expect(changesOf([["gpt-4o", ["a", "b"]]], [["gpt-4o", ["b"]]])).toEqual([
+    { name: "gpt-4o", before: "a, b", after: "b" },
+  ]);
+  expect(changesOf(null, { expires_ms: 1_760_000_000_000 })[0]?.after).toBe("2025-10-09 08:53 UTC");
+});
