@@ -358,6 +358,7 @@ describe("the receipt checker", () => {
 
   test("verifies a real export, offline, and says what is in it", async () => {
     const { context, page, complaints } = await open("/check");
+    await page.waitForLoadState("networkidle");
     await context.setOffline(true);
     await page.locator("#check-file").setInputFiles(asFile(exported));
     await verdict(page).waitFor();
