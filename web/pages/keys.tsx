@@ -115,15 +115,17 @@ const Row = ({ row: key, spend, isGood, nowMs, csrf }: KeyView & { nowMs: number
       <br />
       <code class="note">{key.prefix}…</code>
     </td>
-    <td data-label="May">{mayWords(key)}</td>
+    <td class="whole" data-label="May">
+      {mayWords(key)}
+    </td>
     <td data-label="Last used">{key.last_used_ms === null ? "Never" : <Ago ms={key.last_used_ms} nowMs={nowMs} />}</td>
     <td data-label="Ends">
       <Ends keyRow={key} isGood={isGood} />
     </td>
-    <td data-label="Spent">
+    <td class="whole" data-label="Spent">
       <Spent spend={spend} />
     </td>
-    <td class="end">{isGood && csrf !== null && <Revoke keyRow={key} csrf={csrf} />}</td>
+    <td class="whole">{isGood && csrf !== null && <Revoke keyRow={key} csrf={csrf} />}</td>
   </tr>
 );
 
@@ -342,7 +344,7 @@ export const NewKey = ({ viewer, fields, fault, workers, pools }: NewKeyView): M
             value={fields.name}
             max={128}
             fault={fault}
-            first
+            first={fault === null || fault.field === "name"}
             hint="For you to tell keys apart."
           />
           <Select name="expires" label="Ends" value={fields.expires ?? ""} options={LIVES} />
@@ -388,7 +390,16 @@ export const NewKey = ({ viewer, fields, fault, workers, pools }: NewKeyView): M
       <Card id="limits" title="Limits">
         <Body>
           {LIMITS.map(([name, label, hint]) => (
-            <Field name={name} label={label} value={fields[name]} hint={hint} fault={fault} required={false} max={32} />
+            <Field
+              name={name}
+              label={label}
+              value={fields[name]}
+              hint={hint}
+              fault={fault}
+              first={fault?.field === name}
+              required={false}
+              max={32}
+            />
           ))}
         </Body>
       </Card>

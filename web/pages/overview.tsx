@@ -7,6 +7,7 @@ import type { LoadNow, LoadPoint, Range } from "../../src/stats/stats.ts";
 import { Icon } from "../parts/icon.tsx";
 import { JobLink, JobState, NodeLink } from "../parts/job-state.tsx";
 import type { Markup } from "../parts/markup.ts";
+import { Notify } from "../parts/notify.tsx";
 import {
   Body,
   Card,
@@ -40,6 +41,7 @@ export const Overview = ({ viewer, view }: { viewer: Viewer; view: OverviewView 
     <Shell viewer={viewer} title="Overview" charts live={`/live/overview?r=${view.range}`}>
       <Head title="Overview">
         <LiveState />
+        <Notify />
         <Segments
           name="Time range"
           all={RANGES.map(([range, label]) => ({ href: `?r=${range}`, label, here: range === view.range }))}

@@ -8,6 +8,7 @@ import type { SubmitError } from "../../jobs/jobs.ts";
 import type { Delta } from "../../protocol/generation.ts";
 import type { JobId, Pubkey } from "../../protocol/primitives.ts";
 import type { DashboardDeps } from "../deps.ts";
+import { sentence } from "../words.ts";
 import type { Asker } from "./asker.ts";
 import { type Asking, bounded, type Message } from "./form.ts";
 
@@ -145,7 +146,11 @@ function viewOf({ registry }: Deps, { job, refused, folded, ...known }: Known): 
       waits: job?.state === "queued",
       tries: (job?.attempts ?? []).map((attempt) => tryOf(attempt, gpuOf(attempt.node))),
     },
-    end: refused ? { state: "refused", error: refused, figures: null } : job?.endedMs ? endOf(job) : null,
+    end: refused
+      ? { state: "refused", error: { code: refused.code, message: sentence(refused.message) }, figures: null }
+      : job?.endedMs
+        ? endOf(job)
+        : null,
   };
 }
 
@@ -162,7 +167,7 @@ function endOf(job: Job): NonNullable<TurnView["end"]> {
   const ms = firstDeltaMs === null || endedMs === null ? 0 : endedMs - firstDeltaMs;
   return {
     state: job.state === "completed" ? "completed" : job.state === "cancelled" ? "stopped" : "failed",
-    error: error && { code: error.code, message: error.message },
+    error: error && { code: error.code, message: sentence(error.message) },
     figures: {
       firstMs: firstDeltaMs === null ? null : firstDeltaMs - createdMs,
       perS: tokens !== null && ms > 0 ? (tokens * 1_000) / ms : null,
