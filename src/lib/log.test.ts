@@ -20,6 +20,22 @@ describe("the log", () => {
     expect(Date.parse(JSON.parse(line).time)).toBeGreaterThan(0);
   });
 
+  test("says more or less from one moment to the next, and so do its children", async () => {
+    const lines: string[] = [];
+    const log = await createLog({ level: "warn", format: "json", write: (line) => lines.push(line) });
+    const child = log.child({ part: "x" });
+    const say = () => {
+      for (const one of [log, child]) one.info("quiet");
+      return lines.splice(0).length;
+    };
+    expect(say()).toBe(0);
+    log.setLevel("info");
+    expect(say()).toBe(2);
+    log.setLevel("silent");
+    child.error("c");
+    expect(lines).toEqual([]);
+  });
+
   test("leaves out what is below its level", async () => {
     const lines = await logged(
       "json",

@@ -89,3 +89,32 @@ test("who changes its prices all the time is not remembered for ever", () => {
   expect(priceAt(now, startMs)).toBeUndefined();
   expect(priceAt(now, clock.nowMs() - 5)?.input).toBe(99);
 });
+
+test("bounds that change count at once for what is on offer, and for what was refused", () => {
+  const bounds = { input: { min: 0, max: 100 }, output: { min: 0, max: 200 } };
+  const prices = {
+    get input() {
+      return bounds.input;
+    },
+    get output() {
+      return bounds.output;
+    },
+  };
+  const registry = createRegistry({ clock: manualClock(), prices });
+  const node = registry.attach(KEY, CHANNEL, ready(10));
+  const offered = () => [...registry.models.keys()].sort();
+  expect([offered(), node.refused]).toEqual([["m", "other"], null]);
+  bounds.input.max = 9;
+  registry.boundAnew();
+  expect([offered(), node.refused]).toEqual([["other"], expect.stringContaining("the most here is 9")]);
+  bounds.input.max = 10;
+  registry.boundAnew();
+  expect([offered(), node.refused]).toEqual([["m", "other"], null]);
+  // Whoever is away is looked at when it comes back.
+  registry.detach(node);
+  bounds.input.max = 9;
+  registry.boundAnew();
+  expect(offered()).toEqual([]);
+  registry.attach(KEY, CHANNEL, ready(10));
+  expect(offered()).toEqual(["other"]);
+});

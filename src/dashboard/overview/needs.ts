@@ -113,7 +113,7 @@ async function pending({ db }: Deps): Promise<Need[]> {
   );
   const needs = named.flatMap((row): Need[] => (row ? [asksToJoin(row)] : []));
   if (rows.length > NAMED) {
-    const act = { href: "/admin/nodes?status=pending", label: "All" };
+    const act = { href: "/admin/nodes", label: "All" };
     needs.push({ tone: "wait", about: null, words: "More nodes ask to join", note: null, act });
   }
   return needs;
