@@ -86,8 +86,8 @@ async function streamed(deps: DashboardDeps, call: SignedInCall, asking: readonl
   const turns: Turn[] = [];
   const tell = () => stream.send(String(templates.Said({ turns: turns.map((turn) => turn.view()) })));
   for (const one of asking) turns.push(startTurn(deps, templates, asker, one, signal, stream));
-  const ends = turns.map(({ over }) => over.then(tell));
-  void Promise.all(ends).catch(faultOf(deps)).finally(stream.close);
+  const ends = turns.map(({ over }) => over.then(tell, faultOf(deps)));
+  void Promise.all(ends).finally(stream.close);
   return stream.response;
 }
 

@@ -117,7 +117,10 @@ export function startTurn(
   };
   sink.send(String(Opening({ turn: view(), history: JSON.stringify(history()), instead })));
   shownWay = JSON.stringify(view().way);
-  begin().catch(over.reject);
+  begin().catch((error: unknown) => {
+    stopLooking();
+    over.reject(error);
+  });
   return { id, view, history, over: over.promise };
 }
 
