@@ -173,6 +173,7 @@ describe("on the chain", () => {
       expect(await codeOn(page)).toBe(wallet ?? "");
     }
     await pay(wallet ?? "", 5_000n);
+    await world.on.advance(3);
     await page.getByText("Seen on the chain, waiting until it is final").waitFor();
     expect((await world.books.client()).balance).toBe(0);
     await world.on.finalize();

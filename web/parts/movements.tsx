@@ -34,7 +34,7 @@ export const Movements = ({ rows, where }: { rows: readonly MovementView[]; wher
     </Empty>
   ) : (
     <Table
-      name="Movements"
+      name="Movements, the newest first"
       head={
         <>
           <Th>When</Th>

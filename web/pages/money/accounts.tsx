@@ -68,7 +68,7 @@ export const Accounts = (view: AccountsView): Markup => (
         </Empty>
       ) : (
         <Table
-          name="Balances"
+          name="Balances by account"
           head={
             <>
               <Th>Account</Th>

@@ -51,7 +51,7 @@ export const AdminMoney = (view: AdminMoneyView): Markup => (
     </div>
     <Card id="system" title="The network's own accounts" aside={<Checked {...view} />}>
       <Table
-        name="The network's own accounts"
+        name="Balances of the network's own accounts"
         head={
           <>
             <Th>Account</Th>

@@ -125,7 +125,7 @@ const Stakes = ({ stakes, minimum }: ChainView): Markup => (
       </Empty>
     ) : (
       <Table
-        name="Stakes"
+        name="Stakes by node"
         head={
           <>
             <Th>Node</Th>

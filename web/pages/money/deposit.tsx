@@ -115,7 +115,7 @@ export const Deposit = (view: DepositView): Markup => {
         </Card>
         <div class="stack">
           <Card id="payment" title="Payment">
-            <div id="deposit-state" role="status">
+            <div class="body stack" id="deposit-state" role="status">
               <StateOf state={view.state} />
             </div>
           </Card>
@@ -138,7 +138,7 @@ const Copied = ({ text, label }: { text: string; label: string }): Markup => (
 
 /** What came, the newest first; or that it is waited for. */
 export const StateOf = ({ state: { payments, trouble } }: { state: DepositState }): Markup => (
-  <Body>
+  <>
     {trouble !== null && <Status tone="warn">{trouble}</Status>}
     {payments.length === 0 && trouble === null && <Status tone="wait">Waiting for the payment</Status>}
     {payments.map(({ signature, tone, words, amount, seenMs }) => (
@@ -159,5 +159,5 @@ export const StateOf = ({ state: { payments, trouble } }: { state: DepositState 
         </p>
       </div>
     ))}
-  </Body>
+  </>
 );

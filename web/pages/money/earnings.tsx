@@ -198,7 +198,7 @@ const Payouts = ({ payouts, newer, older }: EarningsView): Markup => (
       </Empty>
     ) : (
       <Table
-        name="Payouts"
+        name="Payouts, the newest first"
         head={
           <>
             <Th>Planned</Th>

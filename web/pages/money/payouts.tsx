@@ -76,7 +76,7 @@ const nodeLabel = ({ node, nodeName }: PayoutLine): Markup =>
 
 const Rows = ({ rows }: { rows: readonly PayoutLine[] }): Markup => (
   <Table
-    name="Payouts"
+    name="Payouts, the newest first"
     head={
       <>
         <Th>Payout</Th>
@@ -205,7 +205,7 @@ const About = ({ payout, root }: PayoutView): Markup => (
 const Legs = ({ legs }: PayoutView): Markup => (
   <Card id="legs" title="Who pays it">
     <Table
-      name="Who pays it"
+      name="What each source pays"
       head={
         <>
           <Th>Source</Th>
