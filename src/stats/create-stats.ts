@@ -13,6 +13,7 @@ import { levelsOf, modelsOf, oldestQueuedMs, standingsOf } from "./now.ts";
 import { readSpans, spanSOf } from "./series.ts";
 import { type LoadNow, RANGES, type Range, type Stats } from "./stats.ts";
 import { createTally } from "./tally.ts";
+import { createUsage } from "./usage.ts";
 
 export type StatsDeps = {
   db: Db;
@@ -123,9 +124,18 @@ export function createStats(deps: StatsDeps): Stats {
     series: async (range) => (await ranges[range]()).points,
     sum: async (range) => (await ranges[range]()).sum,
     node: (pubkey) =>
-      registry.nodes.has(pubkey) ? { outputPerS: tally.ofNode(pubkey), samples: loads.of(pubkey) } : undefined,
+      registry.nodes.has(pubkey)
+        ? {
+            outputPerS: tally.ofNode(pubkey),
+            // Lists want the first alone, of thousands.
+            get samples() {
+              return loads.of(pubkey);
+            },
+          }
+        : undefined,
     nodeDays: days.of,
     money,
+    usage: createUsage({ db, clock }),
     async stop() {
       for (const stop of stops) stop();
       look();

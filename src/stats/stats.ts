@@ -3,6 +3,7 @@
 // look.
 import type { Job } from "../jobs/job.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import type { UsageDay, UsageDaysQuery } from "./usage.ts";
 
 export const RANGES = ["1h", "24h", "7d", "30d"] as const;
 export type Range = (typeof RANGES)[number];
@@ -95,5 +96,7 @@ export type Stats = {
   nodeDays(pubkey: Pubkey, days: number): Promise<readonly NodeDay[]>;
   /** Money of a UTC day: what clients paid, what nodes earned, the fee; µ$. */
   money(day: number): Promise<{ gross: number; nodes: number; fee: number; receipts: number }>;
+  /** What everybody used, by the day, as of a minute ago. */
+  usage(query: Omit<UsageDaysQuery, "accountId">): Promise<readonly UsageDay[]>;
   stop(): Promise<void>;
 };

@@ -13,7 +13,7 @@ import { manualClock } from "../lib/clock.ts";
 import { receiptSigner } from "../protocol/receipt-signing.ts";
 import { ZERO_32 } from "../protocol/receipts.ts";
 import { dayOf } from "./node-days.ts";
-import { usageDays } from "./usage.ts";
+import { type UsageDay, usageDays } from "./usage.ts";
 
 const ACCOUNTS = ["local", "acme"];
 const KEYS = [null, "key_a", "key_b"];
@@ -175,6 +175,17 @@ test.each([true, false])(
         const all = await usageDays(db, { accountId: null, ...days });
         expect(all).toEqual(await fromJobs(on));
         expect(await usageDays(db, { accountId: "acme", ...days })).toEqual(await fromJobs(on, "acme"));
+        for (const by of ["day", "key", "model"] as const) {
+          const some = await usageDays(db, { accountId: null, ...days, by });
+          const sums = (rows: readonly UsageDay[], of: (row: UsageDay) => unknown) =>
+            rows.reduce(
+              (all, row) => all.set(of(row), (all.get(of(row)) ?? 0) + row.requests),
+              new Map<unknown, number>(),
+            );
+          const name = (row: UsageDay) => `${row.day} ${by === "key" ? row.keyName : by === "model" ? row.model : ""}`;
+          expect(sums(some, name)).toEqual(sums(all, name));
+          expect(some.length).toBe(sums(all, name).size);
+        }
         requests += all.reduce((sum, row) => sum + row.requests, 0);
         const earned = await db.query(
           "select node, day, receipts, gross, node_amount, fee from earning_days order by 1, 2",

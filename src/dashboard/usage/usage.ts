@@ -62,7 +62,8 @@ async function usagePage(deps: DashboardDeps, call: SignedInCall, accountId: str
   const billing = deps.billing !== "off";
   const asked = usageAsked(call.query, billing);
   const days = daysOf(asked, nowMs);
-  const rows = await usageDays(deps.db, { accountId, ...days });
+  const wanted = { ...days, by: asked.group };
+  const rows = await (accountId === null ? deps.stats.usage(wanted) : usageDays(deps.db, { accountId, ...wanted }));
   const view = usageView(rows, asked, days);
   const limits = accountId === null ? [] : await limitsOf(deps, accountId, nowMs);
   const viewer = viewerOf(deps, call);
