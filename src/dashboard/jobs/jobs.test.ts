@@ -37,7 +37,11 @@ async function followed(path: string): Promise<(wanted: string) => Promise<void>
   const decoder = new TextDecoder();
   let told = "";
   return async (wanted) => {
-    while (!told.includes(wanted)) told += decoder.decode((await reader?.read())?.value, { stream: true });
+    while (!told.includes(wanted)) {
+      const piece = await reader?.read();
+      if (piece?.value === undefined) throw new Error(`it ended before it told of ${wanted}: ${told}`);
+      told += decoder.decode(piece.value, { stream: true });
+    }
   };
 }
 const attempt = (over: Partial<AttemptRecord> = {}): AttemptRecord => ({

@@ -63,18 +63,21 @@ export async function watchJobs(deps: DashboardDeps, call: SignedInCall, whose: 
   const accountId = whose === "all" ? null : call.human.account.id;
   let newest = idAt(deps.clock.nowMs());
   let ended = 0;
-  let before = new Set<string>();
+  /** Those that lived at the last look. */
+  let before: string[] = [];
   return deps.live.open({
     key: `jobs/${accountId ?? "all"}`,
     everyMs: UPDATE_MS,
     async render() {
-      const now = await jobsNow(deps, accountId);
+      await deps.jobs.recorded();
       const made = await jobsAfter(deps.db, accountId, newest, MOST_NEW);
       newest = made.at(-1) ?? newest;
       const { live } = deps.jobs;
-      const gone = new Set([...before, ...made].filter((id) => !live.has(id as JobId)));
-      ended += gone.size;
-      before = new Set([...before, ...made].filter((id) => live.has(id as JobId)));
+      ended += new Set([...before, ...made].filter((id) => !live.has(id as JobId))).size;
+      before = [...live.values()]
+        .filter((job) => accountId === null || job.accountId === accountId)
+        .map(({ id }) => id);
+      const now = await jobsNow(deps, accountId);
       const card = NowCard({ now, all: whose === "all", nowMs: deps.clock.nowMs() });
       const data = String(await Partial({ target: "#now-card", swap: "outerMorph", children: await card }));
       return [{ data }, { event: "ended", data: String(ended) }];
