@@ -6,7 +6,7 @@ import type { Markup } from "../../parts/markup.ts";
 import { MoneyNav } from "../../parts/money-nav.tsx";
 import { Body, Card, Empty, Notice, Status } from "../../parts/parts.tsx";
 import { Head, LiveState, Shell, type Viewer } from "../../parts/shell.tsx";
-import { Ago, duration, number, plainName } from "../../parts/text.tsx";
+import { Ago, duration, number, plainName, plural } from "../../parts/text.tsx";
 
 export type CheckStateView = LedgerCheckView & { nowMs: number };
 
@@ -119,7 +119,7 @@ const Found = ({ last, nowMs }: { last: NonNullable<LedgerCheckView["last"]>; no
             <b>{`${name.charAt(0).toUpperCase()}${name.slice(1)}`}</b>
             <p class="note">
               {faults.length === 0 ? "Holds. " : "Does not hold. "}
-              {PROVES[name]} {`${number(looked)} looked at.`}
+              {PROVES[name]} {`${plural(looked, "row")} looked at.`}
             </p>
             {faults.map(({ row, message }) => (
               <p class="wrap">{plainName(`${row}: ${message}`, 400)}</p>
