@@ -1,6 +1,7 @@
 // My nodes: `/my/nodes`, those of the account that one acts for.
 import type { MyNodesView } from "../../../web/pages/node/my-nodes.tsx";
 import type { HttpRoute, SignedInCall } from "../../http/routes.ts";
+import { once } from "../../lib/once.ts";
 import { countNodesOf } from "../../registry/node-list.ts";
 import { earnedOf } from "../../stats/node-earnings.ts";
 import { pageAnswer } from "../answer.ts";
@@ -12,65 +13,88 @@ import { mayMakeTokens } from "./rights.ts";
 const EVERY_MS = 2_000;
 const DAY_MS = 86_400_000;
 
-export const myNodesRoutes = (deps: DashboardDeps): HttpRoute[] => [
-  {
-    method: "GET",
-    path: "/my/nodes",
-    tier: "human",
-    access: "user",
-    summary: "The nodes of one's account.",
-    answers: "text/html",
-    async handle(call) {
-      const { MyNodes } = await import("../../../web/pages/node/my-nodes.tsx");
-      const { search } = new URL(call.request.url);
-      const props = {
-        viewer: viewerOf(deps, call),
-        search,
-        mayAdd: mayMakeTokens(call.human),
-        account: call.human.account.name,
-      };
-      return pageAnswer(call.request, MyNodes({ ...props, ...(await viewOf(deps, call)) }));
-    },
-  },
-  {
-    method: "GET",
-    path: "/live/my-nodes",
-    tier: "human",
-    access: "user",
-    summary: "Updates of one's nodes.",
-    answers: "text/event-stream",
-    handle: (call) =>
-      deps.live.open({
-        key: `my-nodes:${call.human.account.id}:${call.query.get("cursor") ?? ""}`,
-        everyMs: EVERY_MS,
-        async render() {
-          const { myNodesUpdates } = await import("../../../web/pages/node/my-nodes.tsx");
-          const parts = myNodesUpdates(await viewOf(deps, call));
-          return Promise.all(parts.map(async (part) => ({ data: String(await part) })));
-        },
-      }),
-  },
-];
-
-async function viewOf(deps: DashboardDeps, call: SignedInCall): Promise<MyNodesView> {
-  const { clock, registry, stats, billing } = deps;
-  const { id } = call.human.account;
-  const nowMs = clock.nowMs();
-  const page = await linePage(deps, { accountId: id, role: "provider" }, call);
-  const mine = [...registry.nodes.values()].filter(({ account, channel }) => account === id && channel !== null);
-  return {
-    rows: page.rows,
-    ...besides({ request: pageRequest(call) }, page),
-    nowMs,
-    totals: {
-      known: await countNodesOf(deps, id),
-      online: mine.length,
-      running: mine.reduce((sum, { running }) => sum + running, 0),
-      slots: mine.reduce((sum, { slots }) => sum + slots, 0),
-      outputPerS: mine.reduce((sum, { pubkey }) => sum + (stats.node(pubkey)?.outputPerS ?? 0), 0),
-      earned: billing === "off" ? null : await earnedOf(deps, id, Math.floor(nowMs / DAY_MS)),
-    },
+export function myNodesRoutes(deps: DashboardDeps): HttpRoute[] {
+  const totals = totalsByAccount(deps);
+  const viewOf = async (call: SignedInCall): Promise<MyNodesView> => {
+    const { id } = call.human.account;
+    const page = await linePage(deps, { accountId: id, role: "provider" }, call);
+    const beside = besides({ request: pageRequest(call) }, page);
+    return { rows: page.rows, ...beside, nowMs: deps.clock.nowMs(), totals: await totals(id) };
   };
+  return [
+    {
+      method: "GET",
+      path: "/my/nodes",
+      tier: "human",
+      access: "user",
+      summary: "The nodes of one's account.",
+      answers: "text/html",
+      async handle(call) {
+        const { MyNodes } = await import("../../../web/pages/node/my-nodes.tsx");
+        const { search } = new URL(call.request.url);
+        const props = {
+          viewer: viewerOf(deps, call),
+          search,
+          mayAdd: mayMakeTokens(call.human),
+          account: call.human.account.name,
+        };
+        return pageAnswer(call.request, MyNodes({ ...props, ...(await viewOf(call)) }));
+      },
+    },
+    {
+      method: "GET",
+      path: "/live/my-nodes",
+      tier: "human",
+      access: "user",
+      summary: "Updates of one's nodes.",
+      answers: "text/event-stream",
+      handle: (call) =>
+        deps.live.open({
+          key: `my-nodes:${call.human.account.id}:${call.query.get("cursor") ?? ""}`,
+          everyMs: EVERY_MS,
+          async render() {
+            const { myNodesUpdates } = await import("../../../web/pages/node/my-nodes.tsx");
+            const parts = myNodesUpdates(await viewOf(call));
+            return Promise.all(parts.map(async (part) => ({ data: String(await part) })));
+          },
+        }),
+    },
+  ];
+}
+
+type Totals = MyNodesView["totals"];
+/** The built-in account may own ten thousand. */
+const TOTALS_MS = 2_000;
+const MAX_ACCOUNTS = 1_000;
+
+function totalsByAccount(deps: DashboardDeps): (accountId: string) => Promise<Totals> {
+  const byAccount = new Map<string, () => Promise<Totals>>();
+  return (accountId) => {
+    const known = byAccount.get(accountId) ?? once(deps.clock, TOTALS_MS, () => totalsOf(deps, accountId));
+    byAccount.delete(accountId);
+    byAccount.set(accountId, known);
+    for (const oldest of byAccount.keys()) {
+      if (byAccount.size <= MAX_ACCOUNTS) break;
+      byAccount.delete(oldest);
+    }
+    return known();
+  };
+}
+
+async function totalsOf(deps: DashboardDeps, accountId: string): Promise<Totals> {
+  const { clock, registry, stats, billing } = deps;
+  const totals: Totals = { known: 0, online: 0, running: 0, slots: 0, outputPerS: 0, earned: null };
+  for (const { account, channel, running, slots, pubkey } of registry.nodes.values()) {
+    if (account !== accountId || channel === null) continue;
+    totals.online += 1;
+    totals.running += running;
+    totals.slots += slots;
+    totals.outputPerS += stats.node(pubkey)?.outputPerS ?? 0;
+  }
+  const day = Math.floor(clock.nowMs() / DAY_MS);
+  totals.known = await countNodesOf(deps, accountId);
+  if (billing !== "off") totals.earned = await earnedOf(deps, accountId, day);
+  return totals;
 }
 
 /** Its links lead to pages, whether the page asks or its stream does. */
