@@ -109,11 +109,24 @@ type DocumentProps = Omit<ShellProps, "viewer"> & {
   bar: Child;
   /** The bar is a side bar. */
   sided?: boolean;
+  /** There is a manifest: it can be installed as an app. */
+  installable?: boolean;
 };
 
 /** What all pages are made of, whatever navigation they have. */
 export function Document(props: DocumentProps): Markup {
-  const { title, charts = false, scripts = [], live, ends = false, csrf, bar, sided = false, children } = props;
+  const {
+    title,
+    charts = false,
+    scripts = [],
+    live,
+    ends = false,
+    csrf,
+    bar,
+    sided = false,
+    installable = false,
+    children,
+  } = props;
   return (
     <html lang="en">
       <head>
@@ -125,7 +138,7 @@ export function Document(props: DocumentProps): Markup {
         <meta name="htmx-config" content={HTMX_CONFIG} />
         {csrf !== undefined && <meta name="csrf-token" content={csrf} />}
         <link rel="icon" href={FAVICON} />
-        <link rel="manifest" href="/manifest.webmanifest" />
+        {installable && <link rel="manifest" href="/manifest.webmanifest" />}
         {charts && <link rel="stylesheet" href={CHART_STYLE} />}
         <link rel="stylesheet" href={STYLESHEET} />
         <script src={SCRIPTS.app}></script>
