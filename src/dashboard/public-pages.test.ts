@@ -25,6 +25,8 @@ beforeAll(async () => {
   on = await coordinatorStage({ aliases: { fast: ["qwen3:32b"] } });
   on.node(1, { models: ["qwen3:32b", ...HOSTILE], prices: { input: 100_000, output: 280_000 }, contextLength: 32_768 });
   on.node(2, { models: ["qwen3:32b"], prices: { input: 80_000, output: 340_000 }, contextLength: 8_192 });
+  const evil = on.node(4, { models: ["plain"] });
+  if (evil.node) evil.node.name = "</td><script>alert(2)</script>";
   const own = on.node(3, { models: ["secret-model"] });
   on.registry.place(own.pubkey, { pool: "acme", maintenance: false, account: "local" });
 });
@@ -58,6 +60,15 @@ describe("hostile names", () => {
     }
   });
 
+  test("of models and nodes are escaped on every page that lists them", async () => {
+    for (const path of ["/", "/models"]) expect(await page(path)).toContain("&lt;img src=x onerror=alert(1)&gt;");
+    for (const path of ["/nodes", "/models/plain"]) {
+      const html = await page(path);
+      expect(html).toContain("&lt;/td&gt;&lt;script&gt;alert(2)");
+      expect(html).not.toMatch(/<script>|<img/);
+    }
+  });
+
   test("of private pools are told to nobody", async () => {
     for (const path of ["/", "/models", "/nodes"]) expect(await page(path)).not.toContain("secret-model");
     expect((await get("/models/secret-model")).status).toBe(404);
@@ -79,9 +90,9 @@ describe("the catalogue", () => {
     expect(await names("q=QWEN")).toEqual([encodeURIComponent("qwen3:32b")]);
     expect(await names("context=65536")).toEqual([]);
     expect(await page("/models?context=65536")).toContain("No model fits");
-    expect((await names("order=cheap"))[0]).toBe("fast");
+    expect((await names("order=cheap&q=a"))[0]).toBe("plain");
     expect((await names("order=name&q=3"))[0]).toBe(encodeURIComponent("qwen3:32b"));
-    expect((await names("order=constructor")).length).toBe(HOSTILE.length + 2);
+    expect((await names("order=constructor")).length).toBe(HOSTILE.length + 3);
   });
 
   test("has a page of a model that nobody serves now, and none of one that never was", async () => {

@@ -43,11 +43,9 @@ test("the list is what it is meant to be: a route that is added is put into its 
     .filter(({ tier }) => tier !== "local")
     .map(({ method, path, tier }) => `${tier} ${method} ${path}`);
   expect(listed).toEqual([
-    "public GET /",
     "public GET /healthz",
     "public GET /readyz",
     "public GET /metrics",
-    "public GET /reference",
     "public GET /openapi.json",
     "client POST /v1/chat/completions",
     "client POST /v1/completions",
@@ -167,8 +165,11 @@ test("local routes, and only they, are below /api/v1/local/", () => {
 });
 
 test("public routes answer everybody", async () => {
-  const files = "/assets/:file";
-  for (const route of inTier("public")) expect((await ask(route, {})).status).toBe(route.path === files ? 404 : 200);
+  for (const route of inTier("public")) {
+    const { status } = await ask(route, {});
+    // There is no file of the name that is asked for.
+    expect([route.path, status]).toEqual([route.path, route.path.endsWith("/:file") ? 404 : 200]);
+  }
 });
 
 describe("client routes refuse", () => {
@@ -488,22 +489,6 @@ test("openapi.json tells each caller the shape of its errors", async () => {
   expect(schemaAt("/v1/chat/completions")).toBe("object");
   expect(schemaAt("/api/v1/worker/register")).toBe("object");
   expect(schemaAt("/api/v1/node/register")).toBe("string");
-});
-
-test("the home page shows hostile names as text", async () => {
-  const evil = `<img src=x onerror=alert(1)>"'&`;
-  const node = on.node(9, { models: [evil] });
-  if (node.node) node.node.name = `</td><script>alert(2)</script>`;
-  const answer = await fetch(`${on.server.url}/`);
-  const page = await answer.text();
-  node.lose();
-  expect(page).toContain("&lt;img src=x onerror=alert(1)&gt;");
-  expect(page).toContain("&lt;/td&gt;&lt;script&gt;");
-  expect(page).not.toContain("<img");
-  expect(page).not.toContain("<script");
-  const csp = answer.headers.get("content-security-policy") ?? "";
-  expect(csp).toContain("default-src 'none'");
-  expect(csp).not.toContain("unsafe");
 });
 
 test("readyz says why an instance is not ready", async () => {
