@@ -2,7 +2,7 @@
 // what was carried over, and the end.
 
 import type { Tone } from "../../../web/parts/parts.tsx";
-import { dollars, duration, number, plural, shortKey } from "../../../web/parts/text.tsx";
+import { dollars, duration, number, plural } from "../../../web/parts/text.tsx";
 import type { AttemptRecord, JobError, JobErrorCode } from "../../jobs/job.ts";
 import type { JobShown } from "./shown.ts";
 
@@ -250,7 +250,3 @@ function now({ attempts, outputTokens }: Told, ms: number, model: string, waitsF
     waitsFor === "node" ? ["No node that may serve ", " is online."] : ["No node with ", " has room."];
   return { ms, tone: "wait", icon: "wait", title: ["Waiting"], words: [before, { quote: model }, after] };
 }
-
-/** A node's name, or the ends of its key. */
-export const nodeName = (names: ReadonlyMap<string, string>, pubkey: string): string =>
-  names.get(pubkey) ?? shortKey(pubkey);
