@@ -1,6 +1,6 @@
 // Admin money: `/admin/money`, what came in and went out, what waits for a person, and the network's own accounts.
 import type { HttpRoute, SignedInCall } from "../../http/routes.ts";
-import { moneyFlows } from "../../ledger/flows.ts";
+import { type Flow, moneyFlows } from "../../ledger/flows.ts";
 import { payoutsIn } from "../../settlement/payouts.ts";
 import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
@@ -53,6 +53,7 @@ async function page(deps: DashboardDeps, call: SignedInCall, sums: Sums): Promis
     into: byDay("into"),
     out: byDay("out"),
     sums: { into: flows.reduce((sum, { into }) => sum + into, 0n), out: flows.reduce((sum, { out }) => sum + out, 0n) },
+    kinds: byKind(flows),
     accounts: (system.ok ? system.value.accounts : []).map(({ account, balance_micro_usd: balance }) => ({
       ...{ account, balance: BigInt(balance) },
     })),
@@ -61,4 +62,14 @@ async function page(deps: DashboardDeps, call: SignedInCall, sums: Sums): Promis
     nowMs: deps.clock.nowMs(),
   });
   return pageAnswer(call.request, view);
+}
+
+/** Those that moved most first. */
+function byKind(flows: readonly Flow[]): Omit<Flow, "day">[] {
+  const kinds = new Map<string, Omit<Flow, "day">>();
+  for (const { kind, outside, into, out } of flows) {
+    const known = kinds.get(`${kind}/${outside}`) ?? { kind, outside, into: 0n, out: 0n };
+    kinds.set(`${kind}/${outside}`, { ...known, into: known.into + into, out: known.out + out });
+  }
+  return [...kinds.values()].sort((a, b) => (a.into + a.out > b.into + b.out ? -1 : 1));
 }

@@ -1,4 +1,5 @@
 // Admin money: what came in and went out, what waits for a person, and the network's own accounts.
+import type { TransactionKind } from "../../../src/ledger/schema.ts";
 import type { Markup } from "../../parts/markup.ts";
 import { MoneyNav, SYSTEM_WORDS } from "../../parts/money-nav.tsx";
 import { Bars, Body, Card, Empty, Figure, Figures, Notice, Status, Table, Th } from "../../parts/parts.tsx";
@@ -15,6 +16,8 @@ export type AdminMoneyView = {
   into: readonly Day[];
   out: readonly Day[];
   sums: { into: bigint; out: bigint };
+  /** The same by what it was. */
+  kinds: readonly { kind: TransactionKind; outside: boolean; into: bigint; out: bigint }[];
   accounts: readonly { account: string; balance: bigint }[];
   stuck: { count: number; amount: bigint };
   /** The last look at the books. */
@@ -45,9 +48,14 @@ export const AdminMoney = (view: AdminMoneyView): Markup => (
       <Figure label={`Into the books, ${view.days} days`} value={dollars(view.sums.into)} />
       <Figure label={`Out of them, ${view.days} days`} value={dollars(view.sums.out)} />
     </Figures>
-    <div class="cols even">
-      <Flow id="into" title="Money in by day" says="came into the books" days={view.into} />
-      <Flow id="out" title="Money out by day" says="left the books" days={view.out} />
+    <div class="cols">
+      <div class="stack">
+        <Flow id="into" title="Money in by day" says="came into the books" days={view.into} />
+        <Flow id="out" title="Money out by day" says="left the books" days={view.out} />
+      </div>
+      <div class="stack">
+        <Kinds {...view} />
+      </div>
     </div>
     <Card id="system" title="The network's own accounts" aside={<Checked {...view} />}>
       <Table
@@ -72,6 +80,39 @@ export const AdminMoney = (view: AdminMoneyView): Markup => (
       </Table>
     </Card>
   </Shell>
+);
+
+const KIND_WORDS: Readonly<Record<TransactionKind, string>> = {
+  grant: "Credit granted",
+  adjustment: "Corrections",
+  deposit: "Deposits",
+  allowance: "Allowances",
+  settlement: "Jobs",
+  payout: "Paid out",
+  prepaid: "Prepaid chats",
+  slash: "Slashed",
+};
+
+const Kinds = ({ kinds, days }: AdminMoneyView): Markup => (
+  <Card id="kinds" title={`By kind, ${days} days`}>
+    {kinds.length === 0 ? (
+      <Empty icon="coin" title="Nothing moved">
+        What comes in and goes out is told apart here.
+      </Empty>
+    ) : (
+      <Body>
+        {kinds.map(({ kind, outside, into, out }) => (
+          <div>
+            <b>{outside ? "Settled outside" : KIND_WORDS[kind]}</b>
+            <p class="pair">
+              {into > 0n && <span>{`+${dollars(into)}`}</span>}
+              {out > 0n && <span>{dollars(-out)}</span>}
+            </p>
+          </div>
+        ))}
+      </Body>
+    )}
+  </Card>
 );
 
 const Checked = ({ check, nowMs }: AdminMoneyView): Markup => (

@@ -112,18 +112,20 @@ const All = (view: EarningsView): Markup => (
         note="as an admin noted"
       />
     </Figures>
-    <Card id="by-day" title="Earned by day">
-      <Body>
-        <Bars
-          says={`Dollars earned on each of the last ${view.span} days`}
-          bars={view.days}
-          format={(value) => dollars(Math.round(value))}
-        />
-      </Body>
-    </Card>
+    <div class="cols">
+      <Card id="by-day" title="Earned by day">
+        <Body>
+          <Bars
+            says={`Dollars earned on each of the last ${view.span} days`}
+            bars={view.days}
+            format={(value) => dollars(Math.round(value))}
+          />
+        </Body>
+      </Card>
+      <div class="stack">{view.onChain ? <WherePaid /> : <Outside />}</div>
+    </div>
     <Each {...view} />
-    {view.onChain ? <Payouts {...view} /> : <Outside />}
-    {view.onChain && <WherePaid />}
+    {view.onChain && <Payouts {...view} />}
   </>
 );
 
