@@ -157,6 +157,26 @@ for (const [how, open] of [
   ["over the local routes", remote],
 ] as const) {
   describe(`operations ${how}`, () => {
+    test("people are listed in parts and found; members are shown, changed and taken out", async () => {
+      const { admin } = await open();
+      for (const name of ["ada", "bob", "cleo"]) await admin.createUser({ email: `${name}@example.org` });
+      const first = await admin.listUsers({ limit: 2 });
+      if (!first.ok) throw new Error(first.error.message);
+      expect([first.value.users.length, first.value.newer]).toEqual([2, null]);
+      const rest = await admin.listUsers({ limit: 2, cursor: first.value.older ?? "" });
+      expect(rest).toMatchObject({ ok: true, value: { users: [{}], older: null } });
+      const found = await admin.listUsers({ search: "BOB" });
+      expect(found).toMatchObject({ ok: true, value: { users: [{ email: "bob@example.org" }] } });
+      const shown = await admin.showUser({ user: "bob@example.org" });
+      expect(shown).toMatchObject({ ok: true, value: { sessions: [], accounts: [{ kind: "user", role: "owner" }] } });
+      expect(await admin.endSessions({ user: "bob@example.org" })).toEqual({ ok: true, value: { ended: 0 } });
+      expect(await admin.listOrganisations({})).toMatchObject({ ok: true, value: { organisations: [] } });
+      expect(await admin.listMembers({ organisation: "local" })).toEqual({ ok: true, value: { members: [] } });
+      const none = await admin.setMember({ organisation: "local", user: "bob@example.org", role: null });
+      expect(none).toMatchObject({ ok: false, error: { code: "not_found" } });
+      expect(await admin.listUsers({ cursor: "nonsense" })).toMatchObject({ ok: false, error: { code: "invalid" } });
+    });
+
     test("a key works once it is made, is listed without its secret, and is refused once revoked", async () => {
       const { admin, ring } = await open();
       const made = await admin.createKey({ name: "  alice ", expires_in_s: 3600 });
