@@ -170,7 +170,7 @@ function refusalWords(error: RegisterRefusal): string {
 async function end(call: SignedInCall, { allowances }: Funding): Promise<Response> {
   const ended = await endAllowance(allowances, call.human.account.id, callerOf(call));
   if (ended.ok) {
-    return doneAnswer(call.request, "/billing", { text: "Allowance ended; revoke the approval in your wallet" });
+    return doneAnswer(call.request, PATH, { text: "Allowance ended; revoke the approval in your wallet" });
   }
   const { dollars } = await import("../../../web/parts/text.tsx");
   const text =
