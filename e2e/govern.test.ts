@@ -12,6 +12,7 @@ import type { Instance } from "./harness/instance.ts";
 import type { Person } from "./harness/person.ts";
 import { expectWholeEverywhere, firstAdmin, visit } from "./harness/site.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
+import { waitFor } from "./harness/wait-for.ts";
 
 const MODEL = "qwen3-coder:30b";
 /** Script, an image, text turned around, and more than a line holds. */
@@ -134,8 +135,7 @@ test("a queue that is closed turns away at once; whoever has no key comes in whi
   await reads(page, ".toast", "coordinator.queue_limit is 0 now");
   backend.script({ holdAfter: 1 });
   const running = ask.readChat();
-  await Bun.sleep(0);
-  while (backend.open() === 0) await new Promise((resolve) => setImmediate(resolve));
+  await waitFor("the node to be full", () => backend.open() > 0);
   const refused = await ask.chat();
   expect([refused.status, ((await refused.json()) as { error: { code: string } }).error.code]).toEqual([
     429,
