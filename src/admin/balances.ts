@@ -8,8 +8,8 @@ import type { BalanceView } from "./money-operations.ts";
 import type { Answer } from "./operation.ts";
 
 const COLUMNS = `select l.id, l.kind, l.balance, l.held, l.funding, coalesce(a.name, nullif(n.name, '')) from ledger_accounts l
-  left join accounts a on l.id = 'account/' || a.id
-  left join nodes n on l.id = 'node/' || n.pubkey`;
+  left join accounts a on l.kind = 'client' and a.id = substr(l.id, 9)
+  left join nodes n on l.kind = 'node' and n.pubkey = substr(l.id, 6)`;
 
 type Asked = {
   account?: string | undefined;

@@ -1,5 +1,5 @@
 // Ledger names: which account of the ledger somebody means.
-import { eq, or } from "drizzle-orm";
+import { and, eq, or, sql } from "drizzle-orm";
 import { accounts, users } from "../accounts/schema.ts";
 import type { Db } from "../db/open.ts";
 import { clientLedger, type LedgerAccountId, nodeLedger, SYSTEM_ACCOUNTS } from "../ledger/ledger.ts";
@@ -31,7 +31,9 @@ export async function ledgerNamed(
     if (owner) found.add(clientLedger(owner.id));
   }
   if (!text.startsWith("account/")) {
-    const mine = text === id ? or(eq(nodes.pubkey, id), eq(nodes.name, id)) : eq(nodes.pubkey, id);
+    // The index is of names in any case.
+    const named = and(sql`${nodes.name} = ${id} collate nocase`, eq(nodes.name, id));
+    const mine = text === id ? or(eq(nodes.pubkey, id), named) : eq(nodes.pubkey, id);
     const rows = await read.select({ pubkey: nodes.pubkey }).from(nodes).where(mine).limit(2);
     for (const { pubkey } of rows) found.add(nodeLedger(pubkey));
   }

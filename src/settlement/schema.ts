@@ -43,7 +43,7 @@ export const payouts = sqliteTable(
   (table) => [
     index("payouts_node").on(table.node, table.createdMs),
     index("payouts_newest").on(table.createdMs, table.firstSeq, table.id),
-    index("payouts_open").on(table.state).where(sql`state in ('planned', 'due', 'stuck')`),
+    index("payouts_state").on(table.state, table.createdMs, table.firstSeq, table.id),
     index("payouts_markers").on(table.endedMs).where(sql`state = 'paid' and reclaimed_ms is null`),
     check("payouts_amounts", sql`${table.nodeAmount} >= 0 and ${table.fee} >= 0`),
     check("payouts_paid", sql`${table.state} <> 'paid' or ${table.signature} is not null`),
