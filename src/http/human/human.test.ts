@@ -1,7 +1,6 @@
 // The human routes on the real server: cookies, sessions and the proof that a page of ours asks.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { LOCAL_CALLER } from "../../accounts/caller.ts";
-import { createSetupLink } from "../../accounts/first-admin.ts";
 import { insertUser } from "../../accounts/users.ts";
 import { type CoordinatorStage, coordinatorStage } from "../testing/coordinator-stage.ts";
 import { isSecure, readCookie, setCookie } from "./cookies.ts";
