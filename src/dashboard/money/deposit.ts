@@ -6,8 +6,9 @@ import { checkDeposit, type DepositDeps, depositOf, requestDeposit, seenPayments
 import type { DepositPaymentRow, DepositRow } from "../../settlement/funding-schema.ts";
 import { decimalText, qrSvg } from "../../settlement/payment-url.ts";
 import { ChainUnreachable } from "../../solana/chain.ts";
-import { isHtmx, pageAnswer } from "../answer.ts";
+import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
+import { goOn } from "../people/acts.ts";
 import { notFound } from "../refusal.ts";
 import { viewerOf } from "../viewer.ts";
 import { billingPage } from "./billing.ts";
@@ -64,19 +65,14 @@ async function ask(deps: DashboardDeps, call: SignedInCall): Promise<Response> {
   if (amount && !amount.ok) return await billingPage(deps, call, { typed, fault: amount.error }, 422);
   const accountId = call.human.account.id;
   const asked = await requestDeposit(deposits, { accountId, amount: amount && BigInt(amount.value) });
-  if (asked.ok) return wholePage(call.request, `/billing/deposits/${encodeURIComponent(asked.value.reference)}`);
+  // Loaded anew: it has another stream than the page before.
+  if (asked.ok) return goOn(call.request, `/billing/deposits/${encodeURIComponent(asked.value.reference)}`);
   const words =
     asked.error.code === "too_many_deposits"
       ? `${asked.error.most} requests wait for a payment already. Use one of those, or wait until they expire.`
       : `This account's money comes from ${asked.error.funding ?? "elsewhere"}. It may change once nothing is left.`;
   return await billingPage(deps, call, { typed, fault: { field: null, words } }, 409);
 }
-
-/** Loaded anew: it has another stream than the page before. */
-const wholePage = (request: Request, to: string): Response =>
-  isHtmx(request)
-    ? new Response(null, { headers: { "hx-redirect": to } })
-    : new Response(null, { status: 303, headers: { location: to } });
 
 const DECIMALS = 6;
 const load = () => import("../../../web/pages/money/deposit.tsx");
