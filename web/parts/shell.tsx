@@ -157,8 +157,11 @@ export function Document(props: DocumentProps): Markup {
         {bar}
         <main id="main" tabindex={-1} hx-history-elt="">
           {children}
+          {/* In here, so that it goes with the page where another one is put in its place. */}
+          {live !== undefined && (
+            <div hidden hx-sse:connect={live} {...(ends ? UNTIL_DONE : WATCHED)} {...NO_SWAP}></div>
+          )}
         </main>
-        {live !== undefined && <div hx-sse:connect={live} {...(ends ? UNTIL_DONE : WATCHED)} {...NO_SWAP}></div>}
         <Furniture />
       </body>
     </html>
