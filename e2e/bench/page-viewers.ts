@@ -24,15 +24,15 @@ type Options = { executable: string; directory: string; viewers: number; rounds:
 const STREAMS = 32;
 const TOKENS = 100;
 const MODEL = "bench-model";
-const BACKEND_PORT = 18_431;
 const LIVE = ["/live/overview", "/live/admin-nodes", "/live/network", "/live/my-nodes", "/live/admin-jobs"];
 
 export async function measureViewers({ executable, directory, ...options }: Options): Promise<ViewerFigures> {
   const children = childrenIn(directory);
   const here = (name: string) => join(directory, name);
-  const backend = `http://127.0.0.1:${BACKEND_PORT}/v1`;
+  const port = freePort();
+  const backend = `http://127.0.0.1:${port}/v1`;
   const script = join(import.meta.dir, "backend.ts");
-  children.start([process.execPath, script, "--port", `${BACKEND_PORT}`, "--delay", "20", "--ttft", "20"]);
+  children.start([process.execPath, script, "--port", `${port}`, "--delay", "20", "--ttft", "20"]);
   const coordinator = await startInstance(executable, { mode: "coordinator", dataDirectory: here("coordinator") });
   const token = await createJoinToken(executable, coordinator);
   const config = `[node]\njoin_token = "${token}"\nslots = ${STREAMS * 2}\n[[node.backends]]\nkind = "openai"\nurl = "${backend}"\n`;
@@ -64,6 +64,11 @@ export async function measureViewers({ executable, directory, ...options }: Opti
     await coordinator.stop();
     await children.stopAll();
   }
+}
+
+function freePort(): number {
+  using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
+  return server.port ?? 0;
 }
 
 /** Those of the streams that there are. */
@@ -115,7 +120,11 @@ async function readOne(url: string, key: string, gaps: number[]): Promise<void> 
 
 async function lookOn(url: string, cookie: string, count: number, paths: readonly string[]) {
   const args = ["--look", url, "--cookie", cookie, "--count", `${count}`, "--paths", paths.join(",")];
-  const child = Bun.spawn([process.execPath, import.meta.path, ...args], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = Bun.spawn([process.execPath, import.meta.path, ...args], {
+    stdio: ["pipe", "pipe", "inherit"],
+    // Bun opens 256 connections at once, unless it is told otherwise.
+    env: { ...process.env, BUN_CONFIG_MAX_HTTP_REQUESTS: `${count + 10}` },
+  });
   const reader = child.stdout.getReader();
   const decoder = new TextDecoder();
   let said = "";
