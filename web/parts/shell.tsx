@@ -95,6 +95,7 @@ export function Shell({ viewer, children, scripts = [], ...page }: ShellProps): 
       scripts={human ? [...scripts, NOTIFY_SCRIPT] : scripts}
       csrf={human?.csrf}
       sided={human !== null}
+      installable
       bar={bar}
     >
       {children}
