@@ -13,7 +13,7 @@ CREATE TABLE `earning_days` (
 	`node_amount` integer NOT NULL,
 	`fee` integer NOT NULL,
 	PRIMARY KEY(`node`, `day`)
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `earning_days_day` ON `earning_days` (`day`);--> statement-breakpoint
 CREATE TABLE `load_minutes` (
@@ -30,7 +30,7 @@ CREATE TABLE `load_minutes` (
 	`nodes` integer NOT NULL,
 	`first_token` text NOT NULL,
 	PRIMARY KEY(`at_s`, `replica`)
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `node_days` (
 	`node` text NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE `node_days` (
 	`prompt_tokens` integer NOT NULL,
 	`completion_tokens` integer NOT NULL,
 	PRIMARY KEY(`node`, `day`)
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `usage_days` (
 	`account_id` text NOT NULL,
@@ -54,7 +54,7 @@ CREATE TABLE `usage_days` (
 	`completion_tokens` integer NOT NULL,
 	`charged_micro_usd` integer NOT NULL,
 	PRIMARY KEY(`account_id`, `day`, `key_id`, `model`)
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `usage_days_day` ON `usage_days` (`day`);--> statement-breakpoint
 ALTER TABLE `join_tokens` ADD `account_id` text REFERENCES accounts(id);--> statement-breakpoint

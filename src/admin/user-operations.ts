@@ -67,7 +67,6 @@ const sessionRow = z.object({
   address: z.string(),
   user_agent: z.string(),
 });
-export type SessionView = z.output<typeof sessionRow>;
 const organisationRow = z.object({
   id: z.string(),
   name: z.string(),

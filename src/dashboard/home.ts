@@ -3,6 +3,7 @@ import type { NextStep } from "../../web/pages/home.tsx";
 import { listApiKeys } from "../accounts/api-keys.ts";
 import { hasAdmin } from "../accounts/users.ts";
 import type { HttpRoute, Human, HumanCall } from "../http/routes.ts";
+import { once } from "../lib/once.ts";
 import { addressOf } from "./address.ts";
 import { pageAnswer } from "./answer.ts";
 import type { ModelRow } from "./catalogue.ts";
@@ -10,7 +11,6 @@ import type { DashboardDeps } from "./deps.ts";
 import { joinOf } from "./join.ts";
 import { exampleCall } from "./models.ts";
 import type { Network } from "./network.ts";
-import { once } from "./once.ts";
 import { publicPage } from "./public.ts";
 import { viewerOf } from "./viewer.ts";
 

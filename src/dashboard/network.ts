@@ -1,11 +1,11 @@
 // Network: what public pages tell of the network, each thing computed at most once in a while for all who look.
 import type { NetworkNow } from "../../web/parts/network.tsx";
 import type { HttpRoute } from "../http/routes.ts";
+import { once } from "../lib/once.ts";
 import { modelUse } from "../stats/model-use.ts";
 import { catalogue, type ModelRow } from "./catalogue.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { directory, type ProviderRow } from "./directory.ts";
-import { once } from "./once.ts";
 import { publicPage } from "./public.ts";
 
 export type Network = {

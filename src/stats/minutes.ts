@@ -66,8 +66,6 @@ export type Levels = Pick<Span, "running" | "queued" | "slots" | "nodes">;
 const COLUMNS = `at_s, replica, jobs, failed, prompt_tokens, completion_tokens, charged, running, queued, slots, nodes, first_token`;
 const REPLACE = `insert or replace into load_minutes (${COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
-export type Minutes = ReturnType<typeof createMinutes>;
-
 /** `replica`: empty where there is one coordinator only. */
 export function createMinutes({ db, clock, replica }: { db: Db; clock: Clock; replica: string }) {
   /** Oldest first; the last is under way. */

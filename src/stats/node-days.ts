@@ -24,8 +24,6 @@ const ADD = `insert into node_days (node, day, ${COLUMNS.join(", ")}) values (?,
 
 const SELECT = `select day, ${COLUMNS.join(", ")} from node_days where node = ? and day between ? and ?`;
 
-export type NodeDays = ReturnType<typeof createNodeDays>;
-
 export function createNodeDays({ db, clock }: { db: Db; clock: Clock }) {
   /** Oldest first; the last is today's. */
   let pending: Pending[] = [];

@@ -15,8 +15,6 @@ const MOST_RUNNING = 0xfffe;
 const UNKNOWN = 0xff;
 const FIELDS = ["gpu", "gpu_memory", "temperature", "cpu", "memory"] as const satisfies (keyof MachineLoad)[];
 
-export type NodeLoads = ReturnType<typeof createNodeLoads>;
-
 export function createNodeLoads() {
   const rings = new Map<Pubkey, Uint8Array>();
   let newest = 0;

@@ -1,10 +1,10 @@
 // Admin money: `/admin/money`, what came in and went out, what waits for a person, and the network's own accounts.
 import type { HttpRoute, SignedInCall } from "../../http/routes.ts";
 import { type Flow, moneyFlows } from "../../ledger/flows.ts";
+import { once } from "../../lib/once.ts";
 import { payoutsIn } from "../../settlement/payouts.ts";
 import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
-import { once } from "../once.ts";
 import { viewerOf } from "../viewer.ts";
 import { moneyRoute } from "./open.ts";
 import { dayLabel, dayOf } from "./period.ts";

@@ -3,13 +3,13 @@ import type { NodeLine, PayoutLine } from "../../../web/pages/money/earnings.tsx
 import type { PayoutView } from "../../admin/payout-operations.ts";
 import type { HttpRoute, SignedInCall } from "../../http/routes.ts";
 import { fromHex } from "../../lib/hex.ts";
+import { once } from "../../lib/once.ts";
 import { payoutMemo } from "../../protocol/merkle.ts";
 import { pubkeySchema } from "../../protocol/primitives.ts";
 import { listPayouts as payoutAddressesOf } from "../../registry/payouts.ts";
 import { type AccountEarnings, accountEarnings } from "../../stats/earnings.ts";
 import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
-import { once } from "../once.ts";
 import { viewerOf } from "../viewer.ts";
 import { moneyRoute } from "./open.ts";
 import { dayLabel, dayOf } from "./period.ts";

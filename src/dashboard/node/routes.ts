@@ -7,11 +7,11 @@ import { closedCookie, OPEN_PATH, type OwnerAuthDeps, openedCookie } from "../..
 import type { HttpRoute, OwnerCall } from "../../http/routes.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { microUsd } from "../../lib/money.ts";
+import { once } from "../../lib/once.ts";
 import type { Result } from "../../lib/result.ts";
 import { doneAnswer, pageAnswer, type Toast, toastAnswer } from "../answer.ts";
 import { assetRoutes } from "../assets.ts";
 import type { Live, LiveEvent } from "../live.ts";
-import { once } from "../once.ts";
 import { type NodeEarnings, type NodeSetting, nodeView, SHOWN_SETTINGS, type ViewDeps } from "./view.ts";
 
 export type OwnNodeDeps = ViewDeps & {

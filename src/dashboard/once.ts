@@ -1,2 +1,0 @@
-// Once: kept in lib, where all rooms reach it.
-export { once } from "../lib/once.ts";
