@@ -1,7 +1,9 @@
 // The public pages on the real server: what they show of hostile strangers, who may see them, and where they end.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { modelHref } from "../../web/parts/model-href.ts";
 import { createSetupLink } from "../accounts/first-admin.ts";
 import { type CoordinatorStage, coordinatorStage } from "../http/testing/coordinator-stage.ts";
+import { allowNode } from "../registry/nodes.ts";
 
 const HOSTILE = [
   '<script>document.title="owned"</script>',
@@ -52,7 +54,7 @@ describe("hostile names", () => {
   test("are text, and lead to their model whatever is in them", async () => {
     const html = await page("/models");
     for (const name of HOSTILE) {
-      const href = `/models/${encodeURIComponent(name)}`;
+      const href = modelHref(name);
       expect(hrefs(html)).toContain(href.replaceAll("'", "&#39;"));
       const one = await page(href);
       expect(one).toContain("Who serves it");
@@ -66,6 +68,15 @@ describe("hostile names", () => {
       const html = await page(path);
       expect(html).toContain("&lt;/td&gt;&lt;script&gt;alert(2)");
       expect(html).not.toMatch(/<script>|<img/);
+    }
+  });
+
+  test("that are no Unicode keep no page from being there", async () => {
+    await using broken = await coordinatorStage();
+    const { pubkey } = broken.node(1, { models: ["half\ud800", "\udfff"] });
+    await allowNode({ db: broken.database.db, clock: broken.clock }, pubkey, {});
+    for (const path of ["/", "/models", "/nodes", `/nodes/${pubkey}`]) {
+      expect([path, (await get(path, {}, broken)).status]).toEqual([path, 200]);
     }
   });
 

@@ -3,6 +3,7 @@ import { KEY_SCRIPT } from "../parts/assets.ts";
 import { Code } from "../parts/code.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { Markup } from "../parts/markup.ts";
+import { modelHref } from "../parts/model-href.ts";
 import { NetworkFigures, type NetworkNow } from "../parts/network.tsx";
 import { Body, Card, Empty, Item, List, Notice, Status, Table, Th, type Tone } from "../parts/parts.tsx";
 import { priceFrom } from "../parts/price.ts";
@@ -111,7 +112,7 @@ const Models = ({ models, total }: { models: HomeView["models"]; total: number }
         {models.map((model) => (
           <tr>
             <td>
-              <a href={`/models/${encodeURIComponent(model.id)}`}>
+              <a href={modelHref(model.id)}>
                 <Name of={model.id} />
               </a>
             </td>

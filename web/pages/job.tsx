@@ -7,6 +7,7 @@ import { Content, Money, Webhook, WhyNode } from "../parts/job-cards.tsx";
 import { JOB_WORDS, NodeLink } from "../parts/job-state.tsx";
 import { type Lane, Lanes } from "../parts/lanes.tsx";
 import type { Markup } from "../parts/markup.ts";
+import { modelHref } from "../parts/model-href.ts";
 import { Body, Card, Csrf, Figure, Figures, Status } from "../parts/parts.tsx";
 import { Head, LiveState, Shell, type Viewer } from "../parts/shell.tsx";
 import { dollars, duration, Name, NONE, number, shortId } from "../parts/text.tsx";
@@ -61,7 +62,7 @@ export function JobPage({ viewer, view, csrf }: PageProps): Markup {
 
 const Note = ({ job }: { job: JobShown }): Markup => (
   <>
-    <a href={`/models/${encodeURIComponent(job.model)}`}>
+    <a href={modelHref(job.model)}>
       <Name of={job.model} />
     </a>
     {`, ${KINDS[job.kind]}`}

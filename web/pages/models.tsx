@@ -4,6 +4,7 @@ import { KEY_SCRIPT } from "../parts/assets.ts";
 import { Code } from "../parts/code.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { Markup } from "../parts/markup.ts";
+import { modelHref, playgroundHref } from "../parts/model-href.ts";
 import { NetworkFigures, type NetworkNow } from "../parts/network.tsx";
 import {
   Body,
@@ -128,7 +129,7 @@ const Catalogue = ({ rows }: { rows: readonly ModelRow[] }): Markup => (
     {rows.map((row) => (
       <tr>
         <td>
-          <a href={`/models/${encodeURIComponent(row.id)}`}>
+          <a href={modelHref(row.id)}>
             <Name of={row.id} />
           </a>
           <Remark row={row} />
@@ -204,7 +205,7 @@ export const Model = ({ viewer, row, serving, call, charged }: ModelView): Marku
       note={<Remark row={row} />}
     >
       <Served row={row} />
-      <a class="button act" href={`/playground?model=${encodeURIComponent(row.id)}`}>
+      <a class="button act" href={playgroundHref(row.id)}>
         <Icon name="chat" />
         Try it
       </a>
@@ -244,7 +245,7 @@ export const Model = ({ viewer, row, serving, call, charged }: ModelView): Marku
               <Fact name="Stands for">
                 {row.aliasFor.map((model) => (
                   <>
-                    <a href={`/models/${encodeURIComponent(model)}`}>
+                    <a href={modelHref(model)}>
                       <Name of={model} />
                     </a>{" "}
                   </>

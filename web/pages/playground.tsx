@@ -3,6 +3,7 @@
 import { PLAYGROUND_SCRIPT } from "../parts/assets.ts";
 import { Icon } from "../parts/icon.tsx";
 import type { Markup } from "../parts/markup.ts";
+import { playgroundHref } from "../parts/model-href.ts";
 import { Body, Card, Copy, Csrf, Empty, Notice, Segments, Select } from "../parts/parts.tsx";
 import { Head, Shell, type Viewer } from "../parts/shell.tsx";
 import { plainName } from "../parts/text.tsx";
@@ -47,7 +48,7 @@ export const Playground = (view: PlaygroundView): Markup => {
   const { viewer, models, chosen } = view;
   const [first = ""] = chosen;
   const two = chosen.length === 2;
-  const href = (n: number) => `/playground?model=${encodeURIComponent(first)}${n === 2 ? "&two=1" : ""}`;
+  const href = (n: number) => `${playgroundHref(first)}${n === 2 ? "&two=1" : ""}`;
   return (
     <Shell viewer={viewer} title="Playground" scripts={[PLAYGROUND_SCRIPT]}>
       <Head title="Playground">

@@ -1,6 +1,7 @@
 // Providers: the nodes behind the network, as everybody may see them.
 import type { ProviderRow } from "../../src/dashboard/directory.ts";
 import type { Markup } from "../parts/markup.ts";
+import { modelHref } from "../parts/model-href.ts";
 import { Empty, Filters, Pager, Search, Select, Status, Table, Th } from "../parts/parts.tsx";
 import { price } from "../parts/price.ts";
 import { Head, Shell, type Viewer } from "../parts/shell.tsx";
@@ -150,7 +151,7 @@ const Models = ({ row }: { row: ProviderRow }): Markup => (
     {row.modelNames.map((model, i) => (
       <>
         {i > 0 && ", "}
-        <a href={`/models/${encodeURIComponent(model)}`}>
+        <a href={modelHref(model)}>
           <Name of={model} max={32} />
         </a>
       </>

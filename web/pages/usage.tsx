@@ -9,6 +9,7 @@ import type {
   UsageView,
 } from "../../src/dashboard/usage/usage-view.ts";
 import type { Markup } from "../parts/markup.ts";
+import { modelHref } from "../parts/model-href.ts";
 import { Body, Card, Empty, Figure, Figures, Score, Segments, SortTh, Table } from "../parts/parts.tsx";
 import { Head, Shell, type Viewer } from "../parts/shell.tsx";
 import { StackedBars, StackLegend } from "../parts/stacked-bars.tsx";
@@ -281,7 +282,7 @@ function Sorted({ props, by, n = false, children }: SortedProps): Markup {
 
 function LineName({ line, group, all }: { line: UsageLine; group: UsageGroup; all: boolean }): Markup {
   const name = <Name of={nameOf(line, group)} max={40} />;
-  if (group === "model") return <a href={`/models/${encodeURIComponent(line.of)}`}>{name}</a>;
+  if (group === "model") return <a href={modelHref(line.of)}>{name}</a>;
   if (group === "key" && line.of !== "") {
     return <a href={`${all ? "/admin/jobs" : "/jobs"}?key=${encodeURIComponent(line.of)}`}>{name}</a>;
   }

@@ -4,6 +4,7 @@ import type { NodeShown } from "../../../src/dashboard/nodes/shown.ts";
 import { Act } from "../../parts/act.tsx";
 import { commandState, progressOf } from "../../parts/command.ts";
 import type { Markup } from "../../parts/markup.ts";
+import { modelHref } from "../../parts/model-href.ts";
 import { Csrf, Empty, Status, Table, Th } from "../../parts/parts.tsx";
 import { priceFrom } from "../../parts/price.ts";
 import { Name, NONE, number, plainName } from "../../parts/text.tsx";
@@ -52,7 +53,7 @@ function Line({ line, node, acts, csrf }: Props & { line: ModelLine }): Markup {
     <tr>
       <td>
         {line.offered ? (
-          <a href={`/models/${name.split("/").map(encodeURIComponent).join("/")}`}>
+          <a href={modelHref(name)}>
             <Name of={name} />
           </a>
         ) : (

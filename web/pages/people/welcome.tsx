@@ -1,6 +1,7 @@
 // Welcome: the second and the third of three steps: a node that serves something, and the first chat.
 import { ActForm } from "../../parts/act-form.tsx";
 import type { Markup } from "../../parts/markup.ts";
+import { playgroundHref } from "../../parts/model-href.ts";
 import { Partial } from "../../parts/partial.tsx";
 import { Body, Card, Copy, Item, List, Notice, Tag } from "../../parts/parts.tsx";
 import { Head, LiveState, Shell, type Viewer } from "../../parts/shell.tsx";
@@ -151,7 +152,7 @@ const FirstChat = ({ now: { model } }: { now: WelcomeNow }): Markup => (
               "It is the small demo model that is built in: it shows that everything works, and knows little."}
           </p>
           <div class="row">
-            <a class="button act" id="start-chat" href={`/playground?model=${encodeURIComponent(model.name)}`}>
+            <a class="button act" id="start-chat" href={playgroundHref(model.name)}>
               Start chatting
             </a>
           </div>
