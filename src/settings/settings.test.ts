@@ -128,6 +128,26 @@ test("what no longer fits is left out and said; the rest stands", async () => {
   expect(settings.list().some(({ name }) => name === "gone.key")).toBe(false);
 });
 
+test("what was written there by hand and cannot be read is left out and said; the rest stands", async () => {
+  const db = await database();
+  const first = await testSettings({ db });
+  await first.settings.change(LIMIT, { value: 3 });
+  const bad = ["", "{", "later", '{"__proto__": 1}'];
+  const keys = ["coordinator.max_attempts", "accounts.signup", "aliases", "coordinator.price_input_min"];
+  await db.writer.batch(
+    "insert into settings values (?, ?, 0, 'x')",
+    keys.map((key, i) => [key, bad[i] ?? ""]),
+  );
+  const said: LogFields[] = [];
+  const log: Log = { ...silentLog, warn: (_, fields = {}) => said.push(fields) };
+  const { config, settings } = await testSettings({ db, log });
+  expect(config.coordinator).toMatchObject({ queue_limit: 3, max_attempts: first.config.coordinator.max_attempts });
+  expect(said.map(({ key }) => key).sort()).toEqual([...keys].sort());
+  // A change mends it.
+  expect((await settings.change("accounts.signup", { value: "open" })).ok).toBe(true);
+  expect((await testSettings({ db })).config.accounts.signup).toBe("open");
+});
+
 test("changes at the same time are made one after the other, each checked against the one before", async () => {
   const { config, settings } = await testSettings({ db: await database() });
   const [low, high] = await Promise.all([

@@ -105,8 +105,11 @@ export async function openSettings({ store, clock, log, ground }: SettingsDeps) 
     const rows = await store.read();
     const all = new Map(
       rows.flatMap(({ key, value, ...row }) => {
-        const known = keys.get(key);
-        return known?.live ? [[key, { ...row, value: JSON.parse(value) as unknown }] as const] : [];
+        if (!keys.get(key)?.live) return [];
+        const read = readJson(value);
+        if (read.ok) return [[key, { ...row, value: read.value }] as const];
+        log.warn("a setting is left out: it cannot be read", { key, why: read.error });
+        return [];
       }),
     );
     if (ground.check(inEffect(all)).length === 0) return all;
@@ -204,6 +207,15 @@ export async function openSettings({ store, clock, log, ground }: SettingsDeps) 
     /** Called after each change, when it is in effect. */
     onChange: (listener: () => void): void => void listeners.push(listener),
   };
+}
+
+/** What others than this program wrote may be anything. */
+function readJson(text: string): Result<unknown, string> {
+  try {
+    return ok(JSON.parse(text));
+  } catch (error) {
+    return err(String(error));
+  }
 }
 
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
