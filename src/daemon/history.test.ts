@@ -1,6 +1,6 @@
 // The history of a node, over restarts and through files that are no history.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { manualClock } from "../lib/clock.ts";
@@ -102,3 +102,25 @@ test.each(["", "{", '{"ended":[{"attempt":1}],"days":[]}', "null"])(
     history.stop();
   },
 );
+
+test("where it cannot be written the node goes on, says so once, and writes it when it can", () => {
+  const clock = manualClock(20_000 * 86_400_000);
+  const said: string[] = [];
+  const log = { ...silentLog, warn: (text: string) => void said.push(text) };
+  let online = true;
+  const open = () => openHistory({ clock, log, dataDirectory, isOnline: () => online });
+  const history = open();
+  const inTheWay = join(dataDirectory, "history.json.new");
+  // As on a disk that is read only, neither written nor removed.
+  mkdirSync(inTheWay);
+  const attempt = keptAttempt("a.1");
+  history.started(attempt, "m", "https://c.example");
+  history.ended(attempt, DONE);
+  clock.advance(60_000);
+  expect(said.length).toBe(1);
+  online = false;
+  rmSync(inTheWay, { recursive: true });
+  clock.advance(10_000);
+  expect(open().recent().length).toBe(1);
+  history.stop();
+});

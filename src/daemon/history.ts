@@ -1,6 +1,6 @@
 // History: what this node did, for its own dashboard: attempts under way and lately ended, and sums of its days. Kept in
 // one small file, written behind, so that a restart forgets at most the last seconds. Nothing of what was asked is in it.
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Clock } from "../lib/clock.ts";
@@ -70,6 +70,7 @@ export function openHistory({ clock, log, dataDirectory, isOnline }: HistoryDeps
   const { ended, days } = read(file, log);
   const under = new Map<KeptAttempt, Omit<RunningAttempt, "pieces">>();
   let changed = false;
+  let failing = false;
   let lookedMs = clock.nowMs();
 
   const today = (): HistoryDay => {
@@ -91,13 +92,14 @@ export function openHistory({ clock, log, dataDirectory, isOnline }: HistoryDeps
       changed = true;
     }
     if (!changed) return;
-    changed = false;
     try {
       writeFileSync(`${file}.new`, JSON.stringify({ ended, days }), { mode: 0o600 });
       renameSync(`${file}.new`, file);
+      changed = failing = false;
     } catch (error) {
-      log.warn("the history of this node cannot be written", { file, err: error });
-      rmSync(`${file}.new`, { force: true });
+      // Tried again with the next; what is half written is written over then.
+      if (!failing) log.warn("the history of this node cannot be written; it is tried again", { file, err: error });
+      failing = true;
     }
   };
   const stopSaving = clock.every(SAVE_EVERY_MS, save);
