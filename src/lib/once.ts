@@ -7,7 +7,7 @@ export function once<T>(clock: Pick<Clock, "nowMs">, keepMs: number, make: () =>
   let madeMs = 0;
   return () => {
     const nowMs = clock.nowMs();
-    if (kept && nowMs - madeMs < keepMs) return kept;
+    if (kept && Math.abs(nowMs - madeMs) < keepMs) return kept;
     madeMs = nowMs;
     const made = Promise.resolve(make());
     kept = made;
