@@ -47,7 +47,7 @@ const GOVERN: readonly Place[] = [
   { path: "/admin/jobs", label: "Jobs", icon: "jobs" },
   { path: "/admin/models", label: "Models", icon: "model" },
   { path: "/admin/people", label: "People", icon: "people" },
-  { path: "/admin/money", label: "Money", icon: "coin" },
+  { path: "/admin/money", label: "Money", icon: "coin", billing: true },
   { path: "/admin/settings", label: "Settings", icon: "gear" },
   { path: "/admin/audit", label: "Audit log", icon: "log" },
 ];
@@ -248,7 +248,7 @@ function Side({ viewer, human }: { viewer: Viewer; human: NonNullable<Viewer["hu
       {has("admin") && (
         <>
           <h2>Govern</h2>
-          <Places all={GOVERN} path={path} counts={counts} />
+          <Places all={open(GOVERN)} path={path} counts={counts} />
         </>
       )}
       <h2>Network</h2>
