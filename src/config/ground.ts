@@ -35,7 +35,7 @@ export function configGround(loaded: Config, sources: Readonly<Record<string, So
     return tree;
   };
   const ground: Ground = {
-    keys: shown.map((key) => ({ ...settingKey(key), live: isLive(key) })),
+    keys: shown.map((key) => settingKey(key, isLive(key))),
     beneath(name) {
       const key = byName.get(name);
       if (!key) return { value: null, source: DEFAULT };
@@ -70,19 +70,46 @@ const ownerOf = (path: string): string =>
 
 const tableOf = (tree: Tree, { section }: ConfigKey): Tree => (section === "" ? tree : (tree[section] as Tree));
 
-function settingKey(key: ConfigKey): Omit<SettingKey, "live"> {
-  const json = z.toJSONSchema(bare(key.schema), { io: "input", unrepresentable: "any" });
-  const number = (value: unknown) => (typeof value === "number" && Number.isSafeInteger(value) ? value : null);
+/** What is said of its values is made when somebody looks: at the start nobody does, and schemas of all keys take 20 ms. */
+function settingKey(key: ConfigKey, live: boolean): SettingKey {
+  let made: ReturnType<typeof valuesOf> | undefined;
+  const values = () => {
+    made ??= valuesOf(key);
+    return made;
+  };
   return {
     name: key.name,
     section: key.section,
     kind: key.kind,
     nullable: key.nullable,
     why: key.meta.why,
-    allowed: allowedText(key.schema),
-    choices: (json.enum ?? []).map(String),
-    min: key.kind === "integer" ? number(json.minimum) : null,
-    max: key.kind === "integer" ? number(json.maximum) : null,
-    fallback: key.schema.safeParse(undefined).data ?? null,
+    live,
+    get allowed() {
+      return values().allowed;
+    },
+    get choices() {
+      return values().choices;
+    },
+    get min() {
+      return values().min;
+    },
+    get max() {
+      return values().max;
+    },
+    get fallback() {
+      return values().fallback;
+    },
   };
+}
+
+function valuesOf({ schema, kind }: ConfigKey) {
+  const json = z.toJSONSchema(bare(schema), { io: "input", unrepresentable: "any" });
+  const number = (value: unknown) => (typeof value === "number" && Number.isSafeInteger(value) ? value : null);
+  return {
+    allowed: allowedText(schema),
+    choices: (json.enum ?? []).map(String),
+    min: kind === "integer" ? number(json.minimum) : null,
+    max: kind === "integer" ? number(json.maximum) : null,
+    fallback: schema.safeParse(undefined).data ?? null,
+  } satisfies Partial<SettingKey>;
 }
