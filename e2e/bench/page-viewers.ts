@@ -1,11 +1,12 @@
 // Page viewers: chats stream through the executable while hundreds of browsers look on at live pages, and while none does,
 // in turn. Told is the time between two tokens, as their readers have it.
-//   bun page-viewers.ts --look URL --cookie COOKIE --count 500 --paths /live/overview,…   the lookers' own process: says
+//   bun page-viewers.ts --look URL --cookie COOKIE… --count 500 --paths /live/overview,…   the lookers' own process: says
 //     `ready` when all have had an update, and ends when its input does
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { createJoinToken, createKey, startInstance, waitForModel } from "../harness/instance.ts";
+import { createJoinToken, createKey, type Instance, startInstance, waitForModel } from "../harness/instance.ts";
+import { Person } from "../harness/person.ts";
 import { firstAdmin } from "../harness/site.ts";
 import { childrenIn } from "./children.ts";
 import { median, quantilesOf } from "./stats.ts";
@@ -22,8 +23,11 @@ export type ViewerFigures = {
 type Options = { executable: string; directory: string; viewers: number; rounds: number; seconds: number };
 
 const STREAMS = 32;
+/** Live pages of one person: a coordinator bounds them. */
+const STREAMS_EACH = 50;
 const TOKENS = 100;
 const MODEL = "bench-model";
+const PASSWORD = "correct horse battery";
 const LIVE = ["/live/overview", "/live/admin-nodes", "/live/network", "/live/my-nodes", "/live/admin-jobs"];
 
 export async function measureViewers({ executable, directory, ...options }: Options): Promise<ViewerFigures> {
@@ -40,8 +44,8 @@ export async function measureViewers({ executable, directory, ...options }: Opti
   try {
     await waitForModel(executable, coordinator, { model: MODEL });
     const key = await createKey(executable, coordinator);
-    const { cookie } = await firstAdmin(coordinator);
-    const paths = await livePaths(coordinator.url, cookie);
+    const cookies = await admins(coordinator, Math.ceil(options.viewers / STREAMS_EACH));
+    const paths = await livePaths(coordinator.url, cookies[0] ?? "");
     const figures = { without: [] as number[], with: [] as number[] };
     let tokens = 0;
     let updates = 0;
@@ -53,7 +57,7 @@ export async function measureViewers({ executable, directory, ...options }: Opti
     await round();
     for (let i = 0; i < options.rounds; i++) {
       figures.without.push(await round());
-      const lookers = await lookOn(coordinator.url, cookie, options.viewers, paths);
+      const lookers = await lookOn(coordinator.url, cookies, options.viewers, paths);
       figures.with.push(await round());
       updates += await lookers.stop();
     }
@@ -69,6 +73,23 @@ export async function measureViewers({ executable, directory, ...options }: Opti
 function freePort(): number {
   using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
   return server.port ?? 0;
+}
+
+/** The sessions of so many of them. */
+async function admins(coordinator: Instance, count: number): Promise<string[]> {
+  const first = await firstAdmin(coordinator);
+  const cookies = [first.cookie];
+  for (let i = 1; i < count; i++) {
+    const email = `admin-${i}@example.org`;
+    const { body } = await first.post("/api/v1/admin/users", { email, roles: ["admin"] });
+    const link = String(body.link);
+    const person = new Person(coordinator.url);
+    await person.post("/api/v1/auth/password/reset", { secret: link.slice(link.indexOf("#") + 1), password: PASSWORD });
+    const { status } = await person.signIn(email, PASSWORD);
+    if (status !== 200) throw new Error(`${email} could not sign in: ${status}`);
+    cookies.push(person.cookie);
+  }
+  return cookies;
 }
 
 /** Those of the streams that there are. */
@@ -118,8 +139,16 @@ async function readOne(url: string, key: string, gaps: number[]): Promise<void> 
   }
 }
 
-async function lookOn(url: string, cookie: string, count: number, paths: readonly string[]) {
-  const args = ["--look", url, "--cookie", cookie, "--count", `${count}`, "--paths", paths.join(",")];
+async function lookOn(url: string, cookies: readonly string[], count: number, paths: readonly string[]) {
+  const args = [
+    "--look",
+    url,
+    ...cookies.flatMap((cookie) => ["--cookie", cookie]),
+    "--count",
+    `${count}`,
+    "--paths",
+    paths.join(","),
+  ];
   const child = Bun.spawn([process.execPath, import.meta.path, ...args], {
     stdio: ["pipe", "pipe", "inherit"],
     // Bun opens 256 connections at once, unless it is told otherwise.
@@ -146,12 +175,12 @@ async function lookOn(url: string, cookie: string, count: number, paths: readonl
 }
 
 /** The lookers' own process. */
-async function look(url: string, cookie: string, count: number, paths: readonly string[]): Promise<void> {
+async function look(url: string, cookies: readonly string[], count: number, paths: readonly string[]): Promise<void> {
   let updates = 0;
   const controller = new AbortController();
-  const looker = async (path: string, started: () => void): Promise<void> => {
-    const { body } = await fetch(url + path, { headers: { cookie }, signal: controller.signal });
-    if (!body) throw new Error(`${path} does not stream`);
+  const looker = async (path: string, cookie: string, started: () => void): Promise<void> => {
+    const { status, body } = await fetch(url + path, { headers: { cookie }, signal: controller.signal });
+    if (status !== 200 || !body) throw new Error(`${path} does not stream`);
     for await (const _ of body) {
       updates++;
       started();
@@ -159,7 +188,7 @@ async function look(url: string, cookie: string, count: number, paths: readonly 
   };
   const started = Array.from({ length: count }, async (_, i) => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    looker(paths[i % paths.length] ?? "", resolve).catch(reject);
+    looker(paths[i % paths.length] ?? "", cookies[i % cookies.length] ?? "", resolve).catch(reject);
     await promise;
   });
   await Promise.all(started);
@@ -172,7 +201,7 @@ if (import.meta.main) {
   const { values } = parseArgs({
     options: {
       look: { type: "string", default: "" },
-      cookie: { type: "string", default: "" },
+      cookie: { type: "string", multiple: true, default: [] },
       count: { type: "string", default: "500" },
       paths: { type: "string", default: "/live/overview" },
     },

@@ -98,10 +98,13 @@ export function networkOf(address: string): string {
   return parsed instanceof ipaddr.IPv6 ? parsed.parts.slice(0, 4).join(":") : parsed.toString();
 }
 
-/** What one network may do so often; ten times that from a private address, which may be a proxy's with many behind it. */
+/** Whether an address is a private one: that of a proxy perhaps, with many behind it. */
+export const isNear = (address: string): boolean =>
+  !ipaddr.isValid(address) || ipaddr.process(address).range() !== "unicast";
+
+/** What one network may do so often; ten times that from a private address. */
 export function fromNetwork(name: string, address: string, limit: number, perMs: number): Allowance {
-  const isNear = !ipaddr.isValid(address) || ipaddr.process(address).range() !== "unicast";
-  return { name: `${name}/${networkOf(address)}`, limit: isNear ? limit * 10 : limit, perMs };
+  return { name: `${name}/${networkOf(address)}`, limit: isNear(address) ? limit * 10 : limit, perMs };
 }
 
 /** Counts a try, and notes it where it was the last that is allowed for now. */

@@ -19,10 +19,28 @@ export type LiveSource = {
   render(): LiveEvent[] | Promise<LiveEvent[]>;
 };
 
+/** Who reads a stream (reader.ts). */
+export type Reader = {
+  /** Whose streams are counted together. */
+  who: string;
+  /** How many of them there may be. */
+  most: number;
+  /** Nobody knows who that is. */
+  stranger: boolean;
+  /** Those with the same text are asked about once. */
+  session: string;
+  /** Whether they are still who they were when the stream began. */
+  stays(): boolean | Promise<boolean>;
+};
+
 /** Streams at once. */
 const MAX_VIEWERS = 2_000;
-/** A stream ends then, and the page opens it anew: whoever may not look any more is found out. */
+/** Of them those of strangers: they never keep out whoever is signed in. */
+const MAX_STRANGERS = 1_000;
+/** A stream ends then, and the page opens it anew. */
 const STREAM_MS = 5 * 60_000;
+/** How often it is asked whether a reader may look on. */
+const ASK_MS = 10_000;
 /** Without anything new, a comment, so that proxies do not close it. */
 const QUIET_MS = 15_000;
 /** Bytes that wait for one reader; beyond, it skips. */
@@ -30,7 +48,9 @@ const MAX_WAITING_BYTES = 256 * 1024;
 
 type Viewer = {
   controller: ReadableStreamDefaultController<Uint8Array>;
+  reader: Reader;
   endsMs: number;
+  askedMs: number;
   /** It skipped something: it is sent everything as it stands once it reads again. */
   behind: boolean;
 };
@@ -50,10 +70,22 @@ export function createLive({ clock, log }: { clock: Clock; log: Log }) {
   const topics = new Map<string, Topic>();
   const encoder = new TextEncoder();
   let viewers = 0;
+  let strangers = 0;
+  /** Streams by whose they are. */
+  const counts = new Map<string, number>();
+  const count = ({ who, stranger }: Reader, by: 1 | -1) => {
+    viewers += by;
+    if (stranger) strangers += by;
+    const now = (counts.get(who) ?? 0) + by;
+    if (now > 0) counts.set(who, now);
+    else counts.delete(who);
+  };
+  const isFull = ({ who, most, stranger }: Reader): boolean =>
+    viewers >= MAX_VIEWERS || (stranger && strangers >= MAX_STRANGERS) || (counts.get(who) ?? 0) >= most;
 
   const leave = (topic: Topic, viewer: Viewer) => {
     if (!topic.viewers.delete(viewer)) return;
-    viewers--;
+    count(viewer.reader, -1);
     if (topic.viewers.size > 0) return;
     topic.stop();
     topics.delete(topic.source.key);
@@ -80,15 +112,29 @@ export function createLive({ clock, log }: { clock: Clock; log: Log }) {
       // It is closed.
     }
   };
+  /** Ends the streams of those who may not look on. */
+  const endOver = async (topic: Topic, nowMs: number) => {
+    const answers = new Map<string, Promise<boolean>>();
+    const stays = ({ session, stays: ask }: Reader): Promise<boolean> => {
+      const asked = answers.get(session) ?? Promise.resolve(ask());
+      answers.set(session, asked);
+      return asked;
+    };
+    for (const viewer of [...topic.viewers]) {
+      const isDue = nowMs - viewer.askedMs >= ASK_MS;
+      if (isDue) viewer.askedMs = nowMs;
+      if (viewer.endsMs <= nowMs || (isDue && !(await stays(viewer.reader)))) end(topic, viewer);
+    }
+  };
   const tick = async (topic: Topic) => {
     if (topic.rendering) return;
     topic.rendering = true;
     const nowMs = clock.nowMs();
     try {
+      await endOver(topic, nowMs);
       const texts = (await topic.source.render()).map(wire);
       const news = texts.filter((text, i) => text !== topic.last[i]).join("");
       topic.last = texts;
-      for (const viewer of [...topic.viewers]) if (viewer.endsMs <= nowMs) end(topic, viewer);
       if (news !== "" || nowMs - topic.lastMs >= QUIET_MS) {
         topic.lastMs = nowMs;
         const bytes = encoder.encode(news === "" ? ": quiet\n\n" : news);
@@ -113,19 +159,20 @@ export function createLive({ clock, log }: { clock: Clock; log: Log }) {
     viewers: () => viewers,
 
     /** The stream of one reader. Its first event is everything as it stands. */
-    open(source: LiveSource): Response {
-      if (viewers >= MAX_VIEWERS) {
+    open(reader: Reader, source: LiveSource): Response {
+      if (isFull(reader)) {
         return errorResponse("too_many_requests", "too many pages look on; this one tries again by itself", {
           headers: { "retry-after": "10" },
         });
       }
       const topic = topicOf(source);
       let viewer: Viewer | undefined;
-      viewers++;
+      count(reader, 1);
       const body = new ReadableStream<Uint8Array>(
         {
           start(controller) {
-            viewer = { controller, endsMs: clock.nowMs() + STREAM_MS, behind: false };
+            const nowMs = clock.nowMs();
+            viewer = { controller, reader, endsMs: nowMs + STREAM_MS, askedMs: nowMs, behind: false };
             topic.viewers.add(viewer);
             // Before the first tick there is nothing to send yet; the headers go all the same.
             controller.enqueue(encoder.encode(topic.last.length > 0 ? topic.last.join("") : ": hello\n\n"));

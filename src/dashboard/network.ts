@@ -6,7 +6,9 @@ import { modelUse } from "../stats/model-use.ts";
 import { catalogue, type ModelRow } from "./catalogue.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { directory, type ProviderRow } from "./directory.ts";
+import { completePoints } from "./overview/view.ts";
 import { publicPage } from "./public.ts";
+import { readerOf } from "./reader.ts";
 
 export type Network = {
   /** By name. */
@@ -53,7 +55,7 @@ export function createNetwork(deps: DashboardDeps): Network {
         models: rows.length,
         ready: rows.filter((row) => row.ready > 0).length,
         outputPerS: load.outputPerS,
-        perMinute: load.minutes.map(({ completionTokens }) => completionTokens),
+        perMinute: completePoints(load.minutes, clock.nowMs()).map(({ completionTokens }) => completionTokens),
         running: load.running,
         slots: load.slots,
         firstTokenMs: load.hour.firstTokenP50Ms,
@@ -69,8 +71,8 @@ export const networkRoutes = (deps: DashboardDeps, network: Network): HttpRoute[
     path: "/live/network",
     summary: "The network's figures, as they change.",
     answers: "text/event-stream",
-    handle: () =>
-      deps.live.open({
+    handle: (call) =>
+      deps.live.open(readerOf(deps, call), {
         key: "network",
         everyMs: EVERY_MS,
         async render() {

@@ -7,9 +7,10 @@ import { usd } from "../lib/money.ts";
 import { once } from "../lib/once.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import type { DashboardDeps } from "./deps.ts";
+import { readerOf } from "./reader.ts";
 import { isAdmin } from "./viewer.ts";
 
-type Deps = Pick<DashboardDeps, "db" | "clock" | "registry" | "live">;
+type Deps = Pick<DashboardDeps, "db" | "clock" | "registry" | "live" | "people" | "isPublic">;
 
 export type Notice = {
   /** Goes up; a moment, in Unix milliseconds. */
@@ -44,10 +45,10 @@ export function noticeRoutes(deps: Deps): HttpRoute[] {
       access: "user",
       summary: "What happened to the account's nodes; to admins also who asks to join.",
       answers: "text/event-stream",
-      handle({ human }) {
-        const { id } = human.account;
-        const admin = isAdmin(human);
-        return deps.live.open({
+      handle(call) {
+        const { id } = call.human.account;
+        const admin = isAdmin(call.human);
+        return deps.live.open(readerOf(deps, call), {
           key: `notices/${id}/${admin ? "admin" : ""}`,
           everyMs: LOOK_MS,
           render: async () => [{ event: "notices", data: JSON.stringify(await notices.of(id, admin)) }],
@@ -58,7 +59,7 @@ export function noticeRoutes(deps: Deps): HttpRoute[] {
 }
 
 /** `of`: the latest of an account, and with `admin` those for admins; the oldest first. */
-export function createNotices({ db, clock, registry }: Omit<Deps, "live">) {
+export function createNotices({ db, clock, registry }: Omit<Deps, "live" | "people" | "isPublic">) {
   let kept: Kept[] = [];
   let lastN = 0;
   let lookedMs = 0;

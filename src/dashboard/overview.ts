@@ -9,6 +9,7 @@ import type { AuditWatch } from "./audit/watch.ts";
 import type { DashboardDeps } from "./deps.ts";
 import type { LiveEvent } from "./live.ts";
 import { type OverviewView, overviewView, rangeOf } from "./overview/view.ts";
+import { readerOf } from "./reader.ts";
 import { viewerOf } from "./viewer.ts";
 
 const EVERY_MS = 2_000;
@@ -39,7 +40,7 @@ export function overviewRoutes(deps: DashboardDeps, watch: AuditWatch): HttpRout
       answers: "text/event-stream",
       handle(call) {
         const range = rangeOf(call.query);
-        return deps.live.open({
+        return deps.live.open(readerOf(deps, call), {
           key: `overview/${range}`,
           everyMs: EVERY_MS,
           render: async () => updates(await viewFor(range)),

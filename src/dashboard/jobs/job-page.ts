@@ -7,6 +7,7 @@ import type { JobError } from "../../jobs/job.ts";
 import { jobIdSchema } from "../../protocol/primitives.ts";
 import { doneAnswer, pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
+import { readerOf } from "../reader.ts";
 import { notFound, refusal } from "../refusal.ts";
 import { viewerOf } from "../viewer.ts";
 import { viewOfJob } from "./job-view.ts";
@@ -32,7 +33,7 @@ export async function watchJob(deps: DashboardDeps, call: SignedInCall): Promise
   const job = await found(deps, call);
   if (!job) return notFound(deps, call, human, "job");
   const { account, user, memberRole } = human;
-  return deps.live.open({
+  return deps.live.open(readerOf(deps, call), {
     // What is shown depends on whose it is, and on whether they may cancel it.
     key: `job/${job.id}/${job.account === null ? `${account.id}/${memberRole}` : `admin/${user.id}`}`,
     everyMs: UPDATE_MS,

@@ -7,6 +7,7 @@ import { idAt, JOB_WINDOW, type JobFilter, jobsAfter, listJobs } from "../../job
 import type { JobId } from "../../protocol/primitives.ts";
 import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
+import { readerOf } from "../reader.ts";
 import { viewerOf } from "../viewer.ts";
 import { type JobLine, jobsNow, linesOf } from "./lines.ts";
 import { jobsPath, jobsQuery } from "./query.ts";
@@ -65,7 +66,7 @@ export async function watchJobs(deps: DashboardDeps, call: SignedInCall, whose: 
   let ended = 0;
   /** Those that lived at the last look. */
   let before: string[] = [];
-  return deps.live.open({
+  return deps.live.open(readerOf(deps, call), {
     key: `jobs/${accountId ?? "all"}`,
     everyMs: UPDATE_MS,
     async render() {

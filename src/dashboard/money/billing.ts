@@ -1,5 +1,6 @@
 // Billing: `/billing`, what the account that one acts for has, where it comes from and what became of it.
 import type { Fault } from "../../../web/parts/field.tsx";
+import { accountName } from "../../../web/parts/text.tsx";
 import { statement } from "../../http/account/money.ts";
 import { UNSPENDABLE } from "../../http/funding/allowance.ts";
 import type { HttpRoute, SignedInCall } from "../../http/routes.ts";
@@ -10,6 +11,7 @@ import { listDeposits } from "../../settlement/deposits.ts";
 import { usageDays } from "../../stats/usage.ts";
 import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
+import { readerOf } from "../reader.ts";
 import { isAdmin, viewerOf } from "../viewer.ts";
 import { movementsOf } from "./movements.ts";
 import { moneyRoute } from "./open.ts";
@@ -33,9 +35,9 @@ export const billingRoutes = (deps: DashboardDeps): HttpRoute[] => [
     path: "/live/billing",
     summary: "The balance, as it changes.",
     answers: "text/event-stream",
-    handle: ({ human }) => {
-      const accountId = human.account.id;
-      return deps.live.open({
+    handle: (call) => {
+      const accountId = call.human.account.id;
+      return deps.live.open(readerOf(deps, call), {
         key: `billing/${accountId}`,
         everyMs: 3_000,
         async render() {
@@ -76,7 +78,8 @@ export async function billingPage(
     ]);
   const nowMs = deps.clock.nowMs();
   const page = Billing({
-    ...{ viewer: viewerOf(deps, call), account, figures, funding, days, typed, fault },
+    account: { id: account.id, name: accountName(account) },
+    ...{ viewer: viewerOf(deps, call), figures, funding, days, typed, fault },
     low: lowWords(figures.available, recent),
     mode: deps.billing === "solana" ? "solana" : "credits",
     offers: { deposits: deposits !== null, allowances: deps.funding !== null },

@@ -9,6 +9,7 @@ import { ChainUnreachable } from "../../solana/chain.ts";
 import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
 import { goOn } from "../people/acts.ts";
+import { readerOf } from "../reader.ts";
 import { notFound } from "../refusal.ts";
 import { viewerOf } from "../viewer.ts";
 import { billingPage } from "./billing.ts";
@@ -41,7 +42,7 @@ export const depositRoutes = (deps: DashboardDeps): HttpRoute[] => [
     path: "/live/deposit/:reference",
     summary: "How far the payment is.",
     answers: "text/event-stream",
-    handle: (call) => withDeposit(deps, call, (deposits, row) => follow(deps, deposits, row)),
+    handle: (call) => withDeposit(deps, call, (deposits, row) => follow(deps, call, deposits, row)),
   }),
 ];
 
@@ -96,8 +97,8 @@ async function show(
 /** The chain is asked no more often than the coordinator itself does. */
 const LEAST_MS = 2_000;
 
-function follow({ live }: DashboardDeps, deposits: DepositDeps, row: DepositRow): Response {
-  return live.open({
+function follow(deps: DashboardDeps, call: SignedInCall, deposits: DepositDeps, row: DepositRow): Response {
+  return deps.live.open(readerOf(deps, call), {
     key: `deposit/${row.reference}`,
     everyMs: Math.max(LEAST_MS, Math.min(deposits.pollMs, 10_000)),
     async render() {

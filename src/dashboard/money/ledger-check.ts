@@ -3,6 +3,7 @@ import { callerOf } from "../../http/human/deps.ts";
 import type { HttpRoute } from "../../http/routes.ts";
 import { doneAnswer, pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
+import { readerOf } from "../reader.ts";
 import { viewerOf } from "../viewer.ts";
 import { moneyRoute } from "./open.ts";
 
@@ -35,8 +36,8 @@ export const ledgerCheckRoutes = (deps: DashboardDeps): HttpRoute[] => [
     summary: "How far the look at the books is.",
     answers: "text/event-stream",
     admin: true,
-    handle: () =>
-      deps.live.open({
+    handle: (call) =>
+      deps.live.open(readerOf(deps, call), {
         key: "ledger-check",
         everyMs: 500,
         async render() {

@@ -11,7 +11,7 @@ import { once } from "../../lib/once.ts";
 import type { Result } from "../../lib/result.ts";
 import { doneAnswer, pageAnswer, type Toast, toastAnswer } from "../answer.ts";
 import { assetRoutes } from "../assets.ts";
-import type { Live, LiveEvent } from "../live.ts";
+import type { Live, LiveEvent, Reader } from "../live.ts";
 import { type NodeEarnings, type NodeSetting, nodeView, SHOWN_SETTINGS, type ViewDeps } from "./view.ts";
 
 export type OwnNodeDeps = ViewDeps & {
@@ -26,6 +26,7 @@ export type OwnNodeDeps = ViewDeps & {
 const EARNING_DAYS = 14;
 const EARNINGS_KEPT_MS = 60_000;
 const UPDATE_MS = 2_000;
+const MOST_STREAMS = 100;
 
 const openingSchema = z.object({ secret: z.string().max(128) });
 
@@ -94,8 +95,8 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
       access: "owner",
       summary: "The dashboard's updates.",
       answers: "text/event-stream",
-      handle: () =>
-        deps.live.open({
+      handle: ({ token }) =>
+        deps.live.open(ownerOf(auth, token), {
           key: "own node",
           everyMs: UPDATE_MS,
           async render() {
@@ -123,6 +124,12 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
     }),
   ];
 }
+
+/** Whoever opened it, as long as it is open. */
+const ownerOf = ({ door }: OwnerAuthDeps, token: string | null): Reader => ({
+  ...{ who: "owner", most: MOST_STREAMS, stranger: false, session: token ?? "" },
+  stays: () => door.find(token) !== null,
+});
 
 const settingSchema = z.object({ key: z.string().max(64), value: z.string().max(4_096).default("") });
 

@@ -12,6 +12,7 @@ import { nodeState } from "../../registry/node-state.ts";
 import { adminRoute } from "../admin-route.ts";
 import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
+import { readerOf } from "../reader.ts";
 import { viewerOf } from "../viewer.ts";
 import { donePage, notDone } from "./answers.ts";
 import { besides, linePage } from "./lines.ts";
@@ -53,7 +54,7 @@ export function adminNodesRoutes(deps: DashboardDeps): HttpRoute[] {
       summary: "Updates of the list of all nodes.",
       answers: "text/event-stream",
       handle: (call) =>
-        deps.live.open({
+        deps.live.open(readerOf(deps, call), {
           key: `admin-nodes:${new URL(call.request.url).search}`,
           everyMs: EVERY_MS,
           async render() {

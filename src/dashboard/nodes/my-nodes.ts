@@ -1,11 +1,13 @@
 // My nodes: `/my/nodes`, those of the account that one acts for.
 import type { MyNodesView } from "../../../web/pages/node/my-nodes.tsx";
+import { accountName } from "../../../web/parts/text.tsx";
 import type { HttpRoute, SignedInCall } from "../../http/routes.ts";
 import { once } from "../../lib/once.ts";
 import { countNodesOf } from "../../registry/node-list.ts";
 import { earnedOf } from "../../stats/node-earnings.ts";
 import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
+import { readerOf } from "../reader.ts";
 import { viewerOf } from "../viewer.ts";
 import { besides, linePage } from "./lines.ts";
 import { mayMakeTokens } from "./rights.ts";
@@ -36,7 +38,7 @@ export function myNodesRoutes(deps: DashboardDeps): HttpRoute[] {
           viewer: viewerOf(deps, call),
           search,
           mayAdd: mayMakeTokens(call.human),
-          account: call.human.account.name,
+          account: accountName(call.human.account),
         };
         return pageAnswer(call.request, MyNodes({ ...props, ...(await viewOf(call)) }));
       },
@@ -49,7 +51,7 @@ export function myNodesRoutes(deps: DashboardDeps): HttpRoute[] {
       summary: "Updates of one's nodes.",
       answers: "text/event-stream",
       handle: (call) =>
-        deps.live.open({
+        deps.live.open(readerOf(deps, call), {
           key: `my-nodes:${call.human.account.id}:${call.query.get("cursor") ?? ""}`,
           everyMs: EVERY_MS,
           async render() {

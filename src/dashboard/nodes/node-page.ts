@@ -8,6 +8,7 @@ import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
 import type { LiveEvent } from "../live.ts";
 import { publicPage } from "../public.ts";
+import { readerOf } from "../reader.ts";
 import { notFound } from "../refusal.ts";
 import { viewerOf } from "../viewer.ts";
 import { mayAct, type Right, rightTo } from "./rights.ts";
@@ -61,13 +62,13 @@ export const nodePageRoutes = (deps: DashboardDeps): HttpRoute[] => [
       const acts = mayAct(call.human, right);
       const accountId = call.human?.account.id ?? null;
       const who = right === "owner" ? `owner:${accountId}:${acts}` : right;
-      return deps.live.open({
+      return deps.live.open(readerOf(deps, call), {
         key: `node:${pubkey}:${who}`,
         everyMs: EVERY_MS,
-        // The row is read anew: what was decided meanwhile shows.
+        // Looked at anew: what was decided meanwhile shows, and the node may have changed hands.
         render: async () => {
-          const row = await getNode(deps, pubkey);
-          return row ? updatesOf(deps, row, { right, acts, accountId }) : [];
+          const now = await lookedAt(deps, call);
+          return now?.right === right ? updatesOf(deps, now.row, { right, acts, accountId }) : [];
         },
       });
     },

@@ -7,11 +7,12 @@ import type { Node } from "../../registry/registry.ts";
 import { adminRoute } from "../admin-route.ts";
 import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
+import { readerOf } from "../reader.ts";
 import { refusal } from "../refusal.ts";
 import { viewerOf } from "../viewer.ts";
 import { sentence } from "../words.ts";
 
-type Deps = Pick<DashboardDeps, "admin" | "registry" | "live" | "billing" | "mode">;
+type Deps = Pick<DashboardDeps, "admin" | "registry" | "live" | "billing" | "mode" | "people" | "isPublic">;
 
 const SHOWN_NODES = 5;
 const SHOWN_MODELS = 4;
@@ -40,8 +41,8 @@ export const welcomeRoutes = (deps: Deps): HttpRoute[] => [
     path: "/live/welcome",
     summary: "Nodes as they come.",
     answers: "text/event-stream",
-    handle: () =>
-      deps.live.open({
+    handle: (call) =>
+      deps.live.open(readerOf(deps, call), {
         ...{ key: "welcome", everyMs: EVERY_MS },
         async render() {
           const { WelcomeUpdates } = await import("../../../web/pages/people/welcome.tsx");
