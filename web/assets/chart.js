@@ -52,6 +52,12 @@ class TimeChart extends HTMLElement {
   room() {
     return { width: this.box.clientWidth, height: this.box.clientHeight };
   }
+  /** With one moment only, uPlot shows a day: a second one, of nothing, is put before it. */
+  shown() {
+    const [times, ...columns] = this.data;
+    if (times.length !== 1) return this.data;
+    return [[times[0] - LEAST_S, times[0]], ...columns.map(([value]) => [null, value])];
+  }
   draw() {
     const css = getComputedStyle(this);
     const font = `12px ${css.fontFamily}`;
@@ -86,20 +92,21 @@ class TimeChart extends HTMLElement {
           })),
         ],
       },
-      this.data,
+      this.shown(),
       this.box,
     );
   }
   add([second, ...values]) {
     const [times] = this.data;
-    // A stream that was opened anew says its newest again.
-    if (times.length > 0 && second <= times.at(-1)) return;
+    // A stream that was opened anew says its newest again; a span that was under way may have more now.
+    if (times.length > 0 && second < times.at(-1)) return;
+    if (second === times.at(-1)) for (const column of this.data) column.pop();
     const keep = Number(this.dataset.keep) || 300;
     [second, ...values].forEach((value, i) => {
       this.data[i]?.push(value);
       if (this.data[i]?.length > keep) this.data[i].shift();
     });
-    this.plot.setData(this.data);
+    this.plot.setData(this.shown());
   }
 }
 customElements.define("time-chart", TimeChart);

@@ -60,10 +60,9 @@ export function OverviewFigures({ view }: { view: OverviewView }): Markup {
 }
 
 /** The last hour's mean beside what is now, else the range's. */
-function outputNote({ sum, points }: OverviewView): string {
+function outputNote({ sum, points, nowMs }: OverviewView): string {
   const [first] = points;
-  const last = points.at(-1);
-  if (first === undefined || last === undefined) return NONE;
-  const seconds = last.atS + last.spanS - first.atS;
+  if (first === undefined) return NONE;
+  const seconds = nowMs / 1000 - first.atS;
   return seconds > 0 ? `${number(sum.completionTokens / seconds)} on average` : NONE;
 }

@@ -7,6 +7,7 @@ import type { LoadNow, LoadPoint, Range } from "../../src/stats/stats.ts";
 import { Icon } from "../parts/icon.tsx";
 import { JobLink, JobState, NodeLink } from "../parts/job-state.tsx";
 import type { Markup } from "../parts/markup.ts";
+import { modelHref } from "../parts/model-href.ts";
 import { Notify } from "../parts/notify.tsx";
 import {
   Body,
@@ -316,13 +317,17 @@ const JobRow = ({ job, nowMs, billing }: { job: RecentJob; nowMs: number; billin
       <Ago ms={job.createdMs} nowMs={nowMs} />
     </td>
     <td>
-      <Name of={job.model} max={40} />
+      <a href={modelHref(job.model)}>
+        <Name of={job.model} max={40} />
+      </a>
     </td>
     <td class="end">
       <JobState state={job.state} />
     </td>
     <td class="more">
-      <Name of={job.account.name} max={32} />
+      <a href={`/admin/jobs?account=${encodeURIComponent(job.account.id)}`}>
+        <Name of={job.account.name} max={32} />
+      </a>
     </td>
     <td>{job.node ? <NodeLink {...job.node} /> : <span class="note">no node yet</span>}</td>
     <td class="n more">{job.tries > 1 ? <Tag>{plural(job.tries, "try", "tries")}</Tag> : number(job.tries)}</td>

@@ -29,7 +29,7 @@ export function NetworkFigures({ now }: { now: NetworkNow }): Markup {
         label="Online"
         value={number(now.online)}
         unit={now.online === 1 ? "node" : "nodes"}
-        note={now.regions > 0 ? `in ${plural(now.regions, "region")}` : NONE}
+        note={now.regions > 0 && `in ${plural(now.regions, "region")}`}
       />
       <Figure label="Models" value={number(now.models)} note={`${number(now.ready)} can answer now`} />
       <Figure

@@ -10,7 +10,7 @@ export type OverviewView = {
   now: LoadNow;
   /** Of the range. */
   sum: LoadSum;
-  /** Of the range, oldest first. */
+  /** Of the range, oldest first; without the one under way. */
   points: readonly LoadPoint[];
   /** Of this day (UTC); null where nothing is charged. */
   money: { gross: number; nodes: number; fee: number; receipts: number } | null;
@@ -25,6 +25,12 @@ export type OverviewView = {
 };
 
 const DAY_MS = 86_400_000;
+
+/** A span that has just begun looks like a fall: it is left out, but where there is no other. */
+export function completePoints(points: readonly LoadPoint[], nowMs: number): readonly LoadPoint[] {
+  const complete = points.filter(({ atS, spanS }) => (atS + spanS) * 1000 <= nowMs);
+  return complete.length > 0 ? complete : points;
+}
 
 export const rangeOf = (query: URLSearchParams): Range => RANGES.find((one) => one === query.get("r")) ?? "1h";
 
@@ -46,7 +52,7 @@ export async function overviewView(
     recentJobs(deps),
   ]);
   return {
-    ...{ range, now, sum, points, money, needs, jobs, nowMs },
+    ...{ range, now, sum, points: completePoints(points, nowMs), money, needs, jobs, nowMs },
     feeBps: deps.feeBps,
     queueLimit: deps.queueLimit(),
     nodes: nodeTiles(registry, stats, nowMs),
