@@ -144,13 +144,13 @@ export function JobFigures({ job }: { job: JobShown }): Markup {
         label="Output"
         value={outputTokens === null ? NONE : number(outputTokens)}
         {...(outputTokens === null ? {} : { unit: outputTokens === 1 ? "token" : "tokens" })}
-        note={rate === null ? NONE : `${number(rate, rate < 10 ? 1 : 0)} tok/s`}
+        note={rate !== null && `${number(rate, rate < 10 ? 1 : 0)} tok/s`}
       />
       <Figure
         label="Prompt"
         value={promptTokens === null ? NONE : number(promptTokens)}
         {...(promptTokens === null ? {} : { unit: promptTokens === 1 ? "token" : "tokens" })}
-        note={promptTokens === null && job.live ? "counted at the end" : NONE}
+        note={promptTokens === null && job.live ? "counted at the end" : undefined}
       />
       <Figure label="Tries" value={number(attempts.length)} note={triesNote(attempts)} />
       <Figure {...costFigure(job)} />
@@ -164,7 +164,7 @@ function triesNote(attempts: JobShown["attempts"]): string {
     ({ outcome }) => outcome !== null && outcome !== "completed" && outcome !== "cancelled",
   ).length;
   const told = [failed > 0 ? `${failed} failed` : "", continued > 0 ? `${continued} continued` : ""].filter(Boolean);
-  return told.length > 0 ? told.join(", ") : attempts.length === 0 ? "none yet" : NONE;
+  return told.length > 0 ? told.join(", ") : attempts.length === 0 ? "none yet" : "";
 }
 
 function costFigure({ billing, charged, held, live }: JobShown): { label: string; value: string; note: string } {

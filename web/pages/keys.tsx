@@ -125,7 +125,7 @@ const Row = ({ row: key, spend, isGood, nowMs, csrf }: KeyView & { nowMs: number
     <td class="whole" data-label="Spent">
       <Spent spend={spend} />
     </td>
-    <td class="whole">{isGood && csrf !== null && <Revoke keyRow={key} csrf={csrf} />}</td>
+    <td class="n whole end">{isGood && csrf !== null && <Revoke keyRow={key} csrf={csrf} />}</td>
   </tr>
 );
 

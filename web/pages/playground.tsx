@@ -152,6 +152,9 @@ const Talk = ({ view, side }: { view: PlaygroundView; side: Side }): Markup => {
           off={model === undefined}
         />
       </header>
+      <p class="note idle">
+        Ask something below. The answer comes here as it is written, with the node it came from and how fast it was.
+      </p>
       <div
         class="talk"
         id={`talk-${side}`}

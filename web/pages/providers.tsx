@@ -120,10 +120,10 @@ const Rows = ({ page, nowMs }: ProvidersView): Markup => (
           </a>
           <p class="note key">{shortKey(row.pubkey)}</p>
         </td>
-        <td class="end">
+        <td class="end when">
           <Status tone={STATE_TONE[row.state]}>{stateWords(row.state, row.free)}</Status>
         </td>
-        <td class="more">{row.region === "" ? NONE : <Name of={row.region} max={24} />}</td>
+        <td class="more when">{row.region === "" ? NONE : <Name of={row.region} max={24} />}</td>
         <td class="whole">{row.device === "" ? NONE : <Name of={row.device} max={48} />}</td>
         <td class="whole">
           <Models row={row} />

@@ -32,7 +32,7 @@ export type ReferenceView = {
 };
 
 export const Reference = ({ viewer, version, url, groups, errors }: ReferenceView): Markup => (
-  <Shell viewer={viewer} title="API reference" scripts={[KEY_SCRIPT]}>
+  <Shell viewer={{ ...viewer, path: "/docs" }} title="API reference" scripts={[KEY_SCRIPT]}>
     <Head
       title="API reference"
       crumb={{ href: "/docs", label: "Docs" }}

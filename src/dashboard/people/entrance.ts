@@ -52,9 +52,10 @@ function steps(deps: Deps): Step[] {
     },
     {
       ...{ path: "/sign-in", summary: "Signs in.", does: "Opens a session.", strangers: true },
-      show: ({ pages, viewer, sent, call }) =>
+      show: async ({ pages, viewer, sent, call }) =>
         pages.SignIn({
           ...{ viewer, sent, providers, mail, signUp: people.settings.signUp === "open" },
+          governed: await hasAdmin(people.db.read),
           next: ownPath(sent.fields.next ?? call.query.get("next")),
           news: call.query.has("made") ? "If the address was free, its account is there now: sign in." : null,
         }),

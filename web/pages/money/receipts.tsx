@@ -154,7 +154,7 @@ const Rows = ({ rows, side, jobs }: ReceiptsView): Markup => (
             <small>{row.paid.startsWith("outside/") ? " · settled" : " · in a payout"}</small>
           )}
         </td>
-        <td class="end">
+        <td class="n whole end">
           <a
             class="button"
             href={`/my/receipts/${encodeURIComponent(row.attempt)}`}

@@ -25,11 +25,16 @@ export function NodePage({ viewer, node, acts, suggestions }: NodePageProps): Ma
         : { href: "/nodes", label: "Providers" };
   const { inner } = node;
   return (
-    <Shell viewer={viewer} title={plainName(node.name)} live={`/live/nodes/${node.pubkey}`} charts={inner !== null}>
+    <Shell
+      viewer={{ ...viewer, path: crumb.href }}
+      title={plainName(node.name)}
+      live={`/live/nodes/${node.pubkey}`}
+      charts={inner !== null}
+    >
       <Head crumb={crumb} title={<Name of={node.name} />}>
+        <LiveState />
         <NodeState node={node} />
         {acts && inner && <Deeds node={node} inner={inner} csrf={csrf} />}
-        <LiveState />
       </Head>
       <Notes notes={inner?.notes ?? []} />
       <NodeFigures node={node} />

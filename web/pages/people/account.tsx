@@ -281,7 +281,7 @@ function Accounts(view: AccountView): Markup {
   return (
     <Card
       id="accounts"
-      title="Accounts you act for"
+      title="You act for"
       aside={
         <a class="button" href="/organisations/new">
           New organisation

@@ -158,12 +158,14 @@ type SignInView = Base & {
   providers: Providers;
   mail: boolean;
   signUp: boolean;
+  /** There is an admin. */
+  governed: boolean;
   /** Where to go after it. */
   next: string | null;
   /** What happened before, in a sentence. */
   news: string | null;
 };
-export const SignIn = ({ viewer, sent, providers, mail, signUp, next, news }: SignInView): Markup => (
+export const SignIn = ({ viewer, sent, providers, mail, signUp, governed, next, news }: SignInView): Markup => (
   <Entrance viewer={viewer} title="Sign in">
     {news !== null && (
       <Notice tone="ok" title="One more step">
@@ -189,6 +191,12 @@ export const SignIn = ({ viewer, sent, providers, mail, signUp, next, news }: Si
         </a>
       ))}
     </Panel>
+    {!governed && (
+      <Notice tone="warn" title="Nobody governs this instance yet">
+        The link that makes the first admin was printed where it was started. <code>infernet users setup-link</code>{" "}
+        prints a new one there.
+      </Notice>
+    )}
     <p class="note">
       {signUp ? (
         <>
