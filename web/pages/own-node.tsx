@@ -1,9 +1,9 @@
 // Own node: a node's own small dashboard: whether it serves, what it does and did, what it earns, what it is made of.
 import type { NodeView } from "../../src/dashboard/node/view.ts";
 import { OPEN_SCRIPT } from "../parts/assets.ts";
+import { Bars } from "../parts/bars.tsx";
 import type { Markup } from "../parts/markup.ts";
 import {
-  Bars,
   Body,
   Card,
   Copy,
@@ -22,7 +22,19 @@ import {
   type Tone,
 } from "../parts/parts.tsx";
 import { Document, Head, LiveState, PlainTop } from "../parts/shell.tsx";
-import { Ago, dollars, duration, Name, NONE, number, plural, shortId, shortKey, size } from "../parts/text.tsx";
+import {
+  Ago,
+  dollars,
+  duration,
+  Name,
+  NONE,
+  number,
+  plural,
+  shortDay,
+  shortId,
+  shortKey,
+  size,
+} from "../parts/text.tsx";
 
 const MIB = 1024 * 1024;
 
@@ -254,7 +266,7 @@ function Models({ view: { models } }: { view: NodeView }): Markup {
   );
 }
 
-const dayLabel = (day: number): string => String(new Date(day * 86_400_000).getUTCDate());
+const DAY_MS = 86_400_000;
 
 const Days = ({ view: { days } }: { view: NodeView }): Markup => (
   <section class="card" id="days" aria-labelledby="days-h">
@@ -264,7 +276,7 @@ const Days = ({ view: { days } }: { view: NodeView }): Markup => (
     <Body>
       <Bars
         says={`Tokens written a day over 14 days, ${number(days.reduce((sum, day) => sum + day.completion_tokens, 0))} in all`}
-        bars={days.map((day) => ({ label: dayLabel(day.day), value: day.completion_tokens }))}
+        bars={days.map((day) => ({ label: shortDay(day.day * DAY_MS), value: day.completion_tokens }))}
         format={(value) => number(Math.round(value))}
       />
     </Body>

@@ -8,12 +8,12 @@ import type {
   UsageSort,
   UsageView,
 } from "../../src/dashboard/usage/usage-view.ts";
+import { StackedBars, StackLegend } from "../parts/bars.tsx";
 import type { Markup } from "../parts/markup.ts";
 import { modelHref } from "../parts/model-href.ts";
 import { Body, Card, Empty, Figure, Figures, Score, Segments, SortTh, Table } from "../parts/parts.tsx";
 import { Head, Shell, type Viewer } from "../parts/shell.tsx";
-import { StackedBars, StackLegend } from "../parts/stacked-bars.tsx";
-import { dollars, Name, NONE, number, plainName, plural } from "../parts/text.tsx";
+import { dollars, MONTHS, Name, NONE, number, plainName, plural, shortDay } from "../parts/text.tsx";
 
 /** Of one key, µ$. */
 export type KeyLimit = { key: string; name: string; of: "today" | "in all"; limit: number; used: number };
@@ -142,7 +142,7 @@ function ChartCard(props: PageProps): Markup {
   const measures = (["cost", "requests", "output", "prompt"] as const).filter((one) => billing || one !== "cost");
   const names = view.series.map((one) => seriesName(one, group));
   const stacks = view.days.map(({ day, values }) => ({
-    label: shortDay(day),
+    label: shortDay(day * DAY_MS),
     says:
       values
         .map((value, i) => ({ value, name: names[i] ?? "" }))
@@ -177,12 +177,6 @@ function ChartCard(props: PageProps): Markup {
 }
 
 const dayOf = (day: number): string => new Date(day * DAY_MS).toISOString().slice(0, 10);
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-/** `4 Mar`. */
-function shortDay(day: number): string {
-  const date = new Date(day * DAY_MS);
-  return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]}`;
-}
 
 /** Rows of one page; the files have them all. */
 const MOST_ROWS = 200;

@@ -1,7 +1,7 @@
 // Account of: whose something is, as a link to the page of the person or the organisation.
 import type { AccountName } from "../../src/accounts/account-names.ts";
 import type { Markup } from "./markup.ts";
-import { Name } from "./text.tsx";
+import { accountName, Name } from "./text.tsx";
 
 /** For admins: they see those pages. `account` undefined: it is not there any more. */
 export function AccountOf({ id, account }: { id: string; account: AccountName | undefined }): Markup {
@@ -17,7 +17,7 @@ export function AccountOf({ id, account }: { id: string; account: AccountName | 
   if (kind === "client") return <Name of={name} />;
   return (
     <a href={`/organisations/${encodeURIComponent(id)}`}>
-      <Name of={kind === "local" ? "This instance" : name} />
+      <Name of={accountName(account)} />
     </a>
   );
 }

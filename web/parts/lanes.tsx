@@ -15,36 +15,49 @@ export type Lane = {
   says: string;
 };
 
-const LEFT = 132;
-const RIGHT = 740;
+/** px. */
 const ROW = 26;
 const BAR = 14;
-/** A span is seen, however short. */
-const LEAST = 2;
+/** Of the line below, with the marks. */
+const MARKS = 24;
+/** A span is seen, however short: a share of the whole. */
+const LEAST = 0.004;
 const COLOURS = { wait: "var(--sky)", live: "var(--ember)", bad: "var(--bad)" } as const;
 
-/** `says`: one sentence for who does not see it. */
+const percent = (share: number): string => `${(share * 100).toFixed(2)}%`;
+
+/** As wide as its place; its text has one size everywhere. `says`: one sentence for who does not see it. */
 export function Lanes({ lanes, totalMs, says }: { lanes: readonly Lane[]; totalMs: number; says: string }): Markup {
   const step = stepOf(totalMs);
   const end = Math.max(step, Math.ceil(totalMs / step) * step);
-  const x = (ms: number) => LEFT + (Math.min(ms, end) / end) * (RIGHT - LEFT);
-  const bottom = 6 + lanes.length * ROW;
+  const x = (ms: number) => Math.min(ms, end) / end;
+  const bottom = lanes.length * ROW;
   const marks = Array.from({ length: Math.round(end / step) + 1 }, (_, i) => i * step);
   return (
-    <div class="scroll" tabindex={0} role="region" aria-label="Lanes of the tries">
-      <svg class="lanes" viewBox={`0 0 760 ${bottom + 22}`} role="img" aria-label={says}>
+    <div class="plotted lanes">
+      <div aria-hidden="true">
+        {lanes.map(({ label }) => (
+          <span>{plainName(label, 18)}</span>
+        ))}
+      </div>
+      <svg class="lanes" height={bottom + MARKS} role="img" aria-label={says}>
         <g stroke="currentColor" stroke-opacity=".18">
           {marks.map((ms) => (
-            <path d={`M${x(ms).toFixed(1)} 4V${bottom}`} />
+            <line x1={percent(x(ms))} x2={percent(x(ms))} y1="0" y2={bottom} />
           ))}
         </g>
-        {marks.map((ms) => (
-          <text x={x(ms).toFixed(1)} y={bottom + 17} text-anchor="middle">
+        {marks.map((ms, i) => (
+          <text
+            class={i % 2 === 0 || marks.length <= 4 ? undefined : "more"}
+            x={percent(x(ms))}
+            y={bottom + 17}
+            text-anchor={ms === end ? "end" : "middle"}
+          >
             {shortTime(ms)}
           </text>
         ))}
         {lanes.map((lane, i) => (
-          <LaneRow lane={lane} y={9 + i * ROW} x={x} />
+          <LaneRow lane={lane} y={(ROW - BAR) / 2 + i * ROW} x={x} />
         ))}
       </svg>
     </div>
@@ -52,7 +65,7 @@ export function Lanes({ lanes, totalMs, says }: { lanes: readonly Lane[]; totalM
 }
 
 function LaneRow({ lane, y, x }: { lane: Lane; y: number; x: (ms: number) => number }): Markup {
-  const { label, from, begun, to, tone, broken, says } = lane;
+  const { from, begun, to, tone, broken, says } = lane;
   const colour = COLOURS[tone];
   const paleTo = begun === null ? to : Math.min(Math.max(begun, from), to);
   const isPale = tone !== "wait";
@@ -60,13 +73,12 @@ function LaneRow({ lane, y, x }: { lane: Lane; y: number; x: (ms: number) => num
   return (
     <g>
       <title>{says}</title>
-      <text x="0" y={y + 11}>
-        {plainName(label, 18)}
-      </text>
       <Span from={x(from)} to={Math.max(x(paleTo), x(from) + LEAST)} y={y} colour={colour} pale={isPale} />
       {begun !== null && <Span from={x(paleTo)} to={end} y={y} colour={colour} pale={false} />}
       {broken && (
-        <path d={`m${(end - 4).toFixed(1)} ${y + 3} 8 8m0-8-8 8`} stroke="var(--bad)" stroke-width="2.4" fill="none" />
+        <svg x={percent(end)} y={y} overflow="visible" aria-hidden="true">
+          <path d="m-4 3 8 8m0-8-8 8" stroke="var(--bad)" stroke-width="2.4" fill="none" />
+        </svg>
       )}
     </g>
   );
@@ -75,9 +87,9 @@ function LaneRow({ lane, y, x }: { lane: Lane; y: number; x: (ms: number) => num
 type SpanProps = { from: number; to: number; y: number; colour: string; pale: boolean };
 const Span = ({ from, to, y, colour, pale }: SpanProps): Markup => (
   <rect
-    x={from.toFixed(1)}
+    x={percent(from)}
     y={y}
-    width={Math.max(LEAST, to - from).toFixed(1)}
+    width={percent(Math.max(LEAST, to - from))}
     height={BAR}
     rx="2"
     fill={colour}

@@ -212,19 +212,22 @@ type PagerProps = {
   newer: string | null;
   older: string | null;
 };
-/** To the next page by cursor. The list is fetched in place; without script the links work as links. */
-export const Pager = ({ list, newer, older }: PagerProps): Markup => (
-  <nav class="row" aria-label="Pages">
-    <PageLink list={list} id={`${list}-newer`} href={newer}>
-      <Icon name="prev" />
-      Newer
-    </PageLink>
-    <PageLink list={list} id={`${list}-older`} href={older}>
-      Older
-      <Icon name="next" />
-    </PageLink>
-  </nav>
-);
+/** To the next page by cursor; nothing where all is on this one. The list is fetched in place; without script the links work as links. */
+export function Pager({ list, newer, older }: PagerProps): Markup {
+  if (newer === null && older === null) return <></>;
+  return (
+    <nav class="row" aria-label="Pages">
+      <PageLink list={list} id={`${list}-newer`} href={newer}>
+        <Icon name="prev" />
+        Newer
+      </PageLink>
+      <PageLink list={list} id={`${list}-older`} href={older}>
+        Older
+        <Icon name="next" />
+      </PageLink>
+    </nav>
+  );
+}
 function PageLink({
   list,
   id,
@@ -373,7 +376,7 @@ export const TimeChart = ({ id, says, series, rows, event, keep, max }: TimeChar
           <tbody>
             {rows.map(([s, ...values]) => (
               <tr>
-                <td data-v={s}>{new Date(s * 1000).toISOString().slice(0, 16).replace("T", " ")}</td>
+                <td data-v={s}>{new Date((s ?? 0) * 1000).toISOString().slice(0, 16).replace("T", " ")}</td>
                 {values.map((value) => (
                   <td class="n">{value ?? NONE}</td>
                 ))}
@@ -385,62 +388,3 @@ export const TimeChart = ({ id, says, series, rows, event, keep, max }: TimeChar
     </details>
   </time-chart>
 );
-
-/** One bar a day or so, from the server: no script. `says`: one sentence; each bar has its own title. */
-export function Bars({
-  says,
-  bars,
-  format,
-}: {
-  says: string;
-  bars: readonly { label: string; value: number }[];
-  format: (value: number) => string;
-}): Markup {
-  const top = Math.max(...bars.map(({ value }) => value), 1e-9);
-  const width = 700;
-  const step = (width - 60) / Math.max(1, bars.length);
-  return (
-    <div class="scroll newest" tabindex={0} role="region" aria-label={says}>
-      <svg class="lanes" viewBox={`0 0 ${width} 150`} role="img" aria-label={says}>
-        <g stroke="currentColor" stroke-opacity=".18">
-          <path d={`M56 10H${width}`} />
-          <path d={`M56 66H${width}`} />
-          <path d={`M56 122H${width}`} />
-        </g>
-        <text x="0" y="14">
-          {format(top)}
-        </text>
-        <text x="0" y="70">
-          {format(top / 2)}
-        </text>
-        <text x="0" y="126">
-          {format(0)}
-        </text>
-        <g class="s3">
-          {bars.map(({ label, value }, i) => {
-            const height = (value / top) * 112;
-            return (
-              <rect
-                x={(58 + i * step + step * 0.15).toFixed(1)}
-                y={(122 - height).toFixed(1)}
-                width={(step * 0.7).toFixed(1)}
-                height={Math.max(height, value > 0 ? 1 : 0).toFixed(1)}
-                rx="2"
-                fill="currentColor"
-              >
-                <title>{`${label}: ${format(value)}`}</title>
-              </rect>
-            );
-          })}
-        </g>
-        {bars.map(({ label }, i) =>
-          bars.length <= 16 || i % Math.ceil(bars.length / 16) === 0 ? (
-            <text x={(58 + i * step + step / 2).toFixed(1)} y="142" text-anchor="middle">
-              {label}
-            </text>
-          ) : null,
-        )}
-      </svg>
-    </div>
-  );
-}

@@ -65,6 +65,10 @@ export function plainName(name: string, max = MAX_NAME): string {
 /** The same, kept from turning what stands around it. */
 export const Name = ({ of, max = MAX_NAME }: { of: string; max?: number }): Markup => <bdi>{plainName(of, max)}</bdi>;
 
+/** What an account is called: the instance's own after it, whatever its name in the books. */
+export const accountName = ({ kind, name }: { kind: string; name: string }): string =>
+  kind === "local" ? "This instance" : name;
+
 /** How long ago, going on while the page is open. */
 export const Ago = ({ ms, nowMs }: { ms: number; nowMs: number }): Markup => (
   <time datetime={new Date(ms).toISOString()} data-ago="">
@@ -86,6 +90,13 @@ export const When = ({ ms }: { ms: number }): Markup => (
     {`${new Date(ms).toISOString().slice(0, 16).replace("T", " ")} UTC`}
   </time>
 );
+
+export const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/** A day (UTC) below a chart: `4 Mar`. */
+export function shortDay(ms: number): string {
+  const date = new Date(ms);
+  return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]}`;
+}
 
 /** The beginning of an id, by which people tell it apart. */
 export const shortId = (id: string): string => id.slice(0, 13);

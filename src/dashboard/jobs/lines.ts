@@ -1,5 +1,6 @@
 // Lines: jobs as lists show them, out of their rows, and out of memory while they live.
 import { inArray } from "drizzle-orm";
+import { accountName } from "../../../web/parts/text.tsx";
 import { accounts } from "../../accounts/schema.ts";
 import type { AttemptRecord, Job } from "../../jobs/job.ts";
 import type { JobRow } from "../../jobs/schema.ts";
@@ -121,8 +122,8 @@ async function namesOf({ db }: DashboardDeps, ids: readonly string[]): Promise<R
   const wanted = [...new Set(ids)];
   if (wanted.length === 0) return new Map();
   const rows = await db.read
-    .select({ id: accounts.id, name: accounts.name })
+    .select({ id: accounts.id, kind: accounts.kind, name: accounts.name })
     .from(accounts)
     .where(inArray(accounts.id, wanted));
-  return new Map(rows.map(({ id, name }) => [id, name]));
+  return new Map(rows.map((row) => [row.id, accountName(row)]));
 }

@@ -1,5 +1,6 @@
 // Shown: a job as its page shows it: out of its row, and out of memory while it lives.
 import { eq } from "drizzle-orm";
+import { accountName } from "../../../web/parts/text.tsx";
 import { findApiKey } from "../../accounts/api-keys.ts";
 import { accounts } from "../../accounts/schema.ts";
 import type { Human } from "../../http/routes.ts";
@@ -122,10 +123,10 @@ export const piecesOf = (attempts: readonly Pick<AttemptRecord, "pieces" | "took
 
 async function accountOf({ db }: DashboardDeps, id: string): Promise<{ id: string; name: string }> {
   const [row] = await db.read
-    .select({ id: accounts.id, name: accounts.name })
+    .select({ id: accounts.id, kind: accounts.kind, name: accounts.name })
     .from(accounts)
     .where(eq(accounts.id, id));
-  return row ?? { id, name: id };
+  return { id, name: row ? accountName(row) : id };
 }
 
 async function keyOf({ db }: DashboardDeps, id: string): Promise<{ id: string; name: string } | null> {

@@ -1,4 +1,6 @@
 // Period: the days that a page of money shows, as its address has them.
+
+import { shortDay } from "../../../web/parts/text.tsx";
 import { type Period, parsePeriod } from "../../lib/period.ts";
 import { sentence } from "../words.ts";
 
@@ -28,5 +30,5 @@ export function daysOf({ query }: { query: URLSearchParams }, nowMs: number): Da
 export const DAY_MS = 86_400_000;
 /** UTC's, counted from the Unix epoch. */
 export const dayOf = (ms: number): number => Math.floor(ms / DAY_MS);
-/** `03-04`, below a bar. */
-export const dayLabel = (day: number): string => new Date(day * DAY_MS).toISOString().slice(5, 10);
+/** `4 Mar`, below a bar. */
+export const dayLabel = (day: number): string => shortDay(day * DAY_MS);

@@ -1,6 +1,7 @@
 // Join tokens: `/my/join-tokens`, whose nodes will belong to the account that one acts for, and all of them for admins.
 import { z } from "zod";
 import type { MadeToken, TokenLine, TokensProps } from "../../../web/pages/node/join-tokens.tsx";
+import { accountName } from "../../../web/parts/text.tsx";
 import { joinTokenRow } from "../../admin/join-tokens.ts";
 import { listed } from "../../admin/listing.ts";
 import type { AdminError } from "../../admin/operations.ts";
@@ -116,7 +117,7 @@ async function page(
   });
   const props: TokensProps = {
     ...{ viewer: viewerOf(deps, call), path, all, made, rows: lines, nowMs, ...besides(call, cursors) },
-    account: human.account.name,
+    account: accountName(human.account),
     mayMake: all || mayMakeTokens(human),
     fault: error && sentence(error.message),
     fields: error ? fieldsOf(call) : {},

@@ -1,5 +1,6 @@
 // Recent: the newest jobs of everybody: those that live out of memory, the others by their primary key.
 import { inArray } from "drizzle-orm";
+import { accountName } from "../../../web/parts/text.tsx";
 import { accounts } from "../../accounts/schema.ts";
 import type { AttemptRecord, Job } from "../../jobs/job.ts";
 import { listJobs } from "../../jobs/list.ts";
@@ -40,7 +41,7 @@ export async function recentJobs(deps: Deps): Promise<RecentJob[]> {
   const shown = all.sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, SHOWN);
   const [owners, names] = await Promise.all([
     db.read
-      .select({ id: accounts.id, name: accounts.name })
+      .select({ id: accounts.id, kind: accounts.kind, name: accounts.name })
       .from(accounts)
       .where(inArray(accounts.id, [...new Set(shown.map(({ accountId }) => accountId))])),
     nodeNames(
@@ -48,7 +49,7 @@ export async function recentJobs(deps: Deps): Promise<RecentJob[]> {
       shown.flatMap(({ pubkey }) => (pubkey === null ? [] : [pubkey])),
     ),
   ]);
-  const nameOf = new Map(owners.map(({ id, name }) => [id, name]));
+  const nameOf = new Map(owners.map((owner) => [owner.id, accountName(owner)]));
   return shown.map(({ accountId, pubkey, ...job }) => ({
     ...job,
     account: { id: accountId, name: nameOf.get(accountId) || accountId },

@@ -1,5 +1,5 @@
 // Usage view: what was used in a span of days, by the day, by model or by key, as a chart and as a table.
-import { MOST_SERIES } from "../../../web/parts/stacked-bars.tsx";
+import { MOST_SERIES } from "../../../web/parts/bars.tsx";
 import type { UsageDay } from "../../stats/usage.ts";
 
 export const USAGE_RANGES = ["7", "30", "90"] as const;

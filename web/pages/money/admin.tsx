@@ -1,8 +1,9 @@
 // Admin money: what came in and went out, what waits for a person, and the network's own accounts.
 import type { TransactionKind } from "../../../src/ledger/schema.ts";
+import { Bars } from "../../parts/bars.tsx";
 import type { Markup } from "../../parts/markup.ts";
 import { MoneyNav, SYSTEM_WORDS } from "../../parts/money-nav.tsx";
-import { Bars, Body, Card, Empty, Figure, Figures, Notice, Status, Table, Th } from "../../parts/parts.tsx";
+import { Body, Card, Empty, Figure, Figures, Notice, Status, Table, Th } from "../../parts/parts.tsx";
 import { Head, Shell, type Viewer } from "../../parts/shell.tsx";
 import { Ago, dollars, plural } from "../../parts/text.tsx";
 
@@ -74,7 +75,7 @@ export const AdminMoney = (view: AdminMoneyView): Markup => (
               <a href={`/admin/money/account?id=${encodeURIComponent(account)}`}>{account}</a>
             </td>
             <td class="whole wrap">{SYSTEM_WORDS[account] ?? ""}</td>
-            <td class="n end">{dollars(balance)}</td>
+            <td class="n whole end">{dollars(balance)}</td>
           </tr>
         ))}
       </Table>

@@ -1,10 +1,10 @@
 // Billing: what the account has, where it comes from, and what became of it.
 import type { Funding } from "../../../src/ledger/schema.ts";
+import { Bars } from "../../parts/bars.tsx";
 import type { Fault } from "../../parts/field.tsx";
 import type { Markup } from "../../parts/markup.ts";
 import { DayFields, Movements, type MovementView } from "../../parts/movements.tsx";
 import {
-  Bars,
   Body,
   Card,
   Copy,
@@ -61,7 +61,7 @@ export const Billing = (view: BillingView): Markup => (
       title="Billing"
       note={
         <>
-          Of <Name of={view.account.name} />. Amounts are exact, in US dollars.
+          Of <Name of={view.account.name} />; amounts are exact, in US dollars.
         </>
       }
     >
@@ -99,7 +99,15 @@ export const BillingFigures = ({
 );
 
 const Spend = ({ days }: { days: BillingView["days"] }): Markup => (
-  <Card id="spend" title="Spend by day" aside={<a href="/usage">By model and key</a>}>
+  <Card
+    id="spend"
+    title="Spend by day"
+    aside={
+      <a class="button" href="/usage">
+        By model and key
+      </a>
+    }
+  >
     {days.some(({ value }) => value > 0) ? (
       <Body>
         <Bars

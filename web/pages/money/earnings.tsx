@@ -1,7 +1,7 @@
 // Earnings: what the account's nodes earned by the day, where it is now, and what was paid.
+import { Bars } from "../../parts/bars.tsx";
 import type { Markup } from "../../parts/markup.ts";
 import {
-  Bars,
   Body,
   Card,
   Copy,

@@ -1,11 +1,12 @@
 // History: what a node earned, the jobs it had, and what it was asked to do.
 import type { NodeInner, NodeJob, NodeShown } from "../../../src/dashboard/nodes/shown.ts";
 import { Act } from "../../parts/act.tsx";
+import { Bars } from "../../parts/bars.tsx";
 import { CommandRows } from "../../parts/command-rows.tsx";
 import { JobLink, JobState } from "../../parts/job-state.tsx";
 import type { Markup } from "../../parts/markup.ts";
-import { Bars, Body, Card, Empty, Table, Th } from "../../parts/parts.tsx";
-import { Ago, dollars, duration, Name, NONE, number, shortId } from "../../parts/text.tsx";
+import { Body, Card, Empty, Table, Th } from "../../parts/parts.tsx";
+import { Ago, dollars, duration, Name, NONE, number, shortDay, shortId } from "../../parts/text.tsx";
 
 const DAYS = 14;
 const DAY_MS = 86_400_000;
@@ -34,7 +35,7 @@ export function EarningsCard({ inner }: { inner: NodeInner }): Markup {
           <Bars
             says={`Earnings a day over ${DAYS} days, ${dollars(all)} in all`}
             bars={days.map(({ day, earned }) => ({
-              label: String(new Date(day * DAY_MS).getUTCDate()),
+              label: shortDay(day * DAY_MS),
               value: earned,
             }))}
             format={(value) => dollars(Math.round(value))}
@@ -49,7 +50,13 @@ export const JobsCard = ({ node, inner }: { node: NodeShown; inner: NodeInner })
   <Card
     id="jobs-h"
     title="Jobs"
-    aside={node.right === "admin" && <a href={`/admin/jobs?node=${node.pubkey}`}>All its jobs</a>}
+    aside={
+      node.right === "admin" && (
+        <a class="button" href={`/admin/jobs?node=${node.pubkey}`}>
+          All its jobs
+        </a>
+      )
+    }
   >
     <div id="node-jobs">
       {inner.jobs.length === 0 ? (

@@ -40,7 +40,7 @@ export function JoinTokens(props: TokensProps): Markup {
           title="Join tokens"
           note={
             <>
-              Each lets one machine in, once; it belongs to <Name of={account} max={40} /> then
+              Each lets one machine in, once. Owner from then on: <Name of={account} max={40} />
             </>
           }
         />

@@ -31,7 +31,7 @@ export const MyNodes = ({ viewer, search, mayAdd, account, ...view }: Props): Ma
       title="My nodes"
       note={
         <>
-          Machines that belong to <Name of={account} max={40} />
+          Owner: <Name of={account} max={40} />
         </>
       }
     >
