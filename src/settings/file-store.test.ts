@@ -1,10 +1,11 @@
 // Settings of a node, in its own file: kept over restarts, in effect at once, and never lost unseen.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configGround } from "../config/ground.ts";
 import { configSchema } from "../config/schema.ts";
+import { StorageError } from "../db/errors.ts";
 import { manualClock } from "../lib/clock.ts";
 import { silentLog } from "../lib/log.ts";
 import { fileStore } from "./file-store.ts";
@@ -57,6 +58,19 @@ test("a node changes what is a node's, and what does not fit is refused and chan
     expect([key, await settings.change(key, { text })]).toMatchObject([key, { ok: false, error: { code } }]);
   }
   expect(config.node.price_input).toBe(5);
+});
+
+test("what cannot be written is refused in words, is not in effect, and is taken once it can be", async () => {
+  const { config, settings } = await open();
+  const inTheWay = join(directory, "settings.json.new");
+  mkdirSync(inTheWay);
+  const fault = await settings.change("node.price_input", { text: "7" }).catch((error: unknown) => error);
+  expect(fault).toBeInstanceOf(StorageError);
+  expect(String(fault)).toContain("settings.json");
+  expect(config.node.price_input).toBe(5);
+  rmSync(inTheWay, { recursive: true });
+  expect((await settings.change("node.price_input", { text: "7" })).ok).toBe(true);
+  expect(config.node.price_input).toBe(7);
 });
 
 test.each(["", "{}", '[{"key":1}]'])(

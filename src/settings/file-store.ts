@@ -2,6 +2,7 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { StorageError } from "../db/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { SettingsStore, StoredSetting } from "./settings.ts";
 
@@ -37,9 +38,24 @@ export function fileStore(dataDirectory: string, log: Log): SettingsStore {
     async put(key, row, { by, before, after }) {
       const others = read().filter((one) => one.key !== key);
       const all = row === null ? others : [...others, { key, ...row }];
-      writeFileSync(`${file}.new`, `${JSON.stringify(all, null, 2)}\n`, { mode: 0o600, flush: true });
-      renameSync(`${file}.new`, file);
+      try {
+        writeFileSync(`${file}.new`, `${JSON.stringify(all, null, 2)}\n`, { mode: 0o600, flush: true });
+        renameSync(`${file}.new`, file);
+      } catch (error) {
+        throw unwritten(file, error);
+      }
       log.info("a setting was changed", { key, before, after, by: by.actor });
     },
   };
+}
+
+function unwritten(file: string, cause: unknown): StorageError {
+  const code = (cause as NodeJS.ErrnoException).code ?? "unknown";
+  const isFull = code === "ENOSPC" || code === "EDQUOT";
+  const mend = isFull ? "free some space" : "make it writable";
+  return new StorageError(
+    isFull ? "storage_full" : "storage_failed",
+    `${file} cannot be written (${code}), nothing was changed: ${mend} and try again`,
+    { cause },
+  );
 }
