@@ -91,9 +91,12 @@ export async function findSession(
   return { session, user: withoutHash(row.user), account: { id, kind, name }, memberRole: row.memberRole };
 }
 
-/** A text that only pages of this session know (it is not stored; whoever has the cookie's token has it too). */
-export const csrfToken = (token: string): string =>
-  new Bun.CryptoHasher("sha256", token).update("infernet-csrf-v1").digest("base64url");
+/**
+ * A text that only pages of this session know, made while it acts for that account: what a page shows is of one account,
+ * and so is what it does. It is not stored; whoever has the cookie's token has it too.
+ */
+export const csrfToken = (token: string, accountId: string): string =>
+  new Bun.CryptoHasher("sha256", token).update(`infernet-csrf-v2\n${accountId}`).digest("base64url");
 
 /** Sessions of a user that are not over, the latest used first. */
 export async function listSessions(

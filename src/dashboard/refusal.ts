@@ -59,7 +59,7 @@ export const refusalPage =
       title: TITLES[code] ?? "That did not work",
       words:
         code === "csrf_failed"
-          ? "You signed in again since this page was opened. Load it anew and try once more."
+          ? "You signed in again, or act for another account, since this page was opened. Load it anew and try once more."
           : `${message.charAt(0).toUpperCase()}${message.slice(1)}.`,
       code,
     });

@@ -129,6 +129,15 @@ describe("an account", () => {
     expect(await statusOf(anna.post("/account/switch", { account: "local" }))).toBe(404);
   });
 
+  test("is what a page does things for: one that was opened for another does nothing any more", async () => {
+    const zoe = await signedIn(on, { email: "zoe@example.org" });
+    const path = await organisation(zoe, "Zoe & Co");
+    const account = path.slice(path.lastIndexOf("/") + 1);
+    expect(await statusOf(zoe.post("/account/switch", { account }))).toBe(303);
+    expect(await text(zoe.post("/keys", { name: "for whom" }))).toContain("csrf_failed");
+    expect(await text(zoe.get("/keys"))).not.toContain("for whom");
+  });
+
   test("shows the secret of webhooks to owners only, and only when asked", async () => {
     expect(await text(anna.get("/account"))).not.toContain("whsec_");
     expect(await text(anna.post("/account/webhook-secret"))).toContain("whsec_");

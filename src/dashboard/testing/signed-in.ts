@@ -58,5 +58,6 @@ export async function signedIn(
   });
   const switched = await post("/api/v1/account/switch", { account: accountId });
   if (!switched.ok) throw new Error(await switched.text());
+  headers["x-csrf-token"] = ((await switched.json()) as typeof me).csrf_token;
   return { accountId, get, post };
 }

@@ -60,7 +60,7 @@ export async function signedInAnswer(
   const human = await findSession(deps.people, token);
   if (human === undefined) return errorResponse("session_missing", "this session has ended already; sign in again");
   const cookies = [...sessionCookies(deps, call, token, device), ...more];
-  return data(meView({ ...human, csrf: csrfToken(token) }), cookies);
+  return data(meView({ ...human, csrf: csrfToken(token, human.account.id) }), cookies);
 }
 
 /** Who is signed in, for which account they act, and what their pages prove themselves with. */

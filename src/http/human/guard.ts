@@ -82,7 +82,7 @@ export function signInFirst(request: Request): Response {
 
 async function humanOf({ people }: HumanAuthDeps, { token }: HumanCall): Promise<Human | null> {
   const signedIn = token === null ? undefined : await findSession(people, token);
-  return token === null || signedIn === undefined ? null : { ...signedIn, csrf: csrfToken(token) };
+  return token === null || signedIn === undefined ? null : { ...signedIn, csrf: csrfToken(token, signedIn.account.id) };
 }
 
 /** Counts a change. Admins, who bring in everybody at once perhaps, are not bounded. */
