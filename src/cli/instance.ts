@@ -93,8 +93,8 @@ function adminOver(context: Context, dir: DataDirectory, owner: Owner): Admin {
 
 async function openDirect(context: Context, config: Config, dir: DataDirectory, command: string): Promise<OpenAdmin> {
   if (config.mode === "node") {
-    throw new CliError("this is a node: keys, tokens and nodes are its coordinator's", {
-      hint: "run the command where the coordinator runs; `infernet status` tells of this node once it runs",
+    throw new CliError("this node does not run; keys, tokens and nodes are its coordinator's", {
+      hint: "for what is this node's own start it with `infernet start`; for all else run the command where the coordinator runs",
     });
   }
   if (config.database.url !== null) {
