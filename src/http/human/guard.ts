@@ -4,6 +4,7 @@ import type { People } from "../../accounts/people.ts";
 import { isSameText } from "../../accounts/secrets.ts";
 import { csrfToken, findSession } from "../../accounts/sessions.ts";
 import { allow, type TooMany } from "../../accounts/sign-in.ts";
+import { StorageError } from "../../db/errors.ts";
 import { ok, type Result } from "../../lib/result.ts";
 import { type ErrorCode, errorResponse } from "../errors.ts";
 import { readBounded } from "../machine-auth.ts";
@@ -28,7 +29,11 @@ const CHANGES_PER_HOUR = 1_000;
 
 /** Answers a request of this tier, or says why not. Nothing of it may be kept by a cache. */
 export async function guardHuman(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promise<Response> {
-  const response = await answer(deps, route, call);
+  const response = await answer(deps, route, call).catch((fault: unknown) => {
+    if (!(fault instanceof StorageError)) throw fault;
+    const { human = null } = call as Partial<HumanCall>;
+    return refused(deps, route, call)("storage_failed", fault.message, human);
+  });
   if (!response.headers.has("cache-control")) response.headers.set("cache-control", "no-store");
   return response;
 }
@@ -36,10 +41,7 @@ export async function guardHuman(deps: HumanAuthDeps, route: HumanRoute, call: C
 async function answer(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promise<Response> {
   const { request } = call;
   const changes = route.method !== "GET";
-  const no = (code: ErrorCode, message: string, human: Human | null = null) =>
-    route.answers === "text/html" && deps.refusalPage
-      ? deps.refusalPage(call, human, code, message)
-      : errorResponse(code, message);
+  const no = refused(deps, route, call);
   if (changes && !isFromHere(request)) {
     return no("origin_not_allowed", "this may only be asked by pages of this instance");
   }
@@ -69,6 +71,14 @@ async function answer(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promi
   if (!allowed.ok) return refuse(allowed.error);
   return await route.handle(Object.assign(known, { human }));
 }
+
+/** How this route says no. */
+const refused =
+  (deps: HumanAuthDeps, route: HumanRoute, call: Call) =>
+  (code: ErrorCode, message: string, human: Human | null = null): Response | Promise<Response> =>
+    route.answers === "text/html" && deps.refusalPage
+      ? deps.refusalPage(call, human, code, message)
+      : errorResponse(code, message);
 
 /** To where one signs in, and from there back to the page that was asked for. */
 export function signInFirst(request: Request): Response {

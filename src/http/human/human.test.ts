@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { LOCAL_CALLER } from "../../accounts/caller.ts";
 import { insertUser } from "../../accounts/users.ts";
+import { StorageError } from "../../db/errors.ts";
 import { type CoordinatorStage, coordinatorStage } from "../testing/coordinator-stage.ts";
 import { isSecure, readCookie, setCookie } from "./cookies.ts";
 
@@ -253,4 +254,39 @@ test("an account's keys are made, rotated and revoked by its owner, and nobody e
   const next = String(rotated.body.key);
   expect((await post(`/api/v1/account/keys/${rotated.body.id}/revoke`, {}, bert.headers)).status).toBe(200);
   expect(await works(next)).toBe(false);
+});
+
+test("where nothing can be stored any more, programs and people are told so", async () => {
+  const { cookie, headers } = await signedIn();
+  const { writer } = on.database.db;
+  await writer.transact(async (_, execute) => execute("create table filler (text)", []));
+  await writer.exclusive((connection) => connection.script("PRAGMA max_page_count = 1"));
+  const insert = "insert into filler values (hex(zeroblob(?)))";
+  for (const bytes of [2_000, 20, 1]) {
+    let fault: unknown = null;
+    while (fault === null) {
+      fault = await writer.batch(insert, [[bytes]]).then(
+        () => null,
+        (error: unknown) => error,
+      );
+    }
+    expect(fault).toBeInstanceOf(StorageError);
+  }
+  const body = { name: "o".repeat(64) };
+  let refused: Answer | null = null;
+  for (let i = 0; i < 500 && refused === null; i++) {
+    const answer = await post("/api/v1/organisations", body, headers);
+    if (answer.status >= 500) refused = answer;
+  }
+  expect(refused).toMatchObject({ status: 503, body: { error: { code: "storage_failed" } } });
+  const page = await fetch(`${on.server.url}/organisations/new`, {
+    method: "POST",
+    headers: { ...headers, cookie, "hx-request": "true", "content-type": "application/x-www-form-urlencoded" },
+    body: new URLSearchParams(body),
+  });
+  expect([page.status, await page.text()]).toEqual([
+    503,
+    expect.stringContaining("full, nothing of this write was kept"),
+  ]);
+  await writer.exclusive((connection) => connection.script("PRAGMA max_page_count = 1000000"));
 });
