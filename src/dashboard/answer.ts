@@ -67,8 +67,7 @@ function isOn({ headers }: Request, to: string): boolean {
 function html(request: Request, text: string, { status = 200, toast, headers = {} }: More): Response {
   const body = new TextEncoder().encode(text);
   const all: Record<string, string> = { ...HEADERS, ...headers };
-  // Header values are bytes: what is beyond ASCII is escaped in the JSON.
-  if (toast) all["hx-trigger"] = JSON.stringify({ toast }).replace(/[\u0080-\uffff]/g, escaped);
+  if (toast) all["hx-trigger"] = headerOf(toast);
   if (body.byteLength < WORTH_BYTES || !/\bbr\b/.test(request.headers.get("accept-encoding") ?? "")) {
     return new Response(body, { status, headers: all });
   }
@@ -76,4 +75,12 @@ function html(request: Request, text: string, { status = 200, toast, headers = {
   return new Response(small, { status, headers: { ...all, "content-encoding": "br" } });
 }
 
+/** Of a toast: what refuses a value may quote all of it, and proxies take no headers of many kilobytes. */
+const MAX_TOAST = 400;
+
+/** Header values are printable ASCII: what is beyond is escaped in the JSON. */
+function headerOf({ text, ...toast }: Toast): string {
+  const short = text.length > MAX_TOAST ? `${text.slice(0, MAX_TOAST)}…` : text;
+  return JSON.stringify({ toast: { text: short, ...toast } }).replace(/[\u007f-\uffff]/g, escaped);
+}
 const escaped = (sign: string): string => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`;
