@@ -136,6 +136,8 @@ describe("an account", () => {
     expect(await statusOf(zoe.post("/account/switch", { account }))).toBe(303);
     expect(await text(zoe.post("/keys", { name: "for whom" }))).toContain("csrf_failed");
     expect(await text(zoe.get("/keys"))).not.toContain("for whom");
+    // Nor is it told what happens in this one.
+    expect(await text(zoe.get("/live/notices"))).toContain("csrf_failed");
   });
 
   test("shows the secret of webhooks to owners only, and only when asked", async () => {

@@ -63,7 +63,9 @@ async function answer(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promi
   if (route.role !== undefined && !human.user.roles.includes(route.role)) {
     return no("role_missing", `this needs the role ${route.role}`, human);
   }
-  if (changes && !provesPage(known, human.csrf)) {
+  // A stream changes nothing; but a page that was opened for another account is told nothing of this one.
+  const follows = route.answers === "text/event-stream" && request.headers.has(CSRF_HEADER);
+  if ((changes || follows) && !provesPage(known, human.csrf)) {
     const message = `send the session's csrf_token as the ${CSRF_HEADER} header or the csrf_token field`;
     return no("csrf_failed", message, human);
   }
