@@ -90,6 +90,12 @@ document.addEventListener("htmx:confirm", (event) => {
   box.oninput = () => {
     yes.disabled = box.value !== name;
   };
+  // The first button of a form is what Enter means, which would keep it.
+  box.onkeydown = (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    if (!yes.disabled) yes.click();
+  };
   dialog.onclose = () => (dialog.returnValue === "yes" ? issueRequest() : dropRequest());
   dialog.returnValue = "";
   dialog.showModal();

@@ -72,7 +72,7 @@ class TimeChart extends HTMLElement {
         ...this.room(),
         legend: { show: false },
         cursor: { points: { size: 7 }, y: false },
-        padding: [8, 8, 0, 0],
+        padding: [8, 18, 0, 0],
         scales: {
           x: { range: spanned },
           y: { range: (_, _least, most) => [0, max || Math.max((most ?? 0) * 1.15, 1)] },

@@ -116,7 +116,7 @@ const Cancel = ({ id, csrf }: { id: string; csrf: string }): Markup => (
   >
     <Csrf token={csrf} />
     <button type="submit" class="danger">
-      Cancel
+      Cancel…
     </button>
   </form>
 );

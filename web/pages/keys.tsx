@@ -184,7 +184,7 @@ const Revoke = ({ keyRow: { id, name }, csrf }: { keyRow: KeyRow; csrf: string }
       name: plainName(name),
     }}
   >
-    Revoke
+    Revoke…
   </Act>
 );
 

@@ -178,13 +178,19 @@ const Served = ({ row }: { row: Pick<ModelRow, "ready" | "nodes"> }): Markup => 
   <Status tone={row.ready > 0 ? "ok" : "warn"}>{plural(row.nodes, "node")}</Status>
 );
 
-const Abilities = ({ of }: { of: readonly Ability[] }): Markup => (
-  <span class="row">
-    {ABILITIES.filter(([ability]) => ability !== "chat" && of.includes(ability)).map(([, label]) => (
-      <Tag>{label.toLowerCase()}</Tag>
-    ))}
-  </span>
-);
+/** Chatting is told only of what does nothing else. */
+function Abilities({ of }: { of: readonly Ability[] }): Markup {
+  const able = ABILITIES.filter(([ability]) => of.includes(ability));
+  const others = able.filter(([ability]) => ability !== "chat");
+  if (able.length === 0) return <span class="more">{NONE}</span>;
+  return (
+    <span class="row">
+      {(others.length > 0 ? others : able).map(([, label]) => (
+        <Tag>{label.toLowerCase()}</Tag>
+      ))}
+    </span>
+  );
+}
 
 export type ModelView = {
   viewer: Viewer;

@@ -67,9 +67,9 @@ export function StackedBars({ says, stacks, format, tone = 1 }: Props): Markup {
           return (
             <text
               class={phone ? undefined : "more"}
-              x={percent((i + 0.5) * step)}
+              x={back === 0 && every > 1 ? "100%" : percent((i + 0.5) * step)}
               y={TOP + HEIGHT + 17}
-              text-anchor="middle"
+              text-anchor={back === 0 && every > 1 ? "end" : "middle"}
             >
               {label}
             </text>

@@ -16,11 +16,11 @@ export function number(value: number | bigint, digits = 0): string {
   return fraction === undefined ? grouped(whole) : `${grouped(whole)}.${fraction}`;
 }
 
-/** µ$ in dollars, exactly: `$0.000 712`, `–$4.20`. */
+/** µ$ in dollars, exactly, whole groups of digits below each other: `$0.000 712`, `$0.000 710`, `–$4.20`. */
 export function dollars(micro: number | bigint): string {
   const amount = BigInt(micro);
   const [whole = "", fraction = ""] = usd(amount < 0n ? -amount : amount).split(".");
-  const groups = fraction.replace(/(\d{3})(?=\d)/g, `$1${THIN}`);
+  const groups = (fraction.length > 3 ? fraction.padEnd(6, "0") : fraction).replace(/(\d{3})(?=\d)/g, `$1${THIN}`);
   return `${amount < 0n ? "–" : ""}$${grouped(whole)}.${groups}`;
 }
 

@@ -108,7 +108,7 @@ describe("the account's own pages", () => {
   test("show balance, movements and receipts, and hand out files that add up", async () => {
     const id = await job();
     const html = await text(cleo, "/billing");
-    expect(html).toContain("$0.009\u202f75");
+    expect(html).toContain("$0.009\u202f750");
     expect(html).toContain(`href="/jobs/${id}"`);
     const file = (await (await cleo.get("/billing/statement?from=1970-01-01&format=json")).json()) as {
       opening_micro_usd: number;
@@ -165,7 +165,7 @@ test("a receipt is for whoever paid it, with its salt, and for the node's owner,
 test("earnings are the account's own, by node and day", async () => {
   await job();
   const html = await text(eve, "/my/earnings?days=14");
-  expect(html).toContain("$0.000\u202f22");
+  expect(html).toContain("$0.000\u202f220");
   expect(html).toContain("&lt;script&gt;");
   expect(html).not.toContain("<script>alert");
   expect(await text(cleo, "/my/earnings")).toContain("No nodes yet");

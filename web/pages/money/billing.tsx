@@ -61,7 +61,7 @@ export const Billing = (view: BillingView): Markup => (
       title="Billing"
       note={
         <>
-          Of <Name of={view.account.name} />; amounts are exact, in US dollars.
+          <Name of={view.account.name} />. Amounts are exact, in US dollars.
         </>
       }
     >

@@ -114,7 +114,13 @@ export const HistoryCard = ({ node, inner, acts, csrf }: HistoryProps): Markup =
   <Card
     id="commands-h"
     title="Commands"
-    aside={node.right === "admin" && <a href={`/admin/nodes/commands?node=${node.pubkey}`}>All its commands</a>}
+    aside={
+      node.right === "admin" && (
+        <a class="button" href={`/admin/nodes/commands?node=${node.pubkey}`}>
+          All its commands
+        </a>
+      )
+    }
   >
     <div id="node-commands">
       {inner.commands.length === 0 ? (

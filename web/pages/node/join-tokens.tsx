@@ -193,11 +193,13 @@ function Line({ row, all, path, mayMake, nowMs, viewer }: TokensProps & { row: T
         <Status tone={tone}>{word}</Status>
       </td>
       {all && <td data-label="lets in">{row.role}</td>}
-      <td class="end">{row.node === null ? NONE : <NodeLink pubkey={row.node.pubkey} name={row.node.name ?? ""} />}</td>
-      <td class="n">
+      <td class={all ? "end" : "whole"}>
+        {row.node === null ? NONE : <NodeLink pubkey={row.node.pubkey} name={row.node.name ?? ""} />}
+      </td>
+      <td class="n" data-label="made">
         <Ago ms={row.created_ms} nowMs={nowMs} />
       </td>
-      <td class="n end">
+      <td class="n end" data-label="ends">
         <When ms={row.expires_ms} />
       </td>
       <td class="n whole end">
