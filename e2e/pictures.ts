@@ -24,7 +24,13 @@ const TEXT = `When the line at the counter grows faster than you can pull shots,
 That nudge upstream is back-pressure: the slow part tells the fast part how much it can handle.
 
 Nobody loses a drink; the queue just waits where it costs least.`;
-const TOKENS = TEXT.split(/(?<= )/);
+const OTHER_TEXT = `Imagine the espresso machine can pull two shots a minute while the till takes five orders. Instead of stacking tickets until you drown, you signal the till to hold the next customer for a moment.
+
+Orders then come only as fast as cups go out, and every cup is still hot.`;
+const piecesOf = (text: string): string[] => text.split(/(?<= )/);
+const PROMPT = "Explain back-pressure to a barista, in three sentences.";
+/** Answers differently, so that two side by side are two. */
+const LLAMA = "llama3.3:70b";
 
 /** Name, models, pieces a second, prices in and out. */
 const NODES: readonly [string, readonly string[], number, number, number][] = [
@@ -32,7 +38,7 @@ const NODES: readonly [string, readonly string[], number, number, number][] = [
   ["basalt", ["qwen3:32b", "gemma3:27b"], 45, 70_000, 240_000],
   ["cedar-1", ["llama3.3:70b", "qwen3:32b"], 40, 100_000, 340_000],
   ["cedar-2", ["llama3.3:70b"], 38, 100_000, 340_000],
-  ["delta-lab", ["gpt-oss:20b", "mistral-small:24b"], 90, 50_000, 200_000],
+  ["delta-lab", ["gpt-oss:20b", "mistral-small:24b", LLAMA], 30, 100_000, 340_000],
   ["ember", ["gemma3:27b"], 50, 70_000, 240_000],
 ];
 const MODELS = ["qwen3:32b", "gpt-oss:20b", "gemma3:27b", "llama3.3:70b", "mistral-small:24b"];
@@ -52,7 +58,11 @@ try {
       stage.backend({
         model,
         contextLength: 131_072,
-        script: { tokens: TOKENS, firstTokenMs: 120, betweenTokensMs: 1000 / perS },
+        script: {
+          tokens: piecesOf(model === LLAMA ? OTHER_TEXT : TEXT),
+          firstTokenMs: 120,
+          betweenTokensMs: 1000 / perS,
+        },
       }),
     );
     backends.push(...own);
@@ -65,20 +75,25 @@ try {
   for (const model of MODELS) await stage.served(coordinator, model);
   const api = client(() => coordinator.url, key, MODELS[0] ?? "");
 
-  // A backend that dies in the middle: the answer goes on elsewhere.
-  const failing = backends.find(({ model }) => model === "llama3.3:70b");
-  failing?.scriptNext({ faultAfter: 30, fault: "die" }, { faultAfter: 30, fault: "die" });
+  // Of three that serve it one refuses and one dies in the middle: the answer goes on elsewhere.
+  const [refusing, dying] = backends.filter(({ model }) => model === LLAMA);
+  refusing?.scriptNext({ status: 500 });
+  dying?.scriptNext({ faultAfter: 30, fault: "die" });
   const endMs = Date.now() + MINUTES * 60_000;
   let asked = 0;
+  const llamaJobs: string[] = [];
   const busy = async (i: number): Promise<void> => {
     while (Date.now() < endMs) {
       const n = asked++;
       const model = MODELS[(n * 7 + i) % MODELS.length];
-      await (await api.chat({ model, stream: true, seed: n, temperature: 0 })).text();
+      const answer = await api.chat({ model, stream: true, seed: n, messages: [{ role: "user", content: PROMPT }] });
+      await answer.text();
+      if (model === LLAMA) llamaJobs.push(answer.headers.get("x-infernet-job") ?? "");
+      // Now more, now less, as people are.
+      await Bun.sleep(900 * (1 + Math.sin(Date.now() / 60_000 + i)));
     }
   };
-  const traffic = Promise.all(Array.from({ length: 7 }, (_, i) => busy(i)));
-  await api.submitted({ model: "llama3.3:70b", temperature: 0 });
+  const traffic = Promise.all(Array.from({ length: 9 }, (_, i) => busy(i)));
   await waitFor("the charts to have something to show", () => Date.now() > endMs - 30_000, {
     deadlineMs: MINUTES * 60_000 + 60_000,
   });
@@ -103,20 +118,24 @@ try {
   await picture("overview", "/admin", { theme: "light" }, live, true);
   await picture("overview-phone", "/admin", { theme: "dark", width: 360 }, live);
   await picture("models", "/models", { theme: "light" }, live);
-  const { data: nodes } = (await (await api.get("/v1/models")).json()) as { data: { id: string }[] };
-  if (nodes.length === 0) throw new Error("no model is there");
   const list = await stage.run(coordinator, ["nodes", "list", "--json"]);
-  const cedar = (JSON.parse(list.stdout) as { nodes: { pubkey: string; name: string }[] }).nodes.find(
+  const aurora = (JSON.parse(list.stdout) as { nodes: { pubkey: string; name: string }[] }).nodes.find(
     ({ name }) => name === "aurora-3",
   );
-  await picture("node", `/nodes/${cedar?.pubkey}`, { theme: "light" }, live, true);
-  const { data: jobs } = await api.jobs("?limit=100");
-  const moved = jobs.find((job) => ((job as unknown as { attempts?: unknown[] }).attempts?.length ?? 0) > 1) ?? jobs[0];
-  await picture("job", `/jobs/${moved?.id}`, { theme: "dark" }, (page) => page.locator("svg.lanes").waitFor(), true);
-  await picture("playground", "/playground?model=qwen3:32b", { theme: "light" }, async (page) => {
-    await page.locator("textarea").first().fill("Explain back-pressure to a barista, in three sentences.");
+  await picture("node", `/nodes/${aurora?.pubkey}`, { theme: "light" }, live, true);
+  const jobs = await Promise.all(llamaJobs.slice(0, 20).map((id) => api.job(id)));
+  const [moved] = jobs
+    .filter(({ status, attempts }) => status === "completed" && attempts.length > 1)
+    .sort((one, other) => other.attempts.length - one.attempts.length);
+  if (moved === undefined) throw new Error("no job went on elsewhere");
+  await picture("job", `/jobs/${moved.id}`, { theme: "dark" }, (page) => page.locator("svg.lanes").waitFor(), true);
+  await picture("playground", "/playground?model=qwen3:32b&two=1", { theme: "light" }, async (page) => {
+    await page.locator("#model-1").selectOption(LLAMA);
+    await page.locator("textarea").first().fill(PROMPT);
     await page.keyboard.press("Enter");
-    await page.getByText("where it costs least").first().waitFor();
+    // One has answered, the other is at it.
+    await page.locator("#talk-0").getByText("where it costs least").waitFor();
+    await page.locator("#talk-1").getByText("Imagine the espresso").waitFor();
   });
   await traffic;
 } finally {
