@@ -13,7 +13,7 @@ import { manualClock } from "../lib/clock.ts";
 import { receiptSigner } from "../protocol/receipt-signing.ts";
 import { ZERO_32 } from "../protocol/receipts.ts";
 import { dayOf } from "./node-days.ts";
-import { type UsageDay, usageDays } from "./usage.ts";
+import { MOST_GROUPS, type UsageDay, usageDays } from "./usage.ts";
 
 const ACCOUNTS = ["local", "acme"];
 const KEYS = [null, "key_a", "key_b"];
@@ -226,4 +226,33 @@ test("days outside of those asked for are left out, and one account sees nothing
     [10, 2, 8],
     [11, 2, 8],
   ]);
+});
+
+test("however many keys and models there are, sums are whole: the largest are told apart, all others are one", async () => {
+  await using database = await testDatabase();
+  const { db } = database;
+  const [days, names] = [31, 700];
+  const sql = "insert into usage_days values ('local', ?, ?, ?, ?, 1, 2, 3, 4)";
+  for (let day = 0; day < days; day++) {
+    await db.writer.batch(
+      sql,
+      Array.from({ length: names }, (_, i) => [day, i === 0 ? "" : `key_${i}`, `model-${i}`, i + 1]),
+    );
+  }
+  for (const accountId of ["local", null]) {
+    for (const by of ["day", "key", "model"] as const) {
+      const rows = await usageDays(db, { accountId, fromDay: 0, toDay: days - 1, by });
+      expect(rows.reduce((sum, { charged }) => sum + charged, 0)).toBe(4 * days * names);
+      expect(new Set(rows.map(({ day }) => day)).size).toBe(days);
+      if (by === "day") continue;
+      const others = rows.filter((row) => row.others === true);
+      expect(others.map(({ keyId, keyName, model }) => [keyId, keyName, model])).toEqual(
+        others.map(() => [null, null, ""]),
+      );
+      expect([others.length, rows.length]).toEqual([days, days * (MOST_GROUPS + 1)]);
+      const told = new Set(rows.flatMap(({ keyId, model, others }) => (others ? [] : [by === "key" ? keyId : model])));
+      expect(told).toContain(by === "key" ? `key_${names - 1}` : `model-${names - 1}`);
+      expect(told).not.toContain(by === "key" ? null : "model-0");
+    }
+  }
 });

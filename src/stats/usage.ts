@@ -20,6 +20,8 @@ export type UsageDay = {
   completionTokens: number;
   /** µ$. */
   charged: number;
+  /** Of all keys or models together that are not among the largest. */
+  others?: true;
 };
 
 export type UsageDaysQuery = {
@@ -28,12 +30,13 @@ export type UsageDaysQuery = {
   /** The first and the last, both included. */
   fromDay: number;
   toDay: number;
-  /** What rows are told apart by beside the day; both where left out. What they are not is null, or an empty name. */
+  /** What rows are told apart by beside the day; both where left out. What they are not is null, or an empty name. Of
+   * keys and models those with the most requests are told apart, and all others are one. */
   by?: "day" | "key" | "model";
 };
 
-/** No more rows than this are given: of more, the newest days. */
-export const MAX_USAGE_DAYS = 20_000;
+/** Keys or models that are told apart: with many more, what is read would have no end. */
+export const MOST_GROUPS = 199;
 
 const SUMS = ["requests", "completed", "prompt_tokens", "completion_tokens", "charged_micro_usd"];
 
@@ -45,23 +48,36 @@ export async function usageDays(
   db: Pick<Db, "query" | "snapshot">,
   { accountId, fromDay, toDay, by }: UsageDaysQuery,
 ): Promise<UsageDay[]> {
+  const where = `${accountId === null ? "" : "u.account_id = ?3 and "}u.day between ?1 and ?2`;
   const rows =
     accountId === null
-      ? await db.snapshot(async (execute) => await execute(select("u.day between ? and ?", by), [fromDay, toDay]))
-      : await db.query(select("u.account_id = ? and u.day between ? and ?", by), [accountId, fromDay, toDay]);
+      ? await db.snapshot(async (execute) => await execute(select(where, by), [fromDay, toDay]))
+      : await db.query(select(where, by), [fromDay, toDay, accountId]);
   return rows.map(usageDay).reverse();
 }
 
+const TOLD = { key: "u.key_id", model: "u.model" };
+const NAMED = "left join api_keys k on k.id = u.key_id";
+
 function select(where: string, by: UsageDaysQuery["by"]): string {
-  const [key, model] = [by !== "day" && by !== "model", by !== "day" && by !== "key"];
-  const groups = ["u.day", ...(key ? ["u.key_id"] : []), ...(model ? ["u.model"] : [])];
   const sums = SUMS.map((sum) => `sum(u.${sum})`).join(", ");
-  return `select u.day, ${key ? "nullif(u.key_id, ''), k.name" : "null, null"}, ${model ? "u.model" : "''"}, ${sums}
-    from usage_days u ${key ? "left join api_keys k on k.id = u.key_id" : ""} where ${where}
-    group by ${groups.join(", ")} order by ${groups.map((group) => `${group} desc`).join(", ")} limit ${MAX_USAGE_DAYS}`;
+  if (by === "day") {
+    return `select u.day, null, null, '', 0, ${sums} from usage_days u where ${where} group by 1 order by 1 desc`;
+  }
+  if (by === undefined) {
+    return `select u.day, nullif(u.key_id, ''), k.name, u.model, 0, ${sums} from usage_days u ${NAMED} where ${where}
+      group by u.day, u.key_id, u.model order by u.day desc, u.key_id desc, u.model desc`;
+  }
+  const told = TOLD[by];
+  const name = by === "key" ? "nullif(l.name, ''), k.name, ''" : "null, null, coalesce(l.name, '')";
+  return `with largest as materialized (select ${told} as name from usage_days u where ${where}
+      group by 1 order by sum(u.requests) desc, 1 limit ${MOST_GROUPS})
+    select u.day, ${name}, l.name is null, ${sums} from usage_days u left join largest l on l.name = ${told}
+      ${by === "key" ? "left join api_keys k on k.id = l.name" : ""} where ${where}
+    group by u.day, l.name order by u.day desc, l.name desc`;
 }
 
-const usageDay = ([day, keyId, keyName, model, ...sums]: SqlRow): UsageDay => {
+const usageDay = ([day, keyId, keyName, model, others, ...sums]: SqlRow): UsageDay => {
   const [requests = 0, completed = 0, promptTokens = 0, completionTokens = 0, charged = 0] = sums as number[];
   return {
     day: Number(day),
@@ -69,6 +85,7 @@ const usageDay = ([day, keyId, keyName, model, ...sums]: SqlRow): UsageDay => {
     keyName: keyName as string | null,
     model: String(model),
     ...{ requests, completed, promptTokens, completionTokens, charged },
+    ...(others === 1 ? { others: true as const } : {}),
   };
 };
 

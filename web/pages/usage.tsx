@@ -123,17 +123,15 @@ const Nothing = ({ all }: { all: boolean }): Markup => (
 const formatOf = (measure: Measure) => (value: number) =>
   measure === "cost" ? dollars(Math.round(value)) : number(Math.round(value));
 
-const seriesName = ({ name, of, others }: UsageView["series"][number], group: UsageGroup): string =>
-  others ? "All others" : group === "day" ? "Everything" : nameOf({ name, of }, group);
+const seriesName = (series: UsageView["series"][number], group: UsageGroup): string =>
+  group === "day" ? "Everything" : nameOf(series, group);
 /** Of a line, harmless to show. */
-const nameOf = ({ name, of }: Pick<UsageLine, "name" | "of">, group: UsageGroup): string =>
-  name !== null
-    ? plainName(name, 40)
-    : of === ""
-      ? "No key"
-      : group === "key"
-        ? "A key that is gone"
-        : plainName(of, 40);
+function nameOf({ name, of, others }: Pick<UsageLine, "name" | "of" | "others">, group: UsageGroup): string {
+  if (others) return "All others";
+  if (name !== null) return plainName(name, 40);
+  if (of === "") return "No key";
+  return group === "key" ? "A key that is gone" : plainName(of, 40);
+}
 
 function ChartCard(props: PageProps): Markup {
   const { asked, view, billing, days } = props;
@@ -276,6 +274,7 @@ function Sorted({ props, by, n = false, children }: SortedProps): Markup {
 
 function LineName({ line, group, all }: { line: UsageLine; group: UsageGroup; all: boolean }): Markup {
   const name = <Name of={nameOf(line, group)} max={40} />;
+  if (line.others) return name;
   if (group === "model") return <a href={modelHref(line.of)}>{name}</a>;
   if (group === "key" && line.of !== "") {
     return <a href={`${all ? "/admin/jobs" : "/jobs"}?key=${encodeURIComponent(line.of)}`}>{name}</a>;

@@ -105,7 +105,7 @@ async function standing({ db, clock }: Pick<DashboardDeps, "db" | "clock">, acco
   const today = dayOf(clock.nowMs());
   const [[row], used] = await Promise.all([
     db.query("select balance, held, funding from ledger_accounts where id = ?", [clientLedger(accountId)]),
-    usageDays(db, { accountId, fromDay: today - DAYS + 1, toDay: today }),
+    usageDays(db, { accountId, fromDay: today - DAYS + 1, toDay: today, by: "day" }),
   ]);
   const [balance, held] = [BigInt((row?.[0] ?? 0) as number), BigInt((row?.[1] ?? 0) as number)];
   const byDay = new Map<number, number>();

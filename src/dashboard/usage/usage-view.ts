@@ -27,6 +27,8 @@ export type UsageLine = UsageSums & {
   of: string;
   /** Null where it has none. */
   name: string | null;
+  /** All keys or models that are too small to be told apart. */
+  others: boolean;
 };
 export type UsageView = {
   sums: UsageSums;
@@ -39,6 +41,8 @@ export type UsageView = {
 
 const DAY_MS = 86_400_000;
 const MAX_DAYS = 92;
+/** No group is called so: a model's name is not empty, and neither is a key's id. */
+const OTHERS = "\u0000";
 
 /** Of a query string, where what is wrong or left out is the usual: the last 30 days by model. */
 export function usageAsked(query: URLSearchParams, billing: boolean): UsageAsked {
@@ -82,7 +86,7 @@ export function usageView(rows: readonly UsageDay[], asked: UsageAsked, { fromDa
   for (const row of rows) {
     add(sums, row);
     const of = groupOf(row, asked.group);
-    const line = lines.get(of) ?? { of, name: nameOf(row, asked.group), ...nothing() };
+    const line = lines.get(of) ?? { of, name: nameOf(row, asked.group), others: of === OTHERS, ...nothing() };
     add(line, row);
     lines.set(of, line);
   }
@@ -104,21 +108,24 @@ export function usageView(rows: readonly UsageDay[], asked: UsageAsked, { fromDa
 }
 
 function groupOf(row: UsageDay, group: UsageGroup): string {
+  if (row.others) return OTHERS;
   if (group === "day") return String(row.day);
   return group === "model" ? row.model : (row.keyId ?? "");
 }
 function nameOf(row: UsageDay, group: UsageGroup): string | null {
+  if (row.others) return null;
   if (group === "day") return dayText(row.day);
   return group === "model" ? row.model : row.keyName;
 }
 
 function seriesOf(lines: readonly UsageLine[], { group, measure }: UsageAsked): UsageView["series"] {
   if (group === "day") return [{ of: "", name: null, others: false }];
-  const largest = lines.toSorted((a, b) => b[measure] - a[measure] || (a.of < b.of ? -1 : 1));
+  const largest = lines
+    .filter(({ others }) => !others)
+    .toSorted((a, b) => b[measure] - a[measure] || (a.of < b.of ? -1 : 1));
   const all = largest.map(({ of, name }) => ({ of, name, others: false }));
-  if (all.length <= MOST_SERIES) return all;
-  // No group is called so: a model's name is not empty, and neither is a key's id.
-  return [...all.slice(0, MOST_SERIES - 1), { of: "\u0000", name: null, others: true }];
+  if (all.length === lines.length && all.length <= MOST_SERIES) return all;
+  return [...all.slice(0, MOST_SERIES - 1), { of: OTHERS, name: null, others: true }];
 }
 
 function sorted(lines: UsageLine[], { group, sort, order }: UsageAsked): UsageLine[] {

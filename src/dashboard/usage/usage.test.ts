@@ -41,6 +41,20 @@ describe("the view", () => {
     expect(names({ sort: "name", order: "ascending" })[0]).toBe("a");
     expect(names({ group: "day", sort: "name" })).toEqual(["12", "10"]);
   });
+
+  test("of too many to be told apart those that are left over are one line, and the last series", () => {
+    const left: UsageDay = { ...row(10, "", 100), keyId: null, keyName: null, others: true };
+    for (const some of [
+      [row(10, "a", 1), left],
+      [...rows, left],
+    ]) {
+      const { series, lines, days: bars, sums } = usageView(some, asked(), days);
+      expect(series.at(-1)).toMatchObject({ others: true });
+      expect(series.filter(({ others }) => others)).toHaveLength(1);
+      expect(lines[0]).toMatchObject({ others: true, name: null, requests: 100 });
+      expect(bars.flatMap(({ values }) => values).reduce((sum, value) => sum + value, 0)).toBe(sums.output);
+    }
+  });
 });
 
 test("an address that makes no sense is the last 30 days by model", () => {
