@@ -120,6 +120,8 @@ const streamState = (live) => {
 };
 document.addEventListener("htmx:sse:after:connection", () => streamState(true));
 document.addEventListener("htmx:sse:close", () => streamState(false));
+// A stream that cannot be had again; it is tried on.
+document.addEventListener("htmx:sse:error", () => streamState(false));
 
 // <time data-ago>: how long ago, going on; <time data-local>: in the reader's own time zone.
 const UNITS = [
