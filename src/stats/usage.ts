@@ -41,18 +41,17 @@ export const MOST_GROUPS = 199;
 const SUMS = ["requests", "completed", "prompt_tokens", "completion_tokens", "charged_micro_usd"];
 
 /**
- * Oldest day first; days of nothing are left out. One account's are read at once, everybody's off the event loop: keep
- * those for a while.
+ * Oldest day first; days of nothing are left out. One account's days are read at once, all else off the event loop: an
+ * account may have thousands of keys. Everybody's take a while: keep them.
  */
 export async function usageDays(
   db: Pick<Db, "query" | "snapshot">,
   { accountId, fromDay, toDay, by }: UsageDaysQuery,
 ): Promise<UsageDay[]> {
   const where = `${accountId === null ? "" : "u.account_id = ?3 and "}u.day between ?1 and ?2`;
-  const rows =
-    accountId === null
-      ? await db.snapshot(async (execute) => await execute(select(where, by), [fromDay, toDay]))
-      : await db.query(select(where, by), [fromDay, toDay, accountId]);
+  const [sql, params] = [select(where, by), accountId === null ? [fromDay, toDay] : [fromDay, toDay, accountId]];
+  const few = accountId !== null && by === "day";
+  const rows = few ? await db.query(sql, params) : await db.snapshot(async (execute) => await execute(sql, params));
   return rows.map(usageDay).reverse();
 }
 
@@ -90,6 +89,8 @@ const usageDay = ([day, keyId, keyName, model, others, ...sums]: SqlRow): UsageD
 };
 
 const KEEP_MS = 60_000;
+/** Nobody waits for what was read lately. */
+const STALE_MS = 600_000;
 /** Spans that are kept ready. */
 const MAX_KEPT = 16;
 
@@ -100,7 +101,7 @@ export function createUsage({ db, clock }: { db: Db; clock: Clock }) {
     const name = `${query.fromDay} ${query.toDay} ${query.by ?? ""}`;
     const known = kept.get(name);
     if (known) return known();
-    const read = once(clock, KEEP_MS, () => usageDays(db, { accountId: null, ...query }));
+    const read = once(clock, KEEP_MS, () => usageDays(db, { accountId: null, ...query }), { staleMs: STALE_MS });
     kept.set(name, read);
     for (const oldest of kept.keys()) {
       if (kept.size <= MAX_KEPT) break;
