@@ -54,7 +54,8 @@ test("each model has its own, told as OpenRouter does, and a range over its node
   ]);
   const { stdout } = await stage.run(coordinator, ["models", "list"]);
   expect(stdout).toMatch(/llama3:70b.*0\.10–1\.00.*0\.20–2\.50/);
-  expect(await (await fetch(coordinator.url)).text()).toContain("0.10–0.25 · 0.20–0.50");
+  const page = await (await fetch(`${coordinator.url}/models/${encodeURIComponent(CHEAP)}`)).text();
+  for (const range of ["$0.10", "up to $0.25", "$0.20", "up to $0.50"]) expect(page).toContain(range);
 });
 
 test("one out of the coordinator's bounds is not offered, and both operators are told which", async () => {

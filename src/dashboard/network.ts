@@ -21,6 +21,8 @@ export type Network = {
 };
 
 const KEEP_MS = 1_000;
+/** Of thousands of nodes: nobody waits for what was true seconds ago. */
+const STALE_MS = 4_000;
 const KEEP_USE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const USE_DAYS = 7;
@@ -28,8 +30,8 @@ const EVERY_MS = 2_000;
 
 export function createNetwork(deps: DashboardDeps): Network {
   const { clock, registry, stats, startedMs, db, log } = deps;
-  const models = once(clock, KEEP_MS, () => catalogue(registry, clock.nowMs()));
-  const providers = once(clock, KEEP_MS, () => directory(registry, clock.nowMs()));
+  const models = once(clock, KEEP_MS, () => catalogue(registry, clock.nowMs()), { staleMs: STALE_MS });
+  const providers = once(clock, KEEP_MS, () => directory(registry, clock.nowMs()), { staleMs: STALE_MS });
   let use: ReadonlyMap<string, number> = new Map();
   const freshUse = once(clock, KEEP_USE_MS, async () => {
     use = await modelUse(db, Math.floor(clock.nowMs() / DAY_MS) - USE_DAYS);

@@ -1,13 +1,20 @@
 // Once: what many ask for at the same time is computed once, and kept for a moment.
-import type { Clock } from "../lib/clock.ts";
+import type { Clock } from "./clock.ts";
 
-/** `make`, at most once in `keepMs`; who asks meanwhile gets the same. What failed is not kept. */
-export function once<T>(clock: Pick<Clock, "nowMs">, keepMs: number, make: () => T | Promise<T>): () => Promise<T> {
+/**
+ * `make`, at most once in `keepMs`; who asks meanwhile gets the same. For `staleMs` more they are given what is kept, at
+ * once, while it is made anew. What failed is not kept.
+ */
+export function once<T>(
+  clock: Pick<Clock, "nowMs">,
+  keepMs: number,
+  make: () => T | Promise<T>,
+  { staleMs = 0 }: { staleMs?: number } = {},
+): () => Promise<T> {
   let kept: Promise<T> | undefined;
   let madeMs = 0;
-  return () => {
-    const nowMs = clock.nowMs();
-    if (kept && Math.abs(nowMs - madeMs) < keepMs) return kept;
+  let making = false;
+  const anew = (nowMs: number): Promise<T> => {
     madeMs = nowMs;
     const made = Promise.resolve(make());
     kept = made;
@@ -15,5 +22,37 @@ export function once<T>(clock: Pick<Clock, "nowMs">, keepMs: number, make: () =>
       if (kept === made) kept = undefined;
     });
     return made;
+  };
+  /** What is kept stays until there is something newer. */
+  const renew = (): void => {
+    if (making) return;
+    making = true;
+    const atMs = clock.nowMs();
+    setImmediate(() => {
+      Promise.resolve()
+        .then(make)
+        .then(
+          (value) => {
+            kept = Promise.resolve(value);
+            madeMs = atMs;
+          },
+          () => {
+            // Whoever asks once it is too old tries again, and is told.
+          },
+        )
+        .finally(() => {
+          making = false;
+        });
+    });
+  };
+  return () => {
+    const nowMs = clock.nowMs();
+    const ageMs = Math.abs(nowMs - madeMs);
+    if (kept && ageMs < keepMs) return kept;
+    if (kept && ageMs < keepMs + staleMs) {
+      renew();
+      return kept;
+    }
+    return anew(nowMs);
   };
 }
