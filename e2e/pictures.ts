@@ -61,7 +61,7 @@ try {
         script: {
           tokens: piecesOf(model === LLAMA ? OTHER_TEXT : TEXT),
           firstTokenMs: 120,
-          betweenTokensMs: 1000 / perS,
+          betweenTokensMs: (model === LLAMA ? 2000 : 1000) / perS,
         },
       }),
     );
