@@ -85,6 +85,24 @@ export function createMinutes({ db, clock, replica }: { db: Db; clock: Clock; re
     unsaved.add(minute);
     return minute;
   };
+  let saving: Promise<void> = Promise.resolve();
+  const write = async (): Promise<void> => {
+    const changes = [...unsaved];
+    if (changes.length === 0) return;
+    unsaved.clear();
+    try {
+      await db.writer.transact(
+        async (_tx, execute) => {
+          for (const minute of changes) await execute(REPLACE, rowOf(minute, replica));
+          await execute("delete from load_minutes where at_s < ?", [Math.floor(clock.nowMs() / 1000) - KEPT_S]);
+        },
+        { durable: false },
+      );
+    } catch (error) {
+      for (const minute of changes) if (minutes.includes(minute)) unsaved.add(minute);
+      throw error;
+    }
+  };
 
   return {
     ended({ state, charged, firstDeltaMs, createdMs }: Job): void {
@@ -128,23 +146,11 @@ export function createMinutes({ db, clock, replica }: { db: Db; clock: Clock; re
       minutes.sort((a, b) => a.atS - b.atS);
     },
 
-    /** Writes what changed; what can not be written is tried again with the next. */
-    async save(): Promise<void> {
-      const saving = [...unsaved];
-      if (saving.length === 0) return;
-      unsaved.clear();
-      try {
-        await db.writer.transact(
-          async (_tx, execute) => {
-            for (const minute of saving) await execute(REPLACE, rowOf(minute, replica));
-            await execute("delete from load_minutes where at_s < ?", [Math.floor(clock.nowMs() / 1000) - KEPT_S]);
-          },
-          { durable: false },
-        );
-      } catch (error) {
-        for (const minute of saving) if (minutes.includes(minute)) unsaved.add(minute);
-        throw error;
-      }
+    /** Writes what changed, after what is being written; what can not be written is tried again with the next. */
+    save(): Promise<void> {
+      const saved = saving.then(write);
+      saving = saved.catch(() => undefined);
+      return saved;
     },
   };
 }
