@@ -1,7 +1,6 @@
 // Money onto accounts with real processes and real programs: deposits by Solana Pay, and allowances.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
-  AccountRole,
   type Base64EncodedWireTransaction,
   getBase58Decoder,
   getBase64EncodedWireTransaction,
@@ -10,9 +9,8 @@ import {
   partiallySignTransaction,
   signBytes,
 } from "@solana/web3.js";
-import { getTransferCheckedInstruction } from "@solana-program/token";
 import { faultsOf } from "./harness/money.ts";
-import { MODEL, openPaidWorld, type PaidWorld, TOKEN, waitOnChain } from "./harness/paid-world.ts";
+import { MODEL, openPaidWorld, type PaidWorld, payUrl, TOKEN, waitOnChain } from "./harness/paid-world.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
 import { waitFor } from "./harness/wait-for.ts";
 
@@ -31,21 +29,6 @@ describe("deposits", () => {
     world = await openPaidWorld(stage);
   }, 120_000);
 
-  /** Pays as a wallet does that has read the URL. */
-  async function payUrl(url: string, amount: bigint): Promise<void> {
-    const { on } = world;
-    const asked = new URL(url);
-    const owner = await on.wallet();
-    const source = await on.ata(owner.address);
-    await on.mintTo(source, amount);
-    const transfer = getTransferCheckedInstruction({
-      ...{ source, mint: on.mint, authority: owner, amount, decimals: 6 },
-      destination: await on.ataOf(asked.pathname as Address),
-    });
-    const reference = { address: asked.searchParams.get("reference") as Address, role: AccountRole.READONLY };
-    await on.land(owner, [{ ...transfer, accounts: [...transfer.accounts, reference] }]);
-  }
-
   test("what is paid to the URL is credited once it is final, and can be spent", async () => {
     const { ask, on } = world;
     const refused = await ask("/v1/chat/completions", { method: "POST", body: chat });
@@ -53,7 +36,7 @@ describe("deposits", () => {
     const asked = await ask("/api/v1/funding/deposits", { method: "POST", body: { amount_micro_usd: 5_000 } });
     expect(asked.status).toBe(201);
     expect(asked.json).toMatchObject({ custodial: true, amount: "0.005", mint: on.mint });
-    await payUrl(asked.json.url, 5_000n);
+    await payUrl(world, asked.json.url, 5_000n);
     const before = await ask(`/api/v1/funding/deposits/${asked.json.reference}`);
     expect(before.json.payments).toEqual([]);
     await on.finalize();
@@ -80,9 +63,9 @@ describe("deposits", () => {
     const { ask } = world;
     const { json } = await ask("/api/v1/funding/deposits", { method: "POST", body: {} });
     const { balance } = await world.books.client();
-    await payUrl(json.url, 300n);
+    await payUrl(world, json.url, 300n);
     await world.coordinator.kill9();
-    await payUrl(json.url, 45n);
+    await payUrl(world, json.url, 45n);
     world.coordinator = await stage.restart(world.coordinator);
     await waitOnChain(world, "both to be credited", async () => (await world.books.client()).balance === balance + 345);
     expect(faultsOf(await world.books.check())).toEqual([]);

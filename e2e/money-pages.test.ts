@@ -1,21 +1,18 @@
 // Pages of money in a real browser, on real processes: credit granted, spent, told of and checked; a deposit paid on a real
 // chain from the code on the screen; payouts that are stuck.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { AccountRole } from "@solana/web3.js";
-import { getTransferCheckedInstruction } from "@solana-program/token";
 import jsQR from "jsqr";
 import type { Browser, Page } from "playwright-core";
 import { openBrowser } from "./harness/browser.ts";
 import { command, type Instance } from "./harness/instance.ts";
 import { type Books, booksOf, faultsOf } from "./harness/money.ts";
-import { MODEL, openPaidWorld, type PaidWorld, TOKEN, waitOnChain } from "./harness/paid-world.ts";
+import { MODEL, openPaidWorld, type PaidWorld, payUrl, TOKEN, waitOnChain } from "./harness/paid-world.ts";
 import type { Person } from "./harness/person.ts";
 import { expectWholeEverywhere, firstAdmin, THEMES, visit } from "./harness/site.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
 
 const HOSTILE = '<img src=x onerror=alert(1)>"\u202egnp.exe';
 const chat = { model: MODEL, messages: [{ role: "user", content: "Hello?" }], max_tokens: 10 };
-type Address = PaidWorld["treasuryAccount"];
 
 let stage: Stage;
 let browser: Browser;
@@ -139,21 +136,6 @@ describe("on the chain", () => {
     admin = await firstAdmin(world.coordinator);
   }, 120_000);
 
-  /** Pays as a wallet does that has read the URL. */
-  async function pay(url: string, amount: bigint): Promise<void> {
-    const { on } = world;
-    const asked = new URL(url);
-    const owner = await on.wallet();
-    const source = await on.ata(owner.address);
-    await on.mintTo(source, amount);
-    const transfer = getTransferCheckedInstruction({
-      ...{ source, mint: on.mint, authority: owner, amount, decimals: 6 },
-      destination: await on.ataOf(asked.pathname as Address),
-    });
-    const named = { address: asked.searchParams.get("reference") as Address, role: AccountRole.READONLY };
-    await on.land(owner, [{ ...transfer, accounts: [...transfer.accounts, named] }]);
-  }
-
   test("a deposit is paid from the code on the screen, in both themes, and credited while one looks on", async () => {
     const { url } = world.coordinator;
     const { context, page, complaints } = await visit(browser, url, admin);
@@ -172,7 +154,7 @@ describe("on the chain", () => {
       await page.emulateMedia({ colorScheme });
       expect(await codeOn(page)).toBe(wallet ?? "");
     }
-    await pay(wallet ?? "", 5_000n);
+    await payUrl(world, wallet ?? "", 5_000n);
     await world.on.advance(3);
     await page.getByText("Seen on the chain, waiting until it is final").waitFor();
     expect((await world.books.client()).balance).toBe(0);

@@ -1,4 +1,7 @@
 // Paid world: a chain, a coordinator that settles on it, and a node that serves a scripted model at a price.
+
+import { AccountRole } from "@solana/web3.js";
+import { getTransferCheckedInstruction } from "@solana-program/token";
 import { createLocalChain, type LocalChain } from "../local-chain/chain.ts";
 import { serveChain } from "../local-chain/server.ts";
 import { type ChainStage, chainStage } from "../local-chain/stage.ts";
@@ -88,3 +91,19 @@ export const waitOnChain = <T>({ on }: PaidWorld, what: string, look: () => Prom
     await on.advance(40);
     return look();
   });
+
+type Address = PaidWorld["treasuryAccount"];
+
+/** Pays as a wallet does that has read the Solana Pay URL. */
+export async function payUrl({ on }: PaidWorld, url: string, amount: bigint): Promise<void> {
+  const asked = new URL(url);
+  const owner = await on.wallet();
+  const source = await on.ata(owner.address);
+  await on.mintTo(source, amount);
+  const transfer = getTransferCheckedInstruction({
+    ...{ source, mint: on.mint, authority: owner, amount, decimals: 6 },
+    destination: await on.ataOf(asked.pathname as Address),
+  });
+  const reference = { address: asked.searchParams.get("reference") as Address, role: AccountRole.READONLY };
+  await on.land(owner, [{ ...transfer, accounts: [...transfer.accounts, reference] }]);
+}

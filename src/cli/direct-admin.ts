@@ -27,7 +27,12 @@ export async function openDirectAdmin({
   const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
   const url = joinUrl(config, config.server.port);
   // Where its values come from is the instance's to say, once it runs.
-  const settings = await openSettings({ store: databaseStore(data.db), clock, log: silentLog, ground: configGround(config, {}).ground });
+  const settings = await openSettings({
+    store: databaseStore(data.db),
+    clock,
+    log: silentLog,
+    ground: configGround(config, {}).ground,
+  });
   const admin = directAdmin({
     db: data.db,
     ring: data.ring,
