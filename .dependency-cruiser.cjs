@@ -175,7 +175,8 @@ module.exports = {
     {
       name: "web-is-markup",
       severity: "error",
-      comment: "web takes plain data: of src it may import protocol and lib, and of others the types of what it is given.",
+      comment:
+        "web takes plain data: of src it may import protocol and lib, and of others the types of what it is given.",
       from: { path: "^web/", pathNot: TEST },
       to: { path: rooms(...otherRooms("protocol", "lib")), dependencyTypesNot: ["type-only"] },
     },
