@@ -101,7 +101,7 @@ test("a machine that waits is seen by an admin, and approved with the keyboard a
 test("a model is installed with its progress on the way, another is cancelled, and a refusal says why", async () => {
   await as(admin, `/nodes/${nodeKey}`, async (page) => {
     const models = page.locator("#node-models");
-    await models.getByText("qwen3:8b").waitFor();
+    await models.getByRole("link", { name: "qwen3:8b" }).waitFor();
     await page.getByLabel("Install a model").fill("llama3.2:1b");
     await page.keyboard.press("Enter");
     await toast(page, "The node is asked");
@@ -119,7 +119,7 @@ test("a model is installed with its progress on the way, another is cancelled, a
     ollama.pullTo(10);
     await page.getByRole("button", { name: "Cancel: big:70b" }).click();
     await waitFor("the pull to be left", () => ollama.pulls[1]?.state === "left");
-    await models.getByText("big:70b").waitFor({ state: "detached" });
+    await models.getByText("big:70b", { exact: true }).waitFor({ state: "detached" });
 
     await page.getByLabel("Install a model").fill("none:1b");
     await page.keyboard.press("Enter");
@@ -143,7 +143,7 @@ test("a model is removed once that was confirmed", async () => {
   await as(admin, `/nodes/${nodeKey}`, async (page) => {
     await page.getByRole("button", { name: "Remove: none:1b" }).click();
     await confirm(page);
-    await page.locator("#node-models").getByText("none:1b").waitFor({ state: "detached" });
+    await page.locator("#node-models").getByRole("link", { name: "none:1b" }).waitFor({ state: "detached" });
     expect(ollama.models.has("none:1b")).toBe(false);
   });
 }, 30_000);

@@ -266,11 +266,12 @@ describe("the docs", () => {
     await books.grant(10_000_000);
     // It answers nothing, and its models come first.
     hostile?.close();
-    const seen = await open("/");
-    await seen.page.locator("#network", { hasText: "1node" }).waitFor();
-    await seen.context.close();
     const { context, page } = await open("/docs");
     const example = async (id: string): Promise<string> => (await page.locator(`#${id}`).textContent()) ?? "";
+    await waitFor("the docs to name a model that is served", async () => {
+      await page.reload();
+      return (await example("chat-curl")).includes(MODEL);
+    });
     const env = { ...process.env, INFERNET_API_KEY: key };
     const directory = stage.directory("examples");
     const ran = async (command: string[]): Promise<string> => {
