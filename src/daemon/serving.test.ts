@@ -213,6 +213,35 @@ describe("a backend that is lost", () => {
   });
 });
 
+describe("asked anew, as after a model was removed", () => {
+  test("a backend's answer from before is not taken for one from now; all who wait share the next", async () => {
+    const one = fake();
+    const { serves, clock } = serve([one]);
+    await serves.refresh();
+    const before = Promise.withResolvers<Result<BackendModel[], BackendError>>();
+    const { models } = one.backend;
+    one.backend.models = () => before.promise;
+    clock.advance(15_000);
+    one.backend.models = models;
+    one.state.listed = ok([]);
+    const both = Promise.all([serves.refresh(), serves.refresh()]);
+    before.resolve(ok([model("m")]));
+    expect(await both).toEqual([true, true]);
+    expect(serves.now().models).toEqual([]);
+    expect(one.state.asked).toBe(2);
+  });
+
+  test("an asking that broke off is nobody's answer", async () => {
+    const one = fake();
+    const { serves, clock } = serve([one]);
+    const { models } = one.backend;
+    one.backend.models = () => Promise.reject(new Error("broken"));
+    clock.advance(15_000);
+    one.backend.models = models;
+    expect(await serves.refresh()).toBe(true);
+  });
+});
+
 describe("load", () => {
   test("is told in the order of the backends, null where one says nothing", async () => {
     const fakes = [fake(), fake()];

@@ -32,7 +32,7 @@ export type Serving = {
   backendOf(model: string): ServingBackend | undefined;
   /** The terms are others now. */
   termsChanged(): void;
-  /** Asks all backends; resolves when they answered or timed out. True when something changed. */
+  /** Asks all backends from now on; resolves when they answered or timed out. True when something changed. */
   refresh(): Promise<boolean>;
   stop(): void;
 };
@@ -67,6 +67,11 @@ export function serving(deps: ServingDeps, onChange: () => void): Serving {
       asking[i] = undefined;
     });
     return asking[i];
+  };
+  /** An asking that is under way may have its answer from before what the caller did: it is waited for, not joined. */
+  const askAnew = async (i: number): Promise<boolean> => {
+    await Promise.allSettled([asking[i]]);
+    return ask(i);
   };
   const askOnce = async (i: number): Promise<boolean> => {
     const backend = backends[i] as Backend;
@@ -134,7 +139,7 @@ export function serving(deps: ServingDeps, onChange: () => void): Serving {
     termsChanged() {
       if (settle() && !stopped) onChange();
     },
-    refresh: async () => (await Promise.all(backends.map((_, i) => ask(i)))).includes(true),
+    refresh: async () => (await Promise.all(backends.map((_, i) => askAnew(i)))).includes(true),
     stop() {
       stopped = true;
       cancelRefresh();
