@@ -245,6 +245,21 @@ describe("the list", () => {
     await context.close();
   }, 60_000);
 
+  test("shows what was chosen last, whatever is still waited for", async () => {
+    const { context, page, complaints } = await open(admin);
+    await page.goto(`${coordinator.url}/jobs`);
+    let asked = 0;
+    // The first is never answered.
+    await page.route(/\/jobs\?/, (route) => (asked++ === 0 ? undefined : route.continue()));
+    await page.getByLabel("Kind").selectOption("async");
+    await waitFor("the first to be asked", () => asked === 1);
+    await page.getByLabel("State").selectOption("failed");
+    await page.waitForURL(/state=failed&model=&kind=async/);
+    await page.locator("#jobs-list", { hasText: "Jobs that fit" }).waitFor();
+    expect(complaints).toEqual([]);
+    await context.close();
+  }, 60_000);
+
   test("is whole everywhere: with jobs, filtered down to none, and for all accounts", async () => {
     await expectWholeEverywhere(browser, `${coordinator.url}/admin/jobs`, admin, { shots, name: "jobs-admin" });
     const { context, page, complaints } = await open(admin, { width: 360 });

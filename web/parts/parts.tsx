@@ -264,7 +264,10 @@ function PageLink({
   );
 }
 
-/** A form that filters the list with this id: at once with script, by its button without. */
+/**
+ * A form that filters the list with this id: at once with script, by its button without. What was chosen last counts: it
+ * does not wait for an answer that is under way, whose swap would take away the list that it is to fill.
+ */
 export const Filters = ({ list, action, children }: { list: string; action: string; children?: Child }): Markup => (
   <form
     class="filters"
@@ -277,6 +280,7 @@ export const Filters = ({ list, action, children }: { list: string; action: stri
     hx-swap="outerHTML"
     hx-indicator={`#${list}`}
     hx-trigger="submit, change"
+    hx-sync="this:replace"
     hx-push-url="true"
   >
     {children}
