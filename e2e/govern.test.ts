@@ -106,7 +106,7 @@ test("a setting counts for the next request; it is undone, refused with a reason
   const { page, complaints } = tab;
   const key = "coordinator.default_max_tokens";
   await save(page, key, "77");
-  await reads(page, ".toast", `${key} is 77 now`);
+  await reads(page, ".toast", "Answer length by default: 77 tokens");
   await reads(page, `#set-coordinator-default_max_tokens`, /changed by Ada/);
   await ask.readChat();
   expect(lastBody()).toMatchObject({ max_tokens: 77 });
@@ -132,7 +132,7 @@ test("a queue that is closed turns away at once; whoever has no key comes in whi
   await using tab = await open("/admin/settings");
   const { page } = tab;
   await save(page, "coordinator.queue_limit", "0");
-  await reads(page, ".toast", "coordinator.queue_limit is 0 now");
+  await reads(page, ".toast", "Waiting jobs per model: 0 jobs");
   backend.script({ holdAfter: 1 });
   const running = ask.readChat();
   await waitFor("the node to be full", () => backend.open() > 0);
@@ -154,7 +154,7 @@ test("a queue that is closed turns away at once; whoever has no key comes in whi
   await field(page, "coordinator.require_api_key").uncheck();
   await row(page, "coordinator.require_api_key").getByRole("button", { name: /^Save/ }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Change it" }).click();
-  await reads(page, ".toast", "coordinator.require_api_key is false now");
+  await reads(page, ".toast", "Clients need an API key: off");
   expect((await stranger()).status).toBe(200);
   expect((await stage.run(coordinator, ["settings", "reset", "coordinator.require_api_key"])).code).toBe(0);
   expect((await stranger()).status).toBe(401);

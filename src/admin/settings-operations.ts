@@ -14,6 +14,10 @@ const key = z.string().min(1).max(128);
 const settingRow = z.object({
   /** As in config.toml: `coordinator.queue_limit`. */
   key: z.string(),
+  /** In a few words; the key itself where it never changes while an instance runs. */
+  label: z.string(),
+  /** What an integer counts: `digits` of it stand behind the point, `sign` before and `text` after it. */
+  unit: z.object({ text: z.string(), sign: z.string(), digits: z.int().min(0) }).nullable(),
   why: z.string(),
   kind: z.enum(["text", "integer", "boolean", "choice", "list", "tables", "table"]),
   nullable: z.boolean(),
@@ -38,8 +42,16 @@ const settingRow = z.object({
 export type SettingRow = z.output<typeof settingRow>;
 
 export const SETTINGS_OPERATIONS = {
-  /** All keys, in the order of config.toml. */
-  listSettings: operation("GET", "/settings", z.strictObject({}), z.object({ settings: z.array(settingRow) })),
+  /** All keys, in the order of config.toml, and the groups of those that may change. */
+  listSettings: operation(
+    "GET",
+    "/settings",
+    z.strictObject({}),
+    z.object({
+      groups: z.array(z.object({ id: z.string(), title: z.string(), about: z.string(), keys: z.array(z.string()) })),
+      settings: z.array(settingRow),
+    }),
+  ),
   /** In effect, and kept over restarts, when it is answered. `text`: written as in the environment. */
   changeSetting: operation(
     "POST",

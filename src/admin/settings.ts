@@ -7,7 +7,12 @@ import { SETTINGS_OPERATIONS, type SettingRow } from "./settings-operations.ts";
 
 export function settingsAdmin(settings: Settings): Pick<Admin, "listSettings" | "changeSetting" | "resetSetting"> {
   return {
-    listSettings: operation(SETTINGS_OPERATIONS.listSettings, async () => ok({ settings: settings.list().map(row) })),
+    listSettings: operation(SETTINGS_OPERATIONS.listSettings, async () =>
+      ok({
+        groups: settings.groups.map((group) => ({ ...group, keys: [...group.keys] })),
+        settings: settings.list().map(row),
+      }),
+    ),
     changeSetting: operation(SETTINGS_OPERATIONS.changeSetting, async ({ key, value, text }, by) => {
       const changed = await settings.change(key, text === undefined ? { value } : { text }, by);
       return changed.ok ? ok(row(changed.value)) : err(refusal(key, changed.error));

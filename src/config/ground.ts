@@ -8,6 +8,7 @@ import { allowedText, bare, CONFIG_KEYS, type ConfigKey, fromText } from "./keys
 import type { Source, Tree } from "./layers.ts";
 import { effectiveValue } from "./print.ts";
 import { type Config, configSchema } from "./schema.ts";
+import { SETTING_GROUPS, settingWords } from "./setting-groups.ts";
 
 export type ConfigGround = {
   ground: Ground;
@@ -36,6 +37,7 @@ export function configGround(loaded: Config, sources: Readonly<Record<string, So
   };
   const ground: Ground = {
     keys: shown.map((key) => settingKey(key, isLive(key))),
+    groups: SETTING_GROUPS,
     beneath(name) {
       const key = byName.get(name);
       if (!key) return { value: null, source: DEFAULT };
@@ -82,6 +84,7 @@ function settingKey(key: ConfigKey, live: boolean): SettingKey {
     section: key.section,
     kind: key.kind,
     nullable: key.nullable,
+    ...settingWords(key.name),
     why: key.meta.why,
     live,
     get allowed() {

@@ -73,8 +73,48 @@ test("without script a setting is saved by its form, and what is wrong stands be
     true,
   ]);
   const back = await post(`${path}?reset=1`, {}, HTMX);
-  expect(back.headers.get("hx-trigger")).toContain("is 300 now");
+  expect(back.headers.get("hx-trigger")).toContain("Longest wait for a slot: 300 seconds");
   expect(await back.text()).toContain('<hx-partial hx-target="#set-coordinator-queue_timeout_s"');
+});
+
+test("money is typed in dollars and a share in percent, exactly, and Undo brings back what was", async () => {
+  const path = (key: string) => `/admin/settings/${key}`;
+  const value = async (key: string) => {
+    const listed = await on.dashboard.admin.listSettings({});
+    return listed.ok ? listed.value.settings.find((row) => row.key === key)?.value : null;
+  };
+  const [price, fee] = ["coordinator.price_output_max", "billing.fee_bps"];
+  expect((await post(path(price), { value: "2.000001" }, HTMX)).status).toBe(200);
+  const dearer = await post(path(price), { value: "$3" }, HTMX);
+  expect(await value(price)).toBe(3_000_000);
+  const { toast } = JSON.parse(dearer.headers.get("hx-trigger") ?? "{}") as { toast: { text: string; undo: string } };
+  expect(toast.text).toBe("Highest output price: $3.00 per million tokens");
+  expect((await post(toast.undo, {}, HTMX)).status).toBe(200);
+  expect(await value(price)).toBe(2_000_001);
+  expect((await post(path(fee), { value: "12.5" }, HTMX)).status).toBe(200);
+  expect(await value(fee)).toBe(1_250);
+  for (const [key, typed, words] of [
+    [price, "0.0000001", "Must be $0.00 to $1"],
+    [price, "many", "in steps of $0.000"],
+    [fee, "101", "Must be 0 to 100 %, in steps of 0.01"],
+  ] as const) {
+    const wrong = await post(path(key), { value: typed }, HTMX);
+    expect([wrong.status, await wrong.text()]).toEqual([422, expect.stringContaining(words)]);
+  }
+  expect([await value(price), await value(fee)]).toEqual([2_000_001, 1_250]);
+  for (const key of [price, fee]) await post(`${path(key)}?reset=1`, {}, HTMX);
+});
+
+test("a list is typed one entry a line", async () => {
+  const path = "/admin/settings/node.schedule";
+  const saved = await post(path, { value: "mon-fri 18:00-08:00\r\n sat,sun \r\n" }, HTMX);
+  expect([saved.status, await saved.text()]).toEqual([
+    200,
+    expect.stringContaining("mon-fri 18:00-08:00\nsat,sun</textarea>"),
+  ]);
+  const wrong = await post(path, { value: "someday" }, HTMX);
+  expect([wrong.status, await wrong.text()]).toEqual([422, expect.stringContaining("someday</textarea>")]);
+  await post(`${path}?reset=1`, {}, HTMX);
 });
 
 test("what is not there, or is read at the start only, is not changed", async () => {

@@ -2,6 +2,7 @@
 // read.
 import { Partial } from "../../web/parts/partial.tsx";
 import { settingHref, settingId } from "../../web/parts/setting-id.ts";
+import { settingText } from "../../web/parts/setting-text.ts";
 import type { SettingRow } from "../admin/settings-operations.ts";
 import { callerOf } from "../http/human/deps.ts";
 import type { HttpRoute, SignedInCall } from "../http/routes.ts";
@@ -9,7 +10,8 @@ import { adminRoute } from "./admin-route.ts";
 import { fragmentAnswer, isHtmx, pageAnswer, type Toast } from "./answer.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { notFound } from "./refusal.ts";
-import { type SettingFault, settingsView, settingViews, textOf } from "./settings/view.ts";
+import { fieldText, fromField } from "./settings/typed.ts";
+import { type SettingFault, settingsView, settingViews } from "./settings/view.ts";
 import { viewerOf } from "./viewer.ts";
 import { sentence } from "./words.ts";
 
@@ -56,13 +58,16 @@ async function change(deps: DashboardDeps, call: SignedInCall): Promise<Response
   if (!before) return notFound(deps, call, call.human, "setting");
   const wanted = wantedOf(call);
   const by = callerOf(call);
-  const changed = wanted.reset
-    ? await admin.resetSetting({ key }, by)
-    : await admin.changeSetting({ key, text: wanted.text }, by);
-  if (changed.ok) return answerWith(deps, call, changed.value, null, toastOf(before, changed.value));
-  const words = sentence(changed.error.message.replace(`${key}: `, ""));
-  const fault = { key, text: wanted.reset ? textOf(before.value) : wanted.text, words };
-  return answerWith(deps, call, before, fault, null);
+  const refused = (words: string) => {
+    const text = wanted.reset ? fieldText(before, before.value) : wanted.text;
+    return answerWith(deps, call, before, { key, text, words: sentence(words) }, null);
+  };
+  const read = wanted.reset ? null : fromField(before, wanted.text);
+  if (read?.ok === false) return refused(read.error);
+  const changed =
+    read === null ? await admin.resetSetting({ key }, by) : await admin.changeSetting({ key, ...read.value }, by);
+  if (!changed.ok) return refused(changed.error.message.replace(`${key}: `, ""));
+  return answerWith(deps, call, changed.value, null, toastOf(before, changed.value));
 }
 
 /** To htmx the setting anew, to a plain form the page. */
@@ -90,11 +95,11 @@ async function answerWith(
 }
 
 function toastOf(before: SettingRow, after: SettingRow): Toast {
-  if (JSON.stringify(before.kept) === JSON.stringify(after.kept)) return { text: `${after.key} is as it was` };
-  const back = before.kept ? `value=${encodeURIComponent(textOf(before.kept.value))}` : "reset=1";
-  const shown = textOf(after.value) || "not set";
+  if (JSON.stringify(before.kept) === JSON.stringify(after.kept)) return { text: `${after.label}: as it was` };
+  const back = before.kept ? `value=${encodeURIComponent(fieldText(before, before.kept.value))}` : "reset=1";
+  const shown = settingText(after, after.value);
   return {
-    text: `${after.key} is ${shown.length > 60 ? "changed" : shown} now`,
+    text: `${after.label}: ${shown.length > 60 ? "changed" : shown}`,
     undo: `${PATH}/${encodeURIComponent(after.key)}?${back}`,
   };
 }

@@ -1,5 +1,6 @@
 // Money: amounts as integers of µ$ (1 USD is 1,000,000), exactly. No floating point touches an amount: a decimal is read
 // digit by digit as it was written.
+import { decimal } from "./decimal.ts";
 
 const DECIMAL = /^(\d{1,32})(?:\.(\d{1,64}))?(?:e([+-]?\d{1,3}))?$/i;
 const MICRO_DIGITS = 6;
@@ -46,11 +47,3 @@ export const usdRange = (least: number, most: number): string =>
 /** A price of so many µ$ per million tokens in USD per token, exactly, as OpenRouter writes it: "0.0000001". */
 export const usdPerToken = (microPerMillion: number | bigint): string =>
   decimal(BigInt(microPerMillion), 2 * MICRO_DIGITS);
-
-/** The integer with so many of its digits behind the point, without zeros at the end. */
-function decimal(amount: bigint, behind: number): string {
-  const digits = (amount < 0n ? -amount : amount).toString().padStart(behind + 1, "0");
-  const fraction = digits.slice(-behind).replace(/0+$/, "");
-  const sign = amount < 0n ? "-" : "";
-  return `${sign}${digits.slice(0, -behind)}${fraction === "" ? "" : `.${fraction}`}`;
-}

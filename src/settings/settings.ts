@@ -8,6 +8,11 @@ import { err, ok, type Result } from "../lib/result.ts";
 /** How a value is written as text, and which input it takes. */
 export type SettingKind = "text" | "integer" | "boolean" | "choice" | "list" | "tables" | "table";
 
+/** What the integer of a key counts: `digits` of it stand behind the point, `sign` before and `text` after it. */
+export type SettingUnit = { text: string; sign: string; digits: number };
+/** Settings that people look for together, by their keys. */
+export type SettingGroup = { id: string; title: string; about: string; keys: readonly string[] };
+
 /** One key of the configuration, as it stands without any setting. */
 export type SettingKey = {
   /** As in config.toml: `coordinator.queue_limit`. */
@@ -16,6 +21,9 @@ export type SettingKey = {
   section: string;
   kind: SettingKind;
   nullable: boolean;
+  /** A few words; the name of a key that never changes while an instance runs. */
+  label: string;
+  unit: SettingUnit | null;
   /** One line: what it does and why one would change it. */
   why: string;
   /** In words: "an integer from 0 to 65535". */
@@ -37,6 +45,8 @@ export type SettingFault = { key: string; message: string };
 /** The configuration that settings stand on. */
 export type Ground = {
   keys: readonly SettingKey[];
+  /** In the order in which they are shown. */
+  groups: readonly SettingGroup[];
   /** What stands without settings: secrets masked. */
   beneath(name: string): { value: unknown; source: SettingSource };
   /** A value as it is written in the environment. */
@@ -173,6 +183,7 @@ export async function openSettings({ store, clock, log, ground }: SettingsDeps) 
 
   return {
     list: (): Setting[] => ground.keys.map(rowOf),
+    groups: ground.groups,
     find: (name: string): Setting | undefined => {
       const key = keys.get(name);
       return key && rowOf(key);

@@ -1,12 +1,15 @@
-// Settings: what may change while the coordinator runs, one form each; and what is read at the start.
+// Settings: what may change while the coordinator runs, one form each, by what one wants to do; and what is read at the
+// start.
 import type { SettingsView, SettingView } from "../../src/dashboard/settings/view.ts";
 import type { Markup } from "../parts/markup.ts";
 import { Body, Card, Csrf, Table, Tag, Th, Why } from "../parts/parts.tsx";
+import { SettingField } from "../parts/setting-field.tsx";
 import { settingId } from "../parts/setting-id.ts";
+import { boundsText, settingText } from "../parts/setting-text.ts";
 import { Head, Shell, type Viewer } from "../parts/shell.tsx";
-import { ago, dollars, Name, NONE, number } from "../parts/text.tsx";
+import { ago, Name, NONE, number } from "../parts/text.tsx";
 
-/** Sections as people call them. */
+/** Tables of config.toml as people call them. */
 const TITLES: Readonly<Record<string, string>> = {
   "": "Instance",
   server: "Server",
@@ -38,14 +41,15 @@ export const Settings = ({ viewer, view }: { viewer: Viewer; view: SettingsView 
         note="Kept in the database, in effect at once, above config.toml and below flags and the environment."
       />
       <nav class="jumps" aria-label="Sections">
-        {view.live.map(({ section }) => (
-          <a href={`#${section}-card`}>{titleOf(section)}</a>
+        {view.live.map(({ id, title }) => (
+          <a href={`#${id}-card`}>{title}</a>
         ))}
         <a href="/admin/models">Models and aliases</a>
         <a href="#start-card">Read at the start</a>
       </nav>
-      {view.live.map(({ section, rows }) => (
-        <Card id={section} title={titleOf(section)} aside={<code class="more">[{section}]</code>}>
+      {view.live.map(({ id, title, about, rows }) => (
+        <Card id={id} title={title}>
+          <p class="note about">{about}</p>
           <ul class="settings">
             {rows.map((setting) => (
               <Setting setting={setting} csrf={csrf} nowMs={view.nowMs} billing={view.billing} />
@@ -60,7 +64,7 @@ export const Settings = ({ viewer, view }: { viewer: Viewer; view: SettingsView 
 
 type SettingProps = { setting: SettingView; csrf: string; nowMs: number; billing: SettingsView["billing"] };
 export function Setting({ setting, csrf, nowMs, billing }: SettingProps): Markup {
-  const { key, why, fault, fixed, kept } = setting;
+  const { key, label, why, fault, fixed, kept } = setting;
   const id = settingId(key);
   const to = `/admin/settings/${encodeURIComponent(key)}`;
   const confirm = CAREFUL[`${key}=${setting.text}`];
@@ -78,27 +82,34 @@ export function Setting({ setting, csrf, nowMs, billing }: SettingProps): Markup
       >
         <Csrf token={csrf} />
         <div class="what">
-          <label for={`${id}-field`}>{nameOf(key)}</label>
+          <label for={`${id}-field`}>{label}</label>
           <p class="note" id={`${id}-why`}>
-            {why}
+            {why} <code>{key}</code>
           </p>
           {idle && <p class="note">It counts with billing.mode = "solana".</p>}
         </div>
         <div class="how">
           <div class="row">
-            <Input setting={setting} id={id} />
+            <SettingField
+              id={`${id}-field`}
+              of={fault ? { ...setting, text: fault.text } : setting}
+              describedBy={`${id}-why ${id}-origin${fault ? ` ${id}-fault` : ""}`}
+              isWrong={fault !== null}
+            />
             {!fixed && (
-              <button type="submit" id={`${id}-save`} aria-label={`Save ${nameOf(key)}`}>
+              <button type="submit" id={`${id}-save`} aria-label={`Save ${label}`}>
                 Save
               </button>
             )}
           </div>
           {fault && <Why id={`${id}-fault`}>{fault.words}</Why>}
           <p class="note">
-            <Origin setting={setting} nowMs={nowMs} />
+            <span id={`${id}-origin`}>
+              <Range setting={setting} /> <Origin setting={setting} nowMs={nowMs} />
+            </span>
             {kept && !fixed && (
               <button type="submit" class="plain" id={`${id}-reset`} name="reset" value="1" formnovalidate>
-                Reset<span class="hidden"> {nameOf(key)}</span>
+                Reset<span class="hidden"> {label}</span>
               </button>
             )}
           </p>
@@ -117,62 +128,17 @@ const CAREFUL: Readonly<Record<string, { title: string; what: string; act: strin
   },
 };
 
-function Input({ setting, id }: { setting: SettingView; id: string }): Markup {
-  const { kind, choices, min, max, fixed, fault, nullable, key } = setting;
-  const text = fault?.text ?? setting.text;
-  const shared = {
-    id: `${id}-field`,
-    name: "value",
-    disabled: fixed,
-    "aria-describedby": `${id}-why${fault ? ` ${id}-fault` : ""}`,
-    "aria-invalid": fault ? "true" : undefined,
-  } as const;
-  if (kind === "boolean") {
-    return (
-      <span class="check">
-        <input type="hidden" name="value" value="false" disabled={fixed} />
-        <input {...shared} type="checkbox" value="true" checked={text === "true"} />
-        <span class="on" aria-hidden="true">
-          On
-        </span>
-        <span class="off" aria-hidden="true">
-          Off
-        </span>
-      </span>
-    );
-  }
-  if (kind === "choice") {
-    return (
-      <select {...shared}>
-        {choices.map((choice) => (
-          <option value={choice} selected={choice === text}>
-            {choice}
-          </option>
-        ))}
-      </select>
-    );
-  }
-  return (
-    <>
-      <input
-        {...shared}
-        inputmode={kind === "integer" ? "numeric" : undefined}
-        value={text}
-        required={!nullable}
-        maxlength={64}
-        autocomplete="off"
-        placeholder={nullable ? "not set" : undefined}
-        title={min === null ? undefined : `${number(min)} to ${number(max ?? 0)}`}
-      />
-      <span class="note unit">{unitOf(key)}</span>
-    </>
-  );
+/** What may be typed: bounds, or the shape of what is no figure. */
+function Range({ setting }: { setting: SettingView }): Markup {
+  const { kind, allowed, fixed } = setting;
+  const bounds = boundsText(setting);
+  if (fixed || kind === "boolean" || kind === "choice") return <></>;
+  return <>{bounds ?? (kind === "list" ? `One a line: ${allowed}` : `${allowed}, as JSON`)}.</>;
 }
 
 /** Where the value comes from, and what it would be without. */
 function Origin({ setting, nowMs }: { setting: SettingView; nowMs: number }): Markup {
-  const { fixed, source, kept, changedBy, beneathText, defaultText, key } = setting;
-  const shown = (text: string) => spoken(key, text);
+  const { fixed, source, kept, changedBy } = setting;
   if (fixed) {
     return (
       <>
@@ -184,38 +150,17 @@ function Origin({ setting, nowMs }: { setting: SettingView; nowMs: number }): Ma
     return (
       <>
         <Tag>changed</Tag> by <Name of={changedBy ?? ""} max={32} /> {ago(nowMs - kept.changed_ms)}; without it{" "}
-        {shown(beneathText)}.{" "}
+        {settingText(setting, setting.beneath)}.{" "}
       </>
     );
   }
-  if (source.from === "default") return <>Default: {shown(defaultText)}</>;
+  const byDefault = settingText(setting, setting.default);
+  if (source.from === "default") return <>Default: {byDefault}.</>;
   return (
     <>
-      <Tag>config.toml</Tag> Default: {shown(defaultText)}
+      <Tag>config.toml</Tag> Default: {byDefault}.
     </>
   );
-}
-
-const nameOf = (key: string): string => {
-  const name = key.slice(key.indexOf(".") + 1).replace(/_(s|h|hours|days|bps)$/, "");
-  const words = name.replaceAll("_", " ").replace(/\bapi\b/g, "API");
-  return words.charAt(0).toUpperCase() + words.slice(1);
-};
-const unitOf = (key: string): string => {
-  if (/\.price_/.test(key)) return "µ$ a million";
-  if (key === "payouts.minimum") return "µ$";
-  const unit = /_(s|h|hours|days|bps)$/.exec(key)?.[1];
-  return { s: "s", h: "h", hours: "h", days: "d", bps: "/ 10 000" }[unit ?? ""] ?? "";
-};
-/** A value with its unit; µ$ also as dollars, shares as percent. */
-function spoken(key: string, text: string): string {
-  if (text === "") return "not set";
-  if (!/^\d{1,15}$/.test(text)) return { true: "on", false: "off" }[text] ?? text;
-  const value = Number(text);
-  if (/\.price_|^payouts\.minimum$/.test(key)) return `${number(value)} (${dollars(value)})`;
-  if (key.endsWith("_bps")) return `${number(value)} (${number(value / 100, 2)} %)`;
-  const unit = unitOf(key);
-  return `${number(value)}${unit === "" ? "" : ` ${unit}`}`;
 }
 
 const Start = ({ sections }: { sections: SettingsView["fixed"] }): Markup => (

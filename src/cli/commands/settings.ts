@@ -20,8 +20,18 @@ export async function list(
   const settings = flags.all ? all.settings : all.settings.filter(({ live }) => live);
   if (flags.json) printJson(context, { settings });
   else {
-    const rows = settings.map((row) => [row.key, valueText(row.value), sourceText(row), row.allowed]);
-    context.terminal.out(table(["KEY", "VALUE", "FROM", "ALLOWED"], rows, context.terminal.colors));
+    const tableOf = (some: readonly SettingRow[]) => {
+      const rows = some.map((row) => [row.key, row.label, valueText(row.value), sourceText(row), row.allowed]);
+      return table(["KEY", "WHAT", "VALUE", "FROM", "ALLOWED"], rows, context.terminal.colors);
+    };
+    const byKey = new Map(settings.map((row) => [row.key, row]));
+    const parts = all.groups.map(({ title, about, keys }) => ({
+      title: `${title}: ${about}`,
+      rows: keys.flatMap((key) => byKey.get(key) ?? []).filter(({ live }) => live),
+    }));
+    parts.push({ title: "Read at the start only", rows: settings.filter(({ live }) => !live) });
+    const shown = parts.filter(({ rows }) => rows.length > 0);
+    context.terminal.out(shown.map(({ title, rows }) => `${title}\n${tableOf(rows)}`).join("\n"));
   }
   return EXIT.good;
 }

@@ -2,7 +2,9 @@
 import { inArray } from "drizzle-orm";
 import { users } from "../../accounts/schema.ts";
 import type { SettingRow } from "../../admin/settings-operations.ts";
+import type { SettingGroup } from "../../settings/settings.ts";
 import type { DashboardDeps } from "../deps.ts";
+import { fieldText } from "./typed.ts";
 
 /** What was typed and not taken. */
 export type SettingFault = { key: string; text: string; words: string };
@@ -11,16 +13,14 @@ export type SettingView = SettingRow & {
   section: string;
   /** As a field has it. */
   text: string;
-  beneathText: string;
-  defaultText: string;
   /** Who changed it, in words; null where nobody did. */
   changedBy: string | null;
   fault: SettingFault | null;
 };
 export type SettingsView = {
-  /** Those that may change now, by section. */
-  live: readonly { section: string; rows: readonly SettingView[] }[];
-  /** The others. */
+  /** Those that may change now, by what one wants to do. */
+  live: readonly (SettingGroup & { rows: readonly SettingView[] })[];
+  /** The others, by table of config.toml. */
   fixed: readonly { section: string; rows: readonly SettingView[] }[];
   billing: DashboardDeps["billing"];
   nowMs: number;
@@ -38,8 +38,12 @@ export async function settingsView(deps: Deps, fault: SettingFault | null): Prom
   if (!listed.ok) throw new Error(listed.error.message);
   const rows = listed.value.settings.filter((row) => deps.mode === "both" || !OF_NODES.includes(sectionOf(row.key)));
   const views = await settingViews(deps, rows, fault);
+  const here = views.filter(({ live, key }) => live && !ELSEWHERE.includes(key));
   return {
-    live: bySection(views.filter(({ live, key }) => live && !ELSEWHERE.includes(key))),
+    live: listed.value.groups.flatMap((group) => {
+      const rows = group.keys.flatMap((key) => here.find((row) => row.key === key) ?? []);
+      return rows.length === 0 ? [] : [{ ...group, rows }];
+    }),
     fixed: bySection(views.filter(({ live }) => !live)),
     billing: deps.billing,
     nowMs: deps.clock.nowMs(),
@@ -61,9 +65,7 @@ export async function settingViews(
   return rows.map((row) => ({
     ...row,
     section: sectionOf(row.key),
-    text: textOf(row.value),
-    beneathText: textOf(row.beneath),
-    defaultText: textOf(row.default),
+    text: fieldText(row, row.value),
     changedBy: row.kept && (names.get(row.kept.changed_by) ?? row.kept.changed_by),
     fault: fault?.key === row.key ? fault : null,
   }));
@@ -75,10 +77,4 @@ function bySection(rows: readonly SettingView[]): { section: string; rows: Setti
   const all = new Map<string, SettingView[]>();
   for (const row of rows) all.set(row.section, [...(all.get(row.section) ?? []), row]);
   return [...all].map(([section, of]) => ({ section, rows: of }));
-}
-
-/** As it is written in the environment, so that the same text reads as the same value. */
-export function textOf(value: SettingRow["value"]): string {
-  if (value === null) return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
