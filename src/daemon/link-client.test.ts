@@ -43,6 +43,25 @@ describe("handshake", () => {
     expect([...on.registry.models.keys()]).toEqual(["m"]);
   });
 
+  test("a link that leads where the node has one already is given up before it takes anything over", async () => {
+    on = linkStage(database, { replica: "a" });
+    const reached = new Set<string>();
+    const reaches = (replica: string) => {
+      if (reached.has(replica)) return null;
+      reached.add(replica);
+      return () => void reached.delete(replica);
+    };
+    const first = await testNode(on, { reaches });
+    const held = on.wire;
+    const second = await testNode(on, { reaches });
+    expect([first.states, second.states, held.open]).toEqual([["approved"], ["offline"], true]);
+    expect(typesIn(on.wire.fromNode)).toEqual(["hello"]);
+    // Once the other is gone it may.
+    await first.client.stop(0);
+    await redial();
+    expect([second.states, [...reached]]).toEqual([["offline", "approved"], ["a"]]);
+  });
+
   test("the token is not sent again once the node is known there", async () => {
     await testNode(on, { joinToken: "infjoin_x" });
     on.wire.cut();

@@ -1,6 +1,6 @@
 // Link client: the node's end of a link to one coordinator. Dials, proves itself, checks that the coordinator is the
 // pinned one, then takes jobs; dials again for as long as it is not stopped.
-import type { Clock } from "../lib/clock.ts";
+import type { Cancel, Clock } from "../lib/clock.ts";
 import { randomHex } from "../lib/hex.ts";
 import type { Log } from "../lib/log.ts";
 import {
@@ -70,6 +70,11 @@ export type LinkClientDeps = {
   receipts?: ReceiptLink;
   /** Sent with `ready` until the node is known there. */
   joinToken?: string;
+  /**
+   * Called once it is known to which replica of the coordinator a link leads ("" where it is the only one); the result
+   * is called at the link's end. Null: another link of this node leads there, and this one is given up.
+   */
+  reaches?: (replica: string) => Cancel | null;
   /** Called when the link's state changes; the detail says why it is not `approved`, or what is wrong all the same. */
   onStatus?: (status: LinkStatus, detail: string | null) => void;
   /** Called when an attempt has got its slot. */
@@ -361,10 +366,12 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
       step = "closed";
       cancelTimeout();
       cancelBeat();
+      leave?.();
       on.closed(code, because ?? reason, turnedAway || code === CLOSE_REFUSED);
     },
   };
   let because: string | undefined;
+  let leave: Cancel | null = null;
   let turnedAway = false;
   const hangUp = (reason: string) => {
     because = reason;
@@ -397,6 +404,10 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
     };
     if (!verifyWelcome(frame.sig, handshake)) {
       return `the coordinator does not hold the key that this node pins (${coordinator.pubkey.slice(0, 16)}…); check its address and key`;
+    }
+    leave = deps.reaches?.(frame.replica ?? "") ?? null;
+    if (deps.reaches && leave === null) {
+      return "another link of this node leads to this very coordinator; where several share a key, each needs its own address";
     }
     step = "admitted";
     const serves = deps.serving.now();

@@ -176,6 +176,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     commands: delivery,
     ...(billing ? { receipts: { key: archive.key, listener: billing.receipts } } : {}),
     coordinator: identity,
+    replica: data.sharedAs,
     version: versionText,
     admit: (request) =>
       admitNode(

@@ -14,14 +14,14 @@ import { type History, openHistory } from "../daemon/history.ts";
 import type { AttemptEnd } from "../daemon/kept-attempts.ts";
 import { type LinkClient, type LinkStatus, linkClient } from "../daemon/link-client.ts";
 import { openPriceMemory } from "../daemon/receipts/price-memory.ts";
-import { type ReceiptBook, receiptBook } from "../daemon/receipts/receipt-book.ts";
+import { type ReceiptBook, type ReceiptLink, receiptBook } from "../daemon/receipts/receipt-book.ts";
 import { openReceiptFile } from "../daemon/receipts/receipt-file.ts";
 import { type Serves, serving } from "../daemon/serving.ts";
 import { slots } from "../daemon/slots.ts";
 import { telemetry } from "../daemon/telemetry.ts";
 import type { Identity } from "../identity/keys.ts";
 import { checkCoordinatorUrl } from "../identity/transport-rule.ts";
-import type { Clock } from "../lib/clock.ts";
+import type { Cancel, Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { Device } from "../protocol/frames.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
@@ -34,6 +34,7 @@ import { careFor } from "./node-care.ts";
 import { peerNode } from "./peer-node.ts";
 import { StartError, startValue } from "./start-error.ts";
 
+/** One address of a coordinator: replicas have the same key. */
 export type Target = { pubkey: Pubkey; label: string; dial: Dial; joinToken?: string };
 export type TargetState = {
   label: string;
@@ -114,6 +115,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   });
   const books = await openBooks(deps);
   const totals = counting();
+  const reached = new Set<string>();
   const states = new Map<Target, TargetState>();
   const isOnline = () => [...states.values()].some(({ state }) => state === "connected");
   const history = openHistory({ clock, log, dataDirectory: config.data_dir, isOnline });
@@ -138,6 +140,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
         standing: care.standing,
         commands: commands.link(target.pubkey),
         ...receiptsOf(books, target),
+        reaches: (replica) => entered(reached, `${target.pubkey}/${replica}`),
         onStart: (attempt, model) => history.started(attempt, model, target.label),
         onEnd(end, attempt) {
           totals.count(end);
@@ -202,20 +205,28 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   };
 }
 
-/** What is kept of the receipts of each coordinator. */
-async function openBooks({ config, log, clock, identity, targets }: NodeSideDeps): Promise<Map<Target, ReceiptBook>> {
-  const books = new Map<Target, ReceiptBook>();
+/** Null where it is in there already; else what takes it out again. */
+function entered(all: Set<string>, one: string): Cancel | null {
+  if (all.has(one)) return null;
+  all.add(one);
+  return () => void all.delete(one);
+}
+
+/** What is kept of the receipts of each coordinator; its replicas share one book. */
+async function openBooks({ config, log, clock, identity, targets }: NodeSideDeps): Promise<Map<Pubkey, ReceiptBook>> {
+  const books = new Map<Pubkey, ReceiptBook>();
   for (const target of targets) {
+    if (books.has(target.pubkey)) continue;
     const file = await openReceiptFile(config.data_dir, target.pubkey, log);
     const prices = await openPriceMemory({ clock, log }, config.data_dir, target.pubkey);
-    books.set(target, receiptBook({ clock, log, node: identity, coordinator: target, file, prices }));
+    books.set(target.pubkey, receiptBook({ clock, log, node: identity, coordinator: target, file, prices }));
   }
   return books;
 }
 
-function receiptsOf(books: ReadonlyMap<Target, ReceiptBook>, target: Target): { receipts?: ReceiptBook } {
-  const receipts = books.get(target);
-  return receipts ? { receipts } : {};
+function receiptsOf(books: ReadonlyMap<Pubkey, ReceiptBook>, { pubkey }: Target): { receipts?: ReceiptLink } {
+  const book = books.get(pubkey);
+  return book ? { receipts: book.link() } : {};
 }
 
 function counting(): { now: NodeTotals; count(end: AttemptEnd): void } {

@@ -23,11 +23,11 @@ import type { Log } from "../lib/log.ts";
 import type { LogTail } from "../lib/log-tail.ts";
 import { decodeJoinToken } from "../protocol/join-token.ts";
 import { priceOf } from "../protocol/prices.ts";
-import type { Pubkey } from "../protocol/primitives.ts";
 import { fileStore } from "../settings/file-store.ts";
 import { openSettings, type Settings } from "../settings/settings.ts";
 import { versionText } from "../version.ts";
 import { buildNodeSide, type NodeSide, type Target } from "./build-node.ts";
+import { coordinatorsOf } from "./coordinators.ts";
 import { askEarnings } from "./node-earnings.ts";
 import { openInstance, randomBytes } from "./open-instance.ts";
 import type { Running, StartInput } from "./running.ts";
@@ -87,23 +87,16 @@ export async function start({
   }
 }
 
-/** The configured coordinators, and the one of the join token where it is not among them. */
+/** An address each: replicas of one coordinator have the same key, and a token of it lets this node in at any of them. */
 function targetsOf(config: Config, identity: Identity, clock: Clock): Target[] {
-  const { coordinators, join_token: joinToken, insecure } = config.node;
+  const { join_token: joinToken, insecure } = config.node;
   const token = joinToken === null ? null : decodeJoinToken(joinToken);
   if (token && !token.ok) throw new StartError({ ...token.error, hint: "ask for a new join token" });
-  const pinned = new Map<string, { url: string; pubkey: Pubkey; joinToken?: string }>();
-  for (const entry of coordinators) pinned.set(entry.pubkey, entry);
-  if (token && joinToken !== null) {
-    const { url, coordinator } = token.value;
-    pinned.set(coordinator, { url: pinned.get(coordinator)?.url ?? url, pubkey: coordinator, joinToken });
-  }
-  return [...pinned.values()].map((entry) => {
-    startValue(checkCoordinatorUrl(entry.url, { insecure }));
-    const header = (path: string) =>
-      signHeader({ identity, aud: entry.pubkey, clock, random: randomBytes }, "GET", path);
-    const target = { pubkey: entry.pubkey, label: entry.url, dial: dialWebSocket(entry.url, header) };
-    return entry.joinToken === undefined ? target : { ...target, joinToken: entry.joinToken };
+  return coordinatorsOf(config).map(({ url, pubkey }) => {
+    startValue(checkCoordinatorUrl(url, { insecure }));
+    const header = (path: string) => signHeader({ identity, aud: pubkey, clock, random: randomBytes }, "GET", path);
+    const target = { pubkey, label: url, dial: dialWebSocket(url, header) };
+    return joinToken !== null && token?.value.coordinator === pubkey ? { ...target, joinToken } : target;
   });
 }
 

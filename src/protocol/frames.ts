@@ -214,7 +214,13 @@ export type HeartbeatFrame = z.infer<typeof heartbeatFrame>;
 export type DeltaFrame = z.infer<typeof deltaFrame>;
 export type EndFrame = z.infer<typeof endFrame>;
 
-export const welcomeFrame = z.object({ type: z.literal("welcome"), nonce: hex32Schema, sig: hex128Schema });
+export const welcomeFrame = z.object({
+  type: z.literal("welcome"),
+  nonce: hex32Schema,
+  sig: hex128Schema,
+  /** Which of the replicas that share the coordinator's key this is; absent where it is the only one. */
+  replica: shortText(64).optional(),
+});
 /** What the node's operator should know, such as why its models are not offered. */
 const noticeSchema = shortText(1024).optional();
 /** Answer to `ready`. Attempts that are not to go on are simply not in `resume`. */

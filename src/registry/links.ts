@@ -65,6 +65,8 @@ export type LinkDeps = {
   /** Where receipts are issued: with which key, and who delivers them. */
   receipts?: { key: ReceiptKey; listener: ReceiptListener };
   coordinator: { secretKey: Uint8Array; pubkey: Pubkey };
+  /** Which one it is, where several share that key. */
+  replica?: string | null;
   version: string;
   /** Decides about the node in the database: known, let in by its token, pending, refused. */
   admit(request: { pubkey: Pubkey; address: string; ready: ReadyFrame }): Promise<Result<Admission, AdmissionRefusal>>;
@@ -233,7 +235,9 @@ function acceptLink(
       };
       version = frame.version;
       step = "ready";
-      say({ type: "welcome", nonce: handshake.coordinatorNonce, sig: signWelcome(coordinator.secretKey, handshake) });
+      const nonce = handshake.coordinatorNonce;
+      const which = deps.replica ? { replica: deps.replica } : {};
+      say({ type: "welcome", nonce, sig: signWelcome(coordinator.secretKey, handshake), ...which });
       return undefined;
     }
     if (step === "ready" && frame.type === "ready" && handshake) {

@@ -3,6 +3,7 @@ import { err } from "../../lib/result.ts";
 import {
   ALL_ACTIONS,
   type Call,
+  COORDINATOR,
   type CommandStage,
   cleanUp,
   commandStage,
@@ -102,6 +103,26 @@ describe("what comes twice", () => {
     link.obey({ type: "command", id, command: "model_install", args: { model: "m" } });
     (await call(calls, 1)).end();
     expect(await other.promise).toMatchObject({ type: "command_end", id, outcome: "completed" });
+  });
+
+  test("runs once where it comes over two links of one coordinator, and both hear how it went", async () => {
+    const { backend, calls } = scriptedActions(ALL_ACTIONS);
+    const on = await commandStage({ backends: [backend] });
+    const heard: object[] = [];
+    const other = on.commands.link(COORDINATOR);
+    other.opened((frame) => void heard.push(frame));
+    const id = on.command("model_install", "m");
+    other.obey({ type: "command", id, command: "model_install", args: { model: "m" } });
+    // A link that goes takes no other's way of being told with it.
+    on.link.closed();
+    on.link.opened((frame) => void on.said.push(frame));
+    (await call(calls, 0)).end();
+    while (on.ends(id).length === 0) await turns();
+    expect(heard).toContainEqual(on.ends(id)[0] ?? {});
+    on.link.closed();
+    other.obey({ type: "command", id, command: "model_install", args: { model: "m" } });
+    expect(heard.at(-1)).toMatchObject({ type: "command_end", id, outcome: "completed" });
+    expect(calls).toHaveLength(1);
   });
 
   test("runs again where a restart of the node interrupted it", async () => {

@@ -40,15 +40,16 @@ export type NodeCommandsDeps = {
 /** What the node says of commands. */
 export type Say = (frame: CommandProgressFrame | CommandEndFrame) => void;
 
-/** The commands of one coordinator, or of the operator. */
+/** One way on which commands of a coordinator, or of the operator, come. */
 export type CommandLink = {
-  /** There is a way to say things again. */
+  /** Things can be said here again. */
   opened(say: Say): void;
   closed(): void;
   obey(frame: CommandFrame | CommandCancelFrame | CommandAckFrame): void;
 };
 
 export type NodeCommands = {
+  /** A coordinator may have several: it hears on all of them. */
   link(by: Origin): CommandLink;
   /** Takes jobs again, whoever drained it. */
   undrain(): Promise<void>;
@@ -83,7 +84,7 @@ const CANCELLED: CommandEnd = { outcome: "cancelled", error: "cancelled on reque
 
 export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
   const { clock, log, journal, gate } = deps;
-  const says = new Map<Origin, Say>();
+  const says = new Map<Origin, Set<Say>>();
   const underWay = new Map<string, UnderWay>();
   /** Not acknowledged yet. */
   const untold = new Map<string, Untold>();
@@ -93,7 +94,11 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
   let stopping = false;
   let cancelRestart: Cancel | null = null;
 
-  const tell = ({ by, id, end }: Untold) => says.get(by)?.({ type: "command_end", id, ...end });
+  /** Told on every way: which of a coordinator's replicas keeps watch over a command is their matter. */
+  const sayTo = (by: Origin, frame: Parameters<Say>[0]) => {
+    for (const say of says.get(by) ?? []) say(frame);
+  };
+  const tell = ({ by, id, end }: Untold) => sayTo(by, { type: "command_end", id, ...end });
   const stopTelling = clock.every(TELL_AGAIN_MS, () => {
     for (const one of untold.values()) tell(one);
   });
@@ -135,7 +140,7 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
       by,
       frame,
       abort: new AbortController(),
-      reporter: reporter(clock, (progress) => says.get(by)?.({ type: "command_progress", id: frame.id, ...progress })),
+      reporter: reporter(clock, (progress) => sayTo(by, { type: "command_progress", id: frame.id, ...progress })),
     };
     underWay.set(key, one);
     log.info("a command begins", { command: frame.command, model: frame.args.model, by });
@@ -261,9 +266,20 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
         drainers.add(by);
         hold();
       }
+      const ways = says.get(by) ?? new Set();
+      says.set(by, ways);
+      let mine: Say | null = null;
+      const closed = () => {
+        if (mine) ways.delete(mine);
+        mine = null;
+      };
       return {
-        opened: (say) => void says.set(by, say),
-        closed: () => void says.delete(by),
+        opened(say) {
+          closed();
+          mine = say;
+          ways.add(say);
+        },
+        closed,
         obey(frame) {
           if (stopping) return;
           if (frame.type === "command") take(by, frame);

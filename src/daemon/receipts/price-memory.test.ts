@@ -37,6 +37,13 @@ test("what was asked for counts for a day after it was changed, for a model by i
   expect(memory.asked("m")).toEqual({ least: both(10, 2), most: both(10, 2) });
 });
 
+test("what is said again, on each of several links, pushes nothing out", () => {
+  const memory = priceMemory({ clock });
+  memory.announced({ prices: both(1) });
+  for (let i = 0; i < 100; i++) memory.announced({ prices: both(2), model_prices: { m: both(3) } });
+  expect(memory.asked("m")).toEqual({ least: both(1), most: both(3) });
+});
+
 test("after a restart the node knows what it asked for before", async () => {
   const before = await open();
   before.announced({ prices: both(1) });

@@ -2,6 +2,7 @@
 // one costs what was asked for then.
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
@@ -41,9 +42,12 @@ export function priceMemory({
   let all = [...earlier];
   return {
     announced({ prices, model_prices }) {
+      const list = model_prices === undefined ? { prices } : { prices, model_prices: { ...model_prices } };
+      const last = all.at(-1);
+      // Said again, on another link or after a break: nothing that was asked before is to be pushed out by it.
+      if (last && isDeepStrictEqual(last, { ...list, until_ms: null })) return;
       const nowMs = clock.nowMs();
       const former = all.map((one) => ({ ...one, until_ms: one.until_ms ?? nowMs }));
-      const list = model_prices === undefined ? { prices } : { prices, model_prices: { ...model_prices } };
       all = [...former.slice(1 - MAX_ANNOUNCED), { ...list, until_ms: null }];
       keep(all);
     },

@@ -7,7 +7,7 @@ import { MAX_RECEIPTS_PER_FRAME } from "../../protocol/receipt-frames.ts";
 import { verifyHead } from "../../protocol/receipt-signing.ts";
 import { decodeReceipt, encodeReceipt, type Receipt, receiptDigest } from "../../protocol/receipts.ts";
 import { NODE, testNode } from "../testing/link-stage.ts";
-import { grant, PRICES, type ReceiptStage, receiptStage, SIGNER } from "../testing/receipt-stage.ts";
+import { grant, PRICES, RECEIPT_KEY, type ReceiptStage, receiptStage, SIGNER } from "../testing/receipt-stage.ts";
 import { keptReceipts, type ReceiptEntry } from "./receipt-file.ts";
 
 async function staged(): Promise<{ database: TestDatabase; on: ReceiptStage } & AsyncDisposable> {
@@ -112,6 +112,27 @@ test("what the node said as its link broke is said again, and nothing is sent tw
   expect(await chain(database)).toMatchObject({ seq: 1, countersignedSeq: 1 });
 });
 
+test("what comes over two links of one coordinator is kept once, and both are told how far the node vouches", async () => {
+  await using made = await staged();
+  const { on, database } = made;
+  const node = await on.node();
+  const other = node.book.link();
+  const told: unknown[] = [];
+  other.opened((frame) => void told.push("seq" in frame && frame.seq), RECEIPT_KEY);
+  await on.chats(node, ["one", "two"]);
+  await on.delivered();
+  const page = on.wire.fromCoordinator.flatMap((text) => JSON.parse(text)).find(({ type }) => type === "receipts");
+  other.receipts(page);
+  await node.book.idle();
+  expect(told).toEqual([0, 2]);
+  expect((await entriesIn(database)).filter(({ t }) => t === "receipt")).toHaveLength(2);
+  // The other link goes; this one is heard as before.
+  other.closed();
+  await on.chats(node, ["three"]);
+  await on.delivered();
+  expect(await chain(database)).toMatchObject({ seq: 3, countersignedSeq: 3 });
+});
+
 test("a node that lost its file begins anew, with all of its chain", async () => {
   await using made = await staged();
   const { on, database } = made;
@@ -198,7 +219,7 @@ test("a key that the coordinator's own did not certify is not taken", async () =
   const node = await on.node();
   on.wire.cut();
   const saying = (frames: unknown[]) => frames;
-  node.book.opened((frame) => void saying([frame]), { key: "00".repeat(32), sig: "00".repeat(64) });
+  node.receipts.opened((frame) => void saying([frame]), { key: "00".repeat(32), sig: "00".repeat(64) });
   await node.book.idle();
   expect(on.said.node.join("\n")).toContain("not certified");
   expect(await entriesIn(database)).toEqual([]);

@@ -1,5 +1,6 @@
-// Receipt book: the node's end of its receipts at one coordinator. Checks each page of receipts against its own chain and
-// what it saw, keeps them, and vouches for the chain by one signature a page. protocol/design.md tells what it does not accept.
+// Receipt book: the node's end of its receipts at one coordinator, over however many links. Checks each page of receipts
+// against its own chain and what it saw, keeps them, and vouches for the chain by one signature a page. protocol/design.md
+// tells what it does not accept.
 import type { Clock } from "../../lib/clock.ts";
 import { fromHex, toHex } from "../../lib/hex.ts";
 import type { Log } from "../../lib/log.ts";
@@ -35,7 +36,9 @@ export type ReceiptLink = Pick<Witnesses, "announced" | "dispatched" | "ended" |
   closed(): void;
 };
 
-export type ReceiptBook = ReceiptLink & {
+export type ReceiptBook = {
+  /** One link's end. Replicas of a coordinator have one key and one chain: what came over one is known to all. */
+  link(): ReceiptLink;
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
 };
@@ -61,8 +64,6 @@ type Verdict = { entry: ReceiptEntry; head: ChainHead; witness: Witness | undefi
 export function receiptBook(deps: ReceiptBookDeps): ReceiptBook {
   const { log, node, coordinator, file } = deps;
   const seen = witnesses(deps);
-  let link: Link | null = null;
-  let waiting = 0;
   let steps: Promise<void> = Promise.resolve();
   /** The last that was written down as disputed: once is enough. */
   let disputedSeq = 0;
@@ -72,7 +73,7 @@ export function receiptBook(deps: ReceiptBookDeps): ReceiptBook {
     if (head) say({ type: "receipt_head", ...head });
     else say({ type: "receipt_head", seq: 0, digest: toHex(EMPTY_CHAIN.digest) });
   };
-  const takePage = async (of: Link, page: readonly SealedReceipt[]): Promise<void> => {
+  const takePage = async (of: Link, page: readonly SealedReceipt[], isOpen: () => boolean): Promise<void> => {
     const entries: ReceiptEntry[] = [];
     const before = chainHead(file);
     let head = before;
@@ -95,7 +96,7 @@ export function receiptBook(deps: ReceiptBookDeps): ReceiptBook {
     }
     if (head.seq > before.seq) entries.push({ t: "head", ...signed(head) });
     if (entries.length > 0) await file.append(file.key === of.key.key ? entries : [ownerEntry(of), ...entries]);
-    if (link !== of) return;
+    if (!isOpen()) return;
     if (head.seq > before.seq || against === null) tell(of);
     if (against) dispute(of, against);
   };
@@ -124,47 +125,51 @@ export function receiptBook(deps: ReceiptBookDeps): ReceiptBook {
     of.say({ type: "receipt_dispute", seq: Math.max(1, seq), reason: reason.slice(0, 512) });
   };
 
-  return {
-    announced: seen.announced,
-    // What is not compared later is not kept either.
-    dispatched: (frame, message) => void (link && seen.dispatched(frame, message)),
-    ended: seen.ended,
-    cancelled: seen.cancelled,
-    acknowledged: seen.acknowledged,
-    opened(say, key) {
-      link = null;
-      if (!key) return;
-      if (!verifyReceiptKey(key.sig, coordinator.pubkey, key.key)) {
-        log.error("the coordinator's key for receipts is not certified by its own; no receipt is taken", {
-          coordinator: coordinator.label,
+  const newLink = (): ReceiptLink => {
+    let link: Link | null = null;
+    let waiting = 0;
+    return {
+      announced: seen.announced,
+      // What is not compared later is not kept either.
+      dispatched: (frame, message) => void (link && seen.dispatched(frame, message)),
+      ended: seen.ended,
+      cancelled: seen.cancelled,
+      acknowledged: seen.acknowledged,
+      opened(say, key) {
+        link = null;
+        if (!key) return;
+        if (!verifyReceiptKey(key.sig, coordinator.pubkey, key.key)) {
+          log.error("the coordinator's key for receipts is not certified by its own; no receipt is taken", {
+            coordinator: coordinator.label,
+          });
+          return;
+        }
+        link = { say, key, disputed: false };
+        const opened = link;
+        // After what an earlier link brought and is still being written.
+        steps = steps.then(() => {
+          if (link === opened) tell(opened);
         });
-        return;
-      }
-      link = { say, key, disputed: false };
-      const opened = link;
-      // After what an earlier link brought and is still being written.
-      steps = steps.then(() => {
-        if (link === opened) tell(opened);
-      });
-    },
-    receipts({ receipts }) {
-      const of = link;
-      if (!of || of.disputed || waiting >= MAX_WAITING) return;
-      waiting++;
-      steps = steps
-        .then(() => (link === of ? takePage(of, receipts) : undefined))
-        .catch((error: unknown) => {
-          log.error("receipts could not be kept; they come again", { coordinator: coordinator.label, err: error });
-        })
-        .finally(() => {
-          waiting--;
-        });
-    },
-    closed() {
-      link = null;
-    },
-    idle: () => steps,
+      },
+      receipts({ receipts }) {
+        const of = link;
+        if (!of || of.disputed || waiting >= MAX_WAITING) return;
+        waiting++;
+        steps = steps
+          .then(() => (link === of ? takePage(of, receipts, () => link === of) : undefined))
+          .catch((error: unknown) => {
+            log.error("receipts could not be kept; they come again", { coordinator: coordinator.label, err: error });
+          })
+          .finally(() => {
+            waiting--;
+          });
+      },
+      closed() {
+        link = null;
+      },
+    };
   };
+  return { link: newLink, idle: () => steps };
 }
 
 /** Which signature is looked at beside the last: nobody can know before. */

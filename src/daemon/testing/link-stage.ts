@@ -111,6 +111,7 @@ export type LinkStage = Stage & {
 
 export type LinkStageOptions = {
   coordinator?: Identity;
+  replica?: string;
   receipts?: NonNullable<Parameters<typeof createLinks>[0]["receipts"]>;
 } & Pick<NonNullable<Parameters<typeof stage>[1]>, "clock" | "till" | "onEnd">;
 
@@ -126,6 +127,7 @@ export function linkStage(database: TestDatabase, options: LinkStageOptions = {}
     commands: delivery,
     ...(options.receipts ? { receipts: options.receipts } : {}),
     coordinator,
+    replica: options.replica ?? null,
     version: "test",
     admit: async ({ ready }) => {
       made.admissions.push(ready);

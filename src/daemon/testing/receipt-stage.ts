@@ -12,7 +12,7 @@ import { receiptSigner, signReceiptKey } from "../../protocol/receipt-signing.ts
 import { ZERO_32 } from "../../protocol/receipts.ts";
 import { type ReceiptDelivery, receiptDelivery } from "../../registry/receipt-delivery.ts";
 import { openPriceMemory } from "../receipts/price-memory.ts";
-import { type ReceiptBook, receiptBook } from "../receipts/receipt-book.ts";
+import { type ReceiptBook, type ReceiptLink, receiptBook } from "../receipts/receipt-book.ts";
 import { openReceiptFile, type ReceiptFile } from "../receipts/receipt-file.ts";
 import { COORDINATOR, type LinkStage, linkStage, NODE, type TestNode, testNode } from "./link-stage.ts";
 
@@ -71,7 +71,7 @@ export type ReceiptStage = LinkStage & {
   /** Until all that was settled is delivered and answered. */
   delivered(): Promise<void>;
 };
-export type BookedNode = TestNode & { book: ReceiptBook; file: ReceiptFile };
+export type BookedNode = TestNode & { book: ReceiptBook; receipts: ReceiptLink; file: ReceiptFile };
 
 const logInto = (lines: string[]): Log => ({
   ...NO_LOG,
@@ -104,8 +104,9 @@ export function receiptStage(database: TestDatabase): ReceiptStage {
       const prices = await openPriceMemory({ clock, log }, database.directory, COORDINATOR.pubkey);
       const coordinator = { pubkey: COORDINATOR.pubkey, label: "test" };
       book = receiptBook({ clock, log, node: NODE, coordinator, file, prices });
-      const node = await testNode(on, { receipts: book, prices: PRICES, limit: 100 });
-      return Object.assign(node, { book, file });
+      const link = book.link();
+      const node = await testNode(on, { receipts: link, prices: PRICES, limit: 100 });
+      return Object.assign(node, { book, receipts: link, file });
     },
     async chats(node: TestNode, texts: readonly string[], maxTokens = 100) {
       const bodyJson = JSON.stringify({ max_tokens: maxTokens, messages: [{ role: "user", content: "hello" }] });
