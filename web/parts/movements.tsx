@@ -52,8 +52,8 @@ export const Movements = ({ rows, where }: { rows: readonly MovementView[]; wher
           <td class="whole wrap">
             <What row={row} where={where} />
           </td>
-          <td class="n end">{signedDollars(row.amount)}</td>
-          <td class="n" data-label="Balance">
+          <td class="n">{signedDollars(row.amount)}</td>
+          <td class="n end" data-label="Balance">
             {dollars(row.balance)}
           </td>
         </tr>
