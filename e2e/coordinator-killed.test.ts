@@ -198,19 +198,21 @@ test("killed again and again while jobs come in, every job that was acknowledged
 
 test("a reader that is cut off by each kill has the whole text in the end, nothing twice", async () => {
   const tokens = Array.from({ length: 400 }, (_, n) => `word${n} `);
-  backend.scriptNext({ tokens, betweenTokensMs: 8 });
+  backend.scriptNext({ tokens, betweenTokensMs: 8, holdAfter: 300 });
   const id = await api.submitted(marked("long job"));
   const ids: string[] = [];
   let text = "";
-  for (let round = 0; round < 2; round++) {
+  // Cut off in mid-flow, and at the hold: however many pieces come joined, the job has not ended by then.
+  for (const word of [20, 299]) {
     const part = readUntilCut(id, ids.at(-1));
-    await waitFor("more pieces", () => part.ids.length >= 20, { detail: () => coordinator.output() });
+    await waitFor(`word ${word}`, () => part.text.includes(`word${word} `), { detail: () => coordinator.output() });
     await coordinator.kill9();
     await part.ended;
     ids.push(...part.ids);
     text += part.text;
     coordinator = await stage.restart(coordinator);
   }
+  backend.release();
   const last = await api.readJob(id, { lastEventId: `${ids.at(-1)}` });
   expect(last.done).toBe(true);
   expect(text + last.text).toBe(tokens.join(""));

@@ -4,7 +4,7 @@ import type { Browser } from "playwright-core";
 import { openBrowser } from "./harness/browser.ts";
 import type { Instance } from "./harness/instance.ts";
 import { Person } from "./harness/person.ts";
-import { ADMIN, expectWhole, expectWholeEverywhere, firstAdmin, visit } from "./harness/site.ts";
+import { ADMIN, expectWhole, expectWholeEverywhere, firstAdmin, follow, visit } from "./harness/site.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
 import { waitFor } from "./harness/wait-for.ts";
 
@@ -37,7 +37,7 @@ test("without a key it says what keys are for; the form is whole, and keeps what
   await expectWholeEverywhere(browser, `${keys}/new`, admin, { shots, name: "key-new" });
   const { context, page, complaints } = await visit(browser, keys, cleo);
   await page.goto(keys);
-  await page.getByRole("link", { name: "New key" }).click();
+  await follow(page.getByRole("link", { name: "New key" }));
   await page.getByLabel("Name").fill("laptop");
   await page.getByLabel("Spending a day, $").fill("much");
   await page.getByRole("button", { name: "Make key" }).click();
@@ -60,7 +60,7 @@ test("with the keyboard alone: a key is made, shown once, and works", async () =
   expect(await statusWith(secret)).toBe(200);
   expect(await page.locator("#example-curl").textContent()).toContain(secret);
   await expectWhole(page, `${shots}/key-shown.png`);
-  await page.getByRole("link", { name: "See its limits" }).click();
+  await follow(page.getByRole("link", { name: "See its limits" }));
   await page.locator("text=$0.00 of $12.50").waitFor();
   await expectWholeEverywhere(browser, page.url(), admin, { shots, name: "key" });
   expect(complaints).toEqual([]);
@@ -70,7 +70,7 @@ test("with the keyboard alone: a key is made, shown once, and works", async () =
 test("it is rotated: the old one goes on for as long as was chosen", async () => {
   const { context, page, complaints } = await visit(browser, keys, admin);
   await page.goto(keys);
-  await page.getByRole("link", { name: "laptop" }).click();
+  await follow(page.getByRole("link", { name: "laptop" }));
   await page.getByLabel("The old key stays good").selectOption("One more hour");
   await page.getByRole("button", { name: "Rotate key" }).click();
   const secret = ((await page.locator("#new-key").textContent()) ?? "").trim();

@@ -8,8 +8,9 @@ import { command, type Instance } from "./harness/instance.ts";
 import { type Books, booksOf, faultsOf } from "./harness/money.ts";
 import { MODEL, openPaidWorld, type PaidWorld, payUrl, TOKEN, waitOnChain } from "./harness/paid-world.ts";
 import type { Person } from "./harness/person.ts";
-import { expectWholeEverywhere, firstAdmin, THEMES, visit } from "./harness/site.ts";
+import { expectWholeEverywhere, firstAdmin, follow, THEMES, visit } from "./harness/site.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
+import { waitFor } from "./harness/wait-for.ts";
 
 const HOSTILE = '<img src=x onerror=alert(1)>"\u202egnp.exe';
 const chat = { model: MODEL, messages: [{ role: "user", content: "Hello?" }], max_tokens: 10 };
@@ -152,7 +153,7 @@ describe("on the chain", () => {
     const wallet = await page.getByRole("link", { name: "Open in wallet" }).getAttribute("href");
     for (const colorScheme of THEMES) {
       await page.emulateMedia({ colorScheme });
-      expect(await codeOn(page)).toBe(wallet ?? "");
+      await waitFor("the code to be read", async () => (await codeOn(page)) === wallet);
     }
     await payUrl(world, wallet ?? "", 5_000n);
     await world.on.advance(3);
@@ -178,8 +179,8 @@ describe("on the chain", () => {
     const id = (await waitOnChain(world, "a stuck payout", stuck))?.id ?? "";
     const { context, page, complaints } = await visit(browser, coordinator.url, admin);
     await page.goto(`${coordinator.url}/admin/money`);
-    await page.getByRole("link", { name: "See why" }).click();
-    await page.getByRole("link", { name: id.slice(0, 8) }).click();
+    await follow(page.getByRole("link", { name: "See why" }));
+    await follow(page.getByRole("link", { name: id.slice(0, 8) }));
     await page.getByText("Whoever pays it has revoked the approval.").waitFor();
     await page.getByLabel("Reason").fill(HOSTILE);
     await page.getByLabel(`Type ${id.slice(0, 8)} to confirm`).fill("nothing");

@@ -65,7 +65,7 @@ test("a game on the GPU: the node pauses, its job goes on elsewhere without blam
   await stage.served(coordinator, model, 2);
 
   gpu.use(60);
-  expect((await untilIt(gamer, "paused"))?.reason).toContain("the GPU is in use by others (60 %");
+  expect((await untilIt(gamer, "paused"))?.reason).toContain("the GPU is in use by others");
   const job = await api.jobIn(id, ["completed"], { detail: () => gamer.output() + coordinator.output() });
   expect(job.result?.choices[0]?.message.content).toBe(PLAIN_TEXT);
   expect(job.attempts.map(({ outcome }) => outcome)).toEqual(["refused", "completed"]);

@@ -6,7 +6,7 @@ import type { Browser, Page } from "playwright-core";
 import { openBrowser } from "./harness/browser.ts";
 import type { Instance } from "./harness/instance.ts";
 import { Person } from "./harness/person.ts";
-import { ADMIN, expectWhole, firstAdmin, visit } from "./harness/site.ts";
+import { ADMIN, expectWhole, firstAdmin, follow, visit } from "./harness/site.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
 
 const PASSWORD = "correct horse battery";
@@ -49,7 +49,7 @@ async function user(email: string, roles = ["client"], name = email): Promise<Pe
   return person;
 }
 const behindHash = (link: unknown): string => String(link).slice(String(link).indexOf("#") + 1);
-const toast = (page: Page, text: string) => page.locator(".toast", { hasText: text }).waitFor();
+const toast = (page: Page, text: string) => page.locator(".toast", { hasText: text }).first().waitFor();
 const press = async (page: Page, ...keys: string[]) => {
   for (const key of keys) await page.keyboard.press(key);
 };
@@ -253,7 +253,7 @@ describe("an organisation", () => {
     ];
     const made = await as(emma, async (page) => {
       await page.goto(`${on.url}/account`);
-      await page.getByRole("link", { name: "New organisation" }).click();
+      await follow(page.getByRole("link", { name: "New organisation" }));
       await page.getByLabel("Name").fill("Initech");
       await page.getByRole("button", { name: "Create the organisation" }).click();
       await page.getByRole("heading", { level: 1, name: "Initech" }).waitFor();
@@ -270,7 +270,7 @@ describe("an organisation", () => {
         expect(hidden?.status()).toBe(404);
         // Whoever is here already joins by the same link.
         await page.goto(made.link);
-        await page.getByRole("button", { name: "Join" }).click();
+        await follow(page.getByRole("button", { name: "Join" }));
         await page.getByText("You joined").waitFor();
         // By the side bar: whoever is in two accounts says for which they act.
         await page.locator(".menu summary").click();
@@ -380,8 +380,7 @@ describe("an admin", () => {
       await page.waitForURL(/q=HUGO/);
       await rows.getByRole("link", { name: hugo }).waitFor();
       expect(await rows.count()).toBe(1);
-      await rows.getByRole("link").click();
-      await page.getByRole("heading", { level: 1 }).waitFor();
+      await follow(rows.getByRole("link"));
       await page.getByLabel(/^Operator/).check();
       await page.locator("#save-roles").click();
       await toast(page, "Roles saved");

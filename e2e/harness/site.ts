@@ -3,7 +3,7 @@
 import { expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { watchPage } from "./browser.ts";
 import type { Instance } from "./instance.ts";
 import { Person } from "./person.ts";
@@ -43,6 +43,13 @@ export async function visit(
   }
   const page = await context.newPage();
   return { context, page, complaints: await watchPage(page, origin) };
+}
+
+/** Presses what leads to another page; resolves once that one is there and its scripts run. */
+export async function follow(link: Locator): Promise<void> {
+  const loaded = link.page().waitForEvent("load");
+  await link.click();
+  await loaded;
 }
 
 /** What a page has to be, whatever it shows. `shot`: a file for its picture. */
