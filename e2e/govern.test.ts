@@ -235,9 +235,11 @@ test("a setting is changed by keyboard alone", async () => {
 test("the audit log tells of it, holds, contains a head that was kept, and goes out whole", async () => {
   await using tab = await open("/admin/audit?action=settings");
   const { page, complaints } = tab;
-  await reads(page, "#log-card tbody tr", /Ada changed the setting scheduler\.affinity_ttl_s/);
-  await reads(page, "#log-card tbody tr", /1800\s*→\s*60/);
-  await page.getByRole("link", { name: "scheduler.affinity_ttl_s" }).first().click();
+  await reads(page, "#log-card tbody tr", /Ada changed Conversations stay on a node from 1.800 to 60 seconds/);
+  await page.locator("#log-card summary").first().click();
+  await reads(page, "#log-card .diff", /1.800 seconds\s*→\s*60 seconds/);
+  await reads(page, "#log-card pre", '"subject": "scheduler.affinity_ttl_s"');
+  await page.getByRole("link", { name: "Conversations stay on a node" }).first().click();
   await page.locator("#set-scheduler-affinity_ttl_s").waitFor();
   await page.goBack();
   await page.getByRole("button", { name: "Verify" }).click();

@@ -5,7 +5,7 @@ import { type CoordinatorStage, coordinatorStage } from "../http/testing/coordin
 import type { Pubkey } from "../protocol/primitives.ts";
 import { newNode } from "../registry/node.ts";
 import type { Node } from "../registry/registry.ts";
-import { changesOf } from "./audit/entries.ts";
+import { changesOf } from "./audit/details.ts";
 import { auditWatch } from "./audit/watch.ts";
 import { nodeTiles } from "./overview/tiles.ts";
 

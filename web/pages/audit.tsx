@@ -1,7 +1,8 @@
 // Audit log: who did what, and whether the log holds.
 
-import type { AuditEntryView, Change, Named } from "../../src/dashboard/audit/entries.ts";
+import type { AuditEntryView, Change, Named, Sentence } from "../../src/dashboard/audit/entries.ts";
 import type { AuditPageView, VerifyView } from "../../src/dashboard/audit.ts";
+import { visibleJson } from "../parts/call.ts";
 import { Icon } from "../parts/icon.tsx";
 import type { Markup } from "../parts/markup.ts";
 import {
@@ -23,7 +24,7 @@ import {
 } from "../parts/parts.tsx";
 import { Head, Shell, type Viewer } from "../parts/shell.tsx";
 import { Ago, Name, NONE, number, plainName, plural, When } from "../parts/text.tsx";
-import { actionOptions, actWords } from "./audit-words.ts";
+import { actionOptions } from "./audit-words.ts";
 
 export const AuditLog = ({ viewer, view }: { viewer: Viewer; view: AuditPageView }): Markup => {
   const { wanted } = view;
@@ -84,7 +85,6 @@ const Log = ({ view: { entries, newer, older } }: { view: AuditPageView }): Mark
             <Th n>No.</Th>
             <Th>When</Th>
             <Th>What</Th>
-            <Th>Change</Th>
             <Th>From</Th>
           </>
         }
@@ -103,48 +103,57 @@ const Entry = ({ entry }: { entry: AuditEntryView }): Markup => (
     <td class="end when">
       <When ms={entry.atMs} />
     </td>
-    <td class="whole wrap">
-      <Linked of={entry.who} raw={entry.actor} /> {actWords(entry.action)}{" "}
-      <Linked of={entry.about} raw={entry.subject} />
-    </td>
-    <td class="whole">
-      <Changes changes={entry.changes} />
+    <td class="whole wrap" title={plainName(`${entry.actor} · ${entry.subject}`, 256)}>
+      <Words of={entry.sentence} />
+      <details class="raw">
+        <summary>
+          Details<span class="hidden"> of entry {number(entry.seq)}</span>
+        </summary>
+        <Changes changes={entry.changes} />
+        <pre tabindex={0}>{visibleJson(entry.raw, 2)}</pre>
+      </details>
     </td>
     <td class="more">{entry.from === "" ? <span class="note">{NONE}</span> : <code>{plainName(entry.from)}</code>}</td>
   </tr>
 );
 
-/** `raw`: as the log has it, to filter by. */
-const Linked = ({ of: { name, href }, raw }: { of: Named; raw: string }): Markup =>
+const MAX_WORDS = 200;
+/** Words between the things, each of which is text of strangers as well. */
+const Words = ({ of }: { of: Sentence }): Markup => (
+  <>
+    {of.map((part) => {
+      if (typeof part !== "string") return <Linked of={part} />;
+      return part === "" ? null : <Spaced text={part} />;
+    })}
+  </>
+);
+/** A plain part keeps the spaces around it. */
+const Spaced = ({ text }: { text: string }): Markup => (
+  <>
+    {text.startsWith(" ") && " "}
+    <bdi>{plainName(text, MAX_WORDS)}</bdi>
+    {text.endsWith(" ") && " "}
+  </>
+);
+
+const Linked = ({ of: { name, href } }: { of: Named }): Markup =>
   href === null ? (
-    <b title={plainName(raw, 256)}>
+    <b>
       <Name of={name} max={80} />
     </b>
   ) : (
-    <a href={href} title={plainName(raw, 256)}>
+    <a href={href}>
       <Name of={name} max={80} />
     </a>
   );
 
-const SHOWN = 6;
 const Changes = ({ changes }: { changes: readonly Change[] }): Markup => (
-  <>
-    <ChangeList changes={changes.slice(0, SHOWN)} />
-    {changes.length > SHOWN && (
-      <details>
-        <summary>{plural(changes.length - SHOWN, "more change")}</summary>
-        <ChangeList changes={changes.slice(SHOWN)} />
-      </details>
-    )}
-  </>
-);
-const ChangeList = ({ changes }: { changes: readonly Change[] }): Markup => (
   <ul class="diff">
-    {changes.map(({ name, before, after }) => (
+    {changes.map(({ name, before, after, href = null }) => (
       <li>
         {name !== "" && (
           <span class="note">
-            <Name of={name} max={40} />{" "}
+            <Name of={name} max={40} />:{" "}
           </span>
         )}
         {before !== null && (
@@ -155,7 +164,13 @@ const ChangeList = ({ changes }: { changes: readonly Change[] }): Markup => (
         {before !== null && after !== null && <span aria-hidden="true"> → </span>}
         {after !== null && (
           <ins>
-            <Name of={after} max={160} />
+            {href === null ? (
+              <Name of={after} max={160} />
+            ) : (
+              <a href={href}>
+                <Name of={after} max={160} />
+              </a>
+            )}
           </ins>
         )}
       </li>

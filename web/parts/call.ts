@@ -9,7 +9,8 @@ const escaped = (sign: string): string =>
 const LINE_CHARS = 72;
 
 /** JSON in which nothing is invisible; a string of it is one in Python and TypeScript as well. */
-export const visibleJson = (value: unknown): string => JSON.stringify(value).replace(INVISIBLE, escaped);
+export const visibleJson = (value: unknown, indent = 0): string =>
+  JSON.stringify(value, null, indent).replace(INVISIBLE, escaped);
 
 /** The same, over lines as people write them: two signs of indent, short lists and objects on one line. */
 export function writtenJson(value: unknown, indent = ""): string {
