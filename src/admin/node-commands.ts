@@ -33,8 +33,8 @@ export type CommandsDeps = {
 /** The commands of a coordinator's nodes. */
 export function coordinatorCommands(deps: CommandsDeps): CommandAdmin {
   return {
-    issueCommand: operation(OPERATIONS.issueCommand, ({ pubkey, command, model, account }, by) =>
-      issue({ ...deps, by }, { node: pubkey, command, args: argsOf(model), accountId: account ?? LOCAL_ACCOUNT_ID }),
+    issueCommand: operation(OPERATIONS.issueCommand, ({ pubkey, command, account, ...args }, by) =>
+      issue({ ...deps, by }, { node: pubkey, command, args: argsOf(args), accountId: account ?? LOCAL_ACCOUNT_ID }),
     ),
     listCommands: operation(OPERATIONS.listCommands, async ({ node, before, limit }) => {
       const rows = await listCommands(deps, limit, { ...(node ? { node } : {}), ...(before ? { before } : {}) });
@@ -52,7 +52,9 @@ async function issue(deps: CommandsDeps & { by: Caller }, made: NewCommand): Ans
   const { node, command, args } = made;
   const wrong = wrongArgs(command, args);
   if (wrong !== null) return err({ code: "invalid", message: wrong });
-  const issued = await issueCommand({ ...deps, newId: () => Bun.randomUUIDv7() }, made);
+  const live = deps.live?.registry.nodes.get(node);
+  const tooOld = command === "configure" && live !== undefined && live.channel !== null && live.terms === null;
+  const issued = await issueCommand({ ...deps, newId: () => Bun.randomUUIDv7() }, { ...made, tooOld });
   if (!issued.ok) return err(issueError(issued.error, node, command));
   deps.live?.delivery.nudge(node);
   return one(deps, issued.value);
@@ -67,6 +69,12 @@ function issueError(refusal: IssueRefusal, node: Pubkey, command: Command): Admi
       return { code: "conflict", message: `node ${node} is not a node that works here`, hint };
     case "no_word_for_it":
       return { code: "not_available", message: `node ${node} holds no link, and takes no ${command} without one` };
+    case "too_old":
+      return {
+        code: "not_available",
+        message: `node ${node} runs a program that is older than ${command}`,
+        hint: "`infernet update` on its machine",
+      };
     case "too_many":
       return {
         code: "conflict",
@@ -101,6 +109,7 @@ async function rowsOf({ db, live }: CommandsDeps, rows: readonly StoredCommand[]
       online: node !== undefined && node.channel !== null,
       command: row.command,
       model: row.args.model ?? null,
+      ...(row.args.terms === undefined ? {} : { terms: row.args.terms }),
       state: row.state,
       cancelling: row.cancelling,
       progress: row.state === "running" ? (live?.delivery.progressOf(row.id) ?? null) : null,

@@ -7,6 +7,7 @@ import { MAX_RATE } from "../accounts/rate-limits.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { COMMANDS, commandProgressSchema, modelNameSchema } from "../protocol/commands.ts";
 import { pubkeySchema, uuidSchema } from "../protocol/primitives.ts";
+import { termsChangeSchema } from "../protocol/terms.ts";
 import { listInput, listOutput } from "./listing.ts";
 import { MONEY_OPERATIONS } from "./money-operations.ts";
 import { PAYOUT_OPERATIONS } from "./payout-operations.ts";
@@ -168,6 +169,8 @@ const commandRow = z.object({
   online: z.boolean(),
   command: z.enum(COMMANDS),
   model: z.string().nullable(),
+  /** What the node was asked to set; of `configure` only. */
+  terms: termsChangeSchema.optional(),
   state: z.enum(COMMAND_STATES),
   /** Somebody wants it stopped, and the node has not said that it did. */
   cancelling: z.boolean(),
@@ -360,6 +363,7 @@ export const OPERATIONS = {
       pubkey: pubkeySchema,
       command: z.enum(COMMANDS),
       model: modelNameSchema.optional(),
+      terms: termsChangeSchema.optional(),
       /** Whose node it has to be; left out: anybody's. */
       ...ofAccount.shape,
     }),

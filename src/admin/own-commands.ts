@@ -13,7 +13,10 @@ import { type Admin, type AdminError, type CommandRow, OPERATIONS } from "./oper
 
 export type CommandAdmin = Pick<Admin, "issueCommand" | "listCommands" | "watchCommands" | "cancelCommand">;
 
-export const argsOf = (model: string | undefined): CommandArgs => (model === undefined ? {} : { model });
+export const argsOf = ({ model, terms }: { [K in keyof CommandArgs]?: CommandArgs[K] }): CommandArgs => ({
+  ...(model === undefined ? {} : { model }),
+  ...(terms === undefined ? {} : { terms }),
+});
 
 export const cancelError = (refusal: "command_unknown" | "command_ended", id: string): AdminError =>
   refusal === "command_unknown"
@@ -47,6 +50,7 @@ export function ownCommandsAdmin(own: OwnCommands, self: () => { pubkey: Pubkey;
     online: true,
     command,
     model: args.model ?? null,
+    ...(args.terms === undefined ? {} : { terms: args.terms }),
     state: end?.outcome ?? "running",
     cancelling,
     progress: end ? null : progress,
@@ -56,12 +60,12 @@ export function ownCommandsAdmin(own: OwnCommands, self: () => { pubkey: Pubkey;
     ended_ms: endedMs,
   });
   return {
-    issueCommand: operation(OPERATIONS.issueCommand, async ({ pubkey, command, model }) => {
+    issueCommand: operation(OPERATIONS.issueCommand, async ({ pubkey, command, ...wanted }) => {
       if (pubkey !== self().pubkey) {
         const message = "this is a node: it commands nobody but itself";
         return err({ code: "not_available", message, hint: "run the command where the coordinator runs" });
       }
-      const args = argsOf(model);
+      const args = argsOf(wanted);
       const wrong = wrongArgs(command, args);
       return wrong === null ? ok(rowOf(own.issue(command, args))) : err({ code: "invalid", message: wrong });
     }),

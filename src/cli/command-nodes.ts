@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Admin, CommandRow } from "../admin/operations.ts";
 import type { Config } from "../config.ts";
 import type { Command } from "../protocol/commands.ts";
+import type { TermsChange } from "../protocol/terms.ts";
 import { chooseNodes } from "./choose-nodes.ts";
 import { CliError, EXIT, type ExitCode } from "./cli-error.ts";
 import { type CommandView, commandView, hasEnded, nodeLabel } from "./command-view.ts";
@@ -11,7 +12,7 @@ import { type Context, type GlobalOptions, printJson, requireConfig } from "./co
 import { harmless, harmlessText } from "./harmless.ts";
 import { answerOrThrow, reachAdmin, withAdmin } from "./instance.ts";
 
-export type Ask = { command: Command; model?: string };
+export type Ask = { command: Command; model?: string; terms?: TermsChange };
 export type CommandFlags = { json?: boolean; detach?: boolean };
 
 const POLL_MS = 250;
@@ -142,6 +143,7 @@ const DONE: Record<Command, (model: string, node: string) => string> = {
   resume: (_, node) => `${node} is not drained any more`,
   refresh: (_, node) => `${node} has looked for its models`,
   restart: (_, node) => `${node} starts again`,
+  configure: (_, node) => `${node} has other terms now`,
 };
 
 /** Good where all did it; not allowed where all the others refused. */

@@ -324,13 +324,13 @@ function defineNodes(program: Command, attach: Attach): void {
 function defineNodeCommands(nodes: Command, attach: Attach): void {
   const load = () => import("./commands/node-commands.ts");
   withNodeFlags(nodes.command("command"))
-    .description("have one do something: drain, resume, restart, refresh, install, remove, load, unload")
+    .description("have one do something: drain, resume, restart, refresh, install, remove, load, unload, configure")
     .argument("<node>", "its name, its public key or how that begins, or `all`")
     .argument("<action>", "one of those")
-    .argument("[model]", "for the last four")
+    .argument("[words...]", "a model; for configure KEY=VALUE, as in [node] of config.toml, e.g. slots=4")
     .action(
-      attach(async (context, options, node: string, action: string, model: string | undefined, flags: NodeFlags) =>
-        (await load()).command(context, options, [node, action, model], flags),
+      attach(async (context, options, node: string, action: string, words: string[], flags: NodeFlags) =>
+        (await load()).command(context, options, [node, action, words], flags),
       ),
     );
   nodes

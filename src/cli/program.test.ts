@@ -115,7 +115,7 @@ describe("usage", () => {
   });
 
   test.each([
-    [["help", "nodes", "command"], "Usage: infernet nodes command [options] <node> <action> [model]"],
+    [["help", "nodes", "command"], "Usage: infernet nodes command [options] <node> <action> [words...]"],
     [["help", "nodes"], "Usage: infernet nodes "],
     [["nodes", "help", "pool"], "Usage: infernet nodes pool "],
   ])("%j is about the command it names", async (argv, usage) => {

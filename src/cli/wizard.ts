@@ -133,6 +133,7 @@ async function askNode({ given, config }: Input, answers: Answers): Promise<void
       resume: "resume",
       refresh: "look for models again",
       restart: "restart",
+      configure: "change slots, prices and schedule: only where you trust its admins",
     };
     answers["node.allow_commands"] = answerOf(
       await multiselect({

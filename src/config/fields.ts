@@ -1,9 +1,9 @@
 // Fields: what the schema's keys are made of: their notes, bounds and the shapes of list entries.
 import { z } from "zod";
-import { parseSpan } from "../daemon/care/schedule.ts";
 import { BACKEND_KINDS } from "../protocol/backend-kinds.ts";
 import { decodeJoinToken } from "../protocol/join-token.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
+import { TERMS } from "../protocol/terms.ts";
 
 /** What a key tells about itself beside its type; read back with `schema.meta()`, so `.meta` comes last on a key. */
 export type KeyMeta = {
@@ -32,8 +32,8 @@ export const key = <T extends z.ZodType>(schema: T, why: string, more: Omit<KeyM
 export const int = (min: number, max: number) => z.int().min(min).max(max);
 export const seconds = (max = 86_400) => int(1, max);
 export const optionalText = () => z.string().min(1).nullable().default(null);
-/** µ$ per million tokens. A billion is 1,000 USD. */
-export const price = () => int(0, 1_000_000_000_000);
+/** µ$ per million tokens. */
+export const price = () => TERMS.price_input;
 export const names = (max: number) => z.array(z.string().min(1).max(max)).max(256).default([]);
 
 function isUrlOf(...schemes: string[]): (value: string) => boolean {
@@ -100,29 +100,16 @@ export const aliasesSchema = z
   .default({});
 
 /** Prices of models, by name or by the beginning of names. */
-export const pricesSchema = z
-  .record(
-    z
-      .string()
-      .max(257)
-      .regex(/^[^*]+\*?$|^\*$/, 'must be the name of a model, or the beginning of names and a "*"'),
-    z.strictObject({ input: price(), output: price() }),
-  )
-  .refine((prices) => Object.keys(prices).length <= 1024, "has more than 1024 entries")
+export const pricesSchema = TERMS.prices
   .meta({ allowed: "a table of models' names, each with { input = …, output = … }" })
   .default({});
 
 /** Spans of the week in which a node serves. */
-export const scheduleSchema = z
-  .array(
-    z.string().superRefine((text, ctx) => {
-      const parsed = parseSpan(text);
-      if (!parsed.ok) ctx.addIssue({ code: "custom", message: parsed.error });
-    }),
-  )
-  .max(64)
+export const scheduleSchema = TERMS.schedule
   .meta({ allowed: 'a list of spans such as "mon-fri 18:00-08:00", "sat,sun" or "22:00-06:00", at most 64' })
   .default([]);
 
 /** What a coordinator may ask of a node beside inference. */
-export const NODE_COMMANDS = ["models", "drain", "resume", "refresh", "restart"] as const;
+export const NODE_COMMANDS = ["models", "drain", "resume", "refresh", "restart", "configure"] as const;
+/** Where its operator says nothing: prices are the operator's money, so nobody else changes them unasked. */
+export const USUAL_COMMANDS = ["models", "drain", "resume", "refresh", "restart"] as const;

@@ -2,6 +2,7 @@
 // file, the environment, the flags, `config print` and config.example.toml are all derived from it.
 import { hostname } from "node:os";
 import { z } from "zod";
+import { TERMS } from "../protocol/terms.ts";
 import { accounts } from "./accounts.ts";
 import {
   aliasesSchema,
@@ -20,6 +21,7 @@ import {
   region,
   scheduleSchema,
   seconds,
+  USUAL_COMMANDS,
   url,
 } from "./fields.ts";
 import { payouts } from "./payouts.ts";
@@ -179,9 +181,9 @@ const node = z.strictObject({
   region: key(region(), "Where this node stands, for requests that ask for a region. Left out: they pass it by.", {
     example: "eu-west",
   }),
-  slots: key(int(0, 4096).default(0), "Jobs run side by side. 0 asks the backend.", LIVE_NODE),
-  price_input: key(price().default(0), "What you ask for prompt tokens, in µ$ per million.", LIVE_NODE),
-  price_output: key(price().default(0), "What you ask for output tokens, in µ$ per million.", LIVE_NODE),
+  slots: key(TERMS.slots.default(0), "Jobs run side by side. 0 asks the backend.", LIVE_NODE),
+  price_input: key(TERMS.price_input.default(0), "What you ask for prompt tokens, in µ$ per million.", LIVE_NODE),
+  price_output: key(TERMS.price_output.default(0), "What you ask for output tokens, in µ$ per million.", LIVE_NODE),
   prices: key(
     pricesSchema,
     "Models that cost something else, by name or by how names begin (with a *); the longest that fits counts.",
@@ -191,8 +193,8 @@ const node = z.strictObject({
     z
       .array(z.enum(NODE_COMMANDS))
       .max(NODE_COMMANDS.length)
-      .default([...NODE_COMMANDS]),
-    "What a coordinator may ask of this node: install and remove models, drain, resume, refresh, restart.",
+      .default([...USUAL_COMMANDS]),
+    "What a coordinator may ask of this node. configure trusts its admins with slots, prices and schedule.",
     LIVE_NODE,
   ),
   model_disk_gib: key(
@@ -206,32 +208,32 @@ const node = z.strictObject({
     { alias: "insecure" },
   ),
   idle_only: key(
-    z.boolean().default(false),
+    TERMS.idle_only.default(false),
     "Serve only while nobody else uses this machine: foreign load on its GPUs or CPU pauses the node.",
     { alias: "idle-only", ...LIVE_NODE },
   ),
   idle_gpu_percent: key(
-    int(0, 100).default(20),
+    TERMS.idle_gpu_percent.default(20),
     "Foreign GPU use, in percent of one GPU, from which it is not idle. 0: it does not matter.",
     LIVE_NODE,
   ),
   idle_cpu_percent: key(
-    int(0, 100).default(50),
+    TERMS.idle_cpu_percent.default(50),
     "Foreign CPU use, in percent of all cores, from which it is not idle. 0: it does not matter.",
     LIVE_NODE,
   ),
   idle_busy_s: key(
-    seconds(600).default(10),
+    TERMS.idle_busy_s.default(10),
     "Seconds that a foreign load must last before it pauses the node.",
     LIVE_NODE,
   ),
   idle_resume_s: key(
-    seconds().default(120),
+    TERMS.idle_resume_s.default(120),
     "Seconds the machine must have been idle before the node resumes.",
     LIVE_NODE,
   ),
   idle_drain_s: key(
-    int(0, 3600).default(30),
+    TERMS.idle_drain_s.default(30),
     "Seconds that running jobs may go on once the node is paused; then other nodes get them.",
     LIVE_NODE,
   ),

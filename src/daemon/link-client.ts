@@ -18,6 +18,7 @@ import {
 } from "../protocol/frames.ts";
 import { type Handshake, signReady, verifyWelcome } from "../protocol/link-handshake.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import type { NodeTerms } from "../protocol/terms.ts";
 import {
   CLOSE_NORMAL,
   CLOSE_PROTOCOL,
@@ -60,6 +61,8 @@ export type LinkClientDeps = {
   device: () => Device;
   serving: Serving;
   slots: Slots;
+  /** What its operator has set; left out: it is not said. */
+  terms?: () => NodeTerms;
   /** How busy the machine is; left out, or null: it is not said. */
   machine?: () => MachineLoad | null;
   /** Whether the node takes jobs, asked at each one; left out: always. */
@@ -348,6 +351,7 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
   let lastHeardMs = clock.nowMs();
   let told = "";
   let toldDevice = "";
+  let toldTerms = "";
   let toldMachine: MachineLoad | null = null;
 
   const events: TransportEvents = {
@@ -415,6 +419,8 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
     deps.receipts?.announced(serves);
     const device = deps.device();
     toldDevice = JSON.stringify(device);
+    const terms = deps.terms?.();
+    toldTerms = JSON.stringify(terms ?? null);
     say({
       type: "ready",
       sig: signReady(identity.secretKey, handshake),
@@ -423,6 +429,7 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
       ...(deps.region === undefined ? {} : { region: deps.region }),
       device,
       ...serves,
+      ...(terms === undefined ? {} : { terms }),
       attempts: on.kept(),
     });
     return undefined;
@@ -435,7 +442,13 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
     const because = reason === null ? {} : { reason };
     const device = deps.device();
     const deviceJson = JSON.stringify(device);
-    const news = { ...(json === told ? {} : { serves }), ...(deviceJson === toldDevice ? {} : { device }) };
+    const terms = deps.terms?.();
+    const termsJson = JSON.stringify(terms ?? null);
+    const news = {
+      ...(json === told ? {} : { serves }),
+      ...(deviceJson === toldDevice ? {} : { device }),
+      ...(terms === undefined || termsJson === toldTerms ? {} : { terms }),
+    };
     const loads = deps.serving.loads();
     const load = loads.some((one) => one !== null) ? { loads: [...loads] } : {};
     toldMachine = deps.machine?.() ?? null;
@@ -444,6 +457,7 @@ function openLink(deps: LinkClientDeps, on: LinkEvents): OpenLink {
     if (json !== told) deps.receipts?.announced(serves);
     told = json;
     toldDevice = deviceJson;
+    toldTerms = termsJson;
   };
 
   const transport = deps.dial(events);

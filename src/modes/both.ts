@@ -55,6 +55,8 @@ export async function start({ config, sources, log, setLogLevel, restart }: Star
       clock,
       identity,
       targets: [{ pubkey: coordinator.pubkey, label: "this instance", dial }],
+      settings: coordinator.settings,
+      governed: true,
       restart,
     });
     ownNode = node;

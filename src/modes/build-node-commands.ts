@@ -10,6 +10,7 @@ import type { Serving } from "../daemon/serving.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { modelsDirectory } from "./models-directory.ts";
+import type { OwnTerms } from "./node-terms.ts";
 
 export type NodeCommandsInput = {
   config: Config;
@@ -20,13 +21,14 @@ export type NodeCommandsInput = {
   care: Pick<Gate, "hold" | "release">;
   /** Those there are by then. */
   links: readonly Pick<LinkClient, "announce">[];
+  terms: Pick<OwnTerms, "allowed" | "configure">;
   restart: (() => void) | undefined;
 };
 
 const GIB = 1024 ** 3;
 
 export async function buildNodeCommands(input: NodeCommandsInput): Promise<NodeCommands> {
-  const { config, log, clock, backends, serving, care, links, restart } = input;
+  const { config, log, clock, backends, serving, care, links, terms, restart } = input;
   const journal = await openJournal(config.data_dir, log);
   const disk = modelDisk({
     limitBytes() {
@@ -45,7 +47,8 @@ export async function buildNodeCommands(input: NodeCommandsInput): Promise<NodeC
     serving,
     gate: care,
     disk,
-    allowed: () => config.node.allow_commands,
+    allowed: terms.allowed,
+    configure: terms.configure,
     announce() {
       for (const link of links) link.announce();
     },

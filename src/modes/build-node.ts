@@ -26,11 +26,13 @@ import type { Log } from "../lib/log.ts";
 import type { Device } from "../protocol/frames.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import type { Dial } from "../protocol/transport.ts";
+import type { Settings } from "../settings/settings.ts";
 import { versionText } from "../version.ts";
 import { backendConfig } from "./backend-config.ts";
 import { buildNodeCommands } from "./build-node-commands.ts";
 import { modelsDirectory } from "./models-directory.ts";
 import { careFor } from "./node-care.ts";
+import { nodeTermsOf } from "./node-terms.ts";
 import { peerNode } from "./peer-node.ts";
 import { StartError, startValue } from "./start-error.ts";
 
@@ -77,6 +79,10 @@ export type NodeSideDeps = {
   clock: Clock;
   identity: Identity;
   targets: readonly Target[];
+  /** What stands above the configuration. */
+  settings: Pick<Settings, "find" | "change">;
+  /** The coordinator is this very process. */
+  governed?: boolean;
   restart: (() => void) | undefined;
 };
 
@@ -84,7 +90,7 @@ export type NodeSideDeps = {
 const LOOK_AFTER_MS = 1_000;
 
 export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
-  const { config, log, clock, identity } = deps;
+  const { config, log, clock, identity, settings, governed = false } = deps;
   const backends = await openBackends(deps);
   const links: LinkClient[] = [];
   const serve = serving(
@@ -106,7 +112,8 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
   const taken = slots(() => serve.now().slots);
   let device = deviceOf(knownAtOnce(), null);
   const care = careFor({ config, log, clock, backends, links, running: () => taken.taken });
-  const commands = await buildNodeCommands({ ...deps, backends, serving: serve, care, links });
+  const terms = nodeTermsOf({ config, settings, governed });
+  const commands = await buildNodeCommands({ ...deps, backends, serving: serve, care, links, terms });
   const telling = telemetry({
     ...{ clock, log, read: loadMeter() },
     looked() {
@@ -134,6 +141,7 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
         name: config.node.name,
         ...(config.node.region === null ? {} : { region: config.node.region }),
         device: () => device,
+        terms: terms.now,
         machine: telling.now,
         serving: serve,
         slots: taken,
@@ -189,6 +197,8 @@ export async function buildNodeSide(deps: NodeSideDeps): Promise<NodeSide> {
     configChanged() {
       serve.termsChanged();
       care.configChanged();
+      // Terms may be others though what is served is the same.
+      for (const link of links) link.announce();
     },
     settled: Promise.all(settling).then(() => {}),
     async stop(limitMs) {

@@ -4,12 +4,12 @@ import type { Backend } from "../backends/backend.ts";
 import type { Config } from "../config.ts";
 import { forgetPause, keepPause, keptPause } from "../daemon/care/kept-pause.ts";
 import { meter } from "../daemon/care/reading.ts";
-import { parseSpan } from "../daemon/care/schedule.ts";
 import { gate, type Holder, type Standing } from "../daemon/care/standing.ts";
 import { watch } from "../daemon/care/watch.ts";
 import type { LinkClient } from "../daemon/link-client.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import { parseSpan } from "../protocol/schedule.ts";
 
 export type CareDeps = {
   config: Config;

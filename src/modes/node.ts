@@ -54,7 +54,7 @@ export async function start({
     const identity = startValue(loadIdentity(instance.dir, "node"));
     const settings = await openSettings({ store: fileStore(config.data_dir, log), clock, log, ground });
     const targets = targetsOf(config, identity, clock);
-    const node = await buildNodeSide({ config, log, clock, identity, targets, restart });
+    const node = await buildNodeSide({ config, log, clock, identity, targets, settings, restart });
     setLogLevel?.(config.log.level);
     settings.onChange(() => {
       setLogLevel?.(config.log.level);

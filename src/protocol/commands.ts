@@ -1,5 +1,6 @@
 // Commands: what a coordinator may ask of a node beside inference. The node has the last word on each.
 import { z } from "zod";
+import { termsChangeSchema } from "./terms.ts";
 
 export const COMMANDS = [
   /** Fetch a model from the backend's own library: `args.model`. */
@@ -18,6 +19,8 @@ export const COMMANDS = [
   "restart",
   /** Ask the backends anew what they serve. */
   "refresh",
+  /** Other slots, prices or hours: `args.terms`. Only to nodes that tell theirs: older ones do not know the word. */
+  "configure",
 ] as const;
 export type Command = (typeof COMMANDS)[number];
 
@@ -31,11 +34,16 @@ export const modelNameSchema = z
     "a model's name has letters, digits and . _ : / @ + -",
   );
 
-export const commandArgsSchema = z.strictObject({ model: modelNameSchema.optional() });
+export const commandArgsSchema = z.strictObject({
+  model: modelNameSchema.optional(),
+  terms: termsChangeSchema.optional(),
+});
 export type CommandArgs = z.infer<typeof commandArgsSchema>;
 
 /** What is wrong with the arguments, in words; null where nothing is. */
-export function wrongArgs(command: Command, { model }: CommandArgs): string | null {
+export function wrongArgs(command: Command, { model, terms }: CommandArgs): string | null {
+  if ((command === "configure") !== (terms !== undefined))
+    return terms === undefined ? "configure needs terms" : `${command} takes no terms`;
   if (command.startsWith("model_")) return model === undefined ? `${command} needs a model` : null;
   return model === undefined ? null : `${command} takes no model`;
 }

@@ -25,6 +25,7 @@ import {
   receiptKeySchema,
   receiptsFrame,
 } from "./receipt-frames.ts";
+import { nodeTermsSchema } from "./terms.ts";
 import { hopsSchema, viaSchema } from "./trail.ts";
 
 /** The WebSocket subprotocol (RFC 6455 §1.9). */
@@ -158,6 +159,8 @@ export const readyFrame = z.object({
   region: shortText(64).optional(),
   device: deviceSchema,
   ...servesShape,
+  /** What its operator has set; left out by those that take no `configure`. */
+  terms: nodeTermsSchema.optional(),
   /** Attempts still kept here, with the count of deltas made so far. */
   attempts: z.array(z.object({ attempt: attemptIdSchema, offset: z.int().min(0) })).max(8192),
 });
@@ -172,6 +175,8 @@ export const heartbeatFrame = z.object({
   machine: machineLoadSchema.optional(),
   /** Present when something changed since the last one. */
   serves: z.object(servesShape).optional(),
+  /** Likewise. */
+  terms: nodeTermsSchema.optional(),
   /** Present when more is known than was told. */
   device: deviceSchema.optional(),
 });

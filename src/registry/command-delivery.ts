@@ -3,7 +3,7 @@
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
-import type { CommandProgress } from "../protocol/commands.ts";
+import type { Command, CommandProgress } from "../protocol/commands.ts";
 import type { CommandEndFrame, CommandProgressFrame, CoordinatorFrame } from "../protocol/frames.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import { endCommand, expireCommands, extendCommands, markDelivered, nodesWithNews, openCommands } from "./commands.ts";
@@ -38,8 +38,13 @@ const MAX_WAITING_ENDS = 64;
 /** A command of which the node said within this time how far it is is worked on. */
 const FRESH_MS = 60 * 60 * 1000;
 
+/** A word that a program does not know closes its link, again and again. */
+const TOO_OLD = "the node's program is older than this command; `infernet update` on its machine";
+
 type Link = {
   channel: NodeChannel;
+  /** Its program has a word for it. */
+  knows(command: Command): boolean;
   /** What was open when it came has been sent. */
   told: boolean;
   /** Commands sent over this link, and cancellations. */
@@ -70,7 +75,10 @@ export function commandDelivery({ db, clock, log }: { db: Db; clock: Clock; log:
   const say = ({ channel }: Link, frame: CoordinatorFrame) => channel.send(JSON.stringify(frame));
 
   const deliver = async (node: Pubkey, link: Link): Promise<void> => {
-    const rows = await openCommands(deps, node);
+    const open = await openCommands(deps, node);
+    for (const { id } of open.filter(({ command }) => !link.knows(command)))
+      await endCommand(deps, node, id, { outcome: "refused", error: TOO_OLD });
+    const rows = open.filter(({ command }) => link.knows(command));
     const unsent = rows.filter(({ id }) => !link.sent.has(id)).map(({ id }) => id);
     const marked = unsent.length > 0 ? await markDelivered(deps, node, unsent) : [];
     // Another link has taken over meanwhile: its own step sends them.
@@ -118,6 +126,7 @@ export function commandDelivery({ db, clock, log }: { db: Db; clock: Clock; log:
       forget(node.pubkey);
       links.set(node.pubkey, {
         channel: node.channel,
+        knows: (command) => command !== "configure" || node.terms !== null,
         told: false,
         sent: new Set(),
         cancelled: new Set(),

@@ -1,7 +1,7 @@
 // Commands, stored half: what nodes were asked to do beside inference, and how each ended. Every step is one conditional
 // write, so that an end is stored once however often it is told, and coordinators on one database agree.
 import { and, asc, count, desc, eq, gt, inArray, isNotNull, isNull, lt, lte, or } from "drizzle-orm";
-import { audit } from "../accounts/audit.ts";
+import { type AuditValue, audit } from "../accounts/audit.ts";
 import { type Caller, SYSTEM_CALLER } from "../accounts/caller.ts";
 import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import type { Drizzle } from "../db/executor.ts";
@@ -10,6 +10,7 @@ import type { Clock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Command, CommandArgs, CommandEnd } from "../protocol/commands.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import type { TermsChange } from "../protocol/terms.ts";
 import { type CommandRow, commands, type NodeRow, nodes } from "./schema.ts";
 
 /** Commands of one node that have not ended. */
@@ -34,6 +35,8 @@ export type NewCommand = {
   args: CommandArgs;
   /** Who asks: the built-in account of any node, another of its own. */
   accountId: string;
+  /** Its program is known to be older than the command. */
+  tooOld?: boolean;
 };
 export type IssueRefusal =
   | "node_unknown"
@@ -41,6 +44,8 @@ export type IssueRefusal =
   | "node_not_approved"
   /** It holds no link, and its protocol has no word for this command. */
   | "no_word_for_it"
+  /** Its program is older than this command. */
+  | "too_old"
   /** `MAX_OPEN_COMMANDS` wait there. */
   | "too_many";
 
@@ -56,13 +61,14 @@ const open = inArray(commands.state, OPEN_STATES);
 /** Stores a command, to be delivered. Durable. The arguments have been checked (protocol's `wrongArgs`). */
 export async function issueCommand(
   { db, clock, newId, by = SYSTEM_CALLER }: AskedDeps & { newId: () => string },
-  { node, command, args, accountId }: NewCommand,
+  { node, command, args, accountId, tooOld = false }: NewCommand,
 ): Promise<Result<CommandRow, IssueRefusal>> {
   return await db.writer.transact(async (tx) => {
     const known = await tx.select().from(nodes).where(eq(nodes.pubkey, node)).get();
     if (known === undefined || !mayCommand(accountId, known)) return err("node_unknown");
     if (known.status !== "approved" || known.role !== "provider") return err("node_not_approved");
     if (!hasWordFor(known.transport, command)) return err("no_word_for_it");
+    if (tooOld) return err("too_old");
     const here = and(eq(commands.nodePubkey, node), open);
     const [row] = await tx.select({ n: count() }).from(commands).where(here);
     if ((row?.n ?? 0) >= MAX_OPEN_COMMANDS) return err("too_many");
@@ -73,11 +79,16 @@ export async function issueCommand(
       .values({ ...made, createdMs: nowMs, expiresMs: nowMs + COMMAND_TTL_MS })
       .returning();
     if (stored === undefined) throw new Error("an insert returned no row");
-    const after = { id: stored.id, command, model: args.model ?? null };
+    const terms = args.terms === undefined ? {} : { terms: toldTerms(args.terms) };
+    const after = { id: stored.id, command, model: args.model ?? null, ...terms };
     await audit(tx, { ...by, atMs: nowMs, action: "command.issued", subject: `node/${node}`, after });
     return ok(stored);
   });
 }
+
+/** Prices as rows: names in them are strangers'. */
+const toldTerms = ({ prices, ...others }: TermsChange): AuditValue =>
+  ({ ...others, ...(prices === undefined ? {} : { prices: Object.entries(prices) }) }) as AuditValue;
 
 /**
  * Notes that these are about to be sent, before they are, so that a `queued` one is certain never to have left. Gives

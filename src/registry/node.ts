@@ -2,6 +2,7 @@
 import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
 import type { BackendInfo, Device, HeartbeatFrame, MachineLoad } from "../protocol/frames.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import type { NodeTerms } from "../protocol/terms.ts";
 import type { CandidateNode } from "../scheduler/choose.ts";
 import { PUBLIC_POOL } from "../scheduler/wishes.ts";
 import type { Offer } from "./offers.ts";
@@ -25,6 +26,8 @@ export type Node = CandidateNode & {
   device: Device | null;
   /** How busy its machine is, as it said last; null where it does not say. */
   machine: MachineLoad | null;
+  /** What its operator has set, as it said last; null where it does not say, and then takes no `configure`. */
+  terms: NodeTerms | null;
   backends: readonly BackendInfo[];
   offers: readonly Offer[];
   pool: string;
@@ -109,6 +112,7 @@ export function newNode(pubkey: Pubkey): Node {
     flappedMs: 0,
     device: null,
     machine: null,
+    terms: null,
     backends: [],
     offers: [],
     congested: false,

@@ -146,6 +146,7 @@ export function createRegistry({
       }
       Object.assign(node, { name: ready.name, device: ready.device, channel, status: "available", congested: false });
       node.statusReason = node.machine = null;
+      node.terms = ready.terms ?? null;
       Object.assign(node, placements.get(pubkey) ?? ANYWHERE);
       node.handles = handlesOf(node);
       node.claimedRegion = regionName(ready.region);
@@ -208,6 +209,7 @@ export function createRegistry({
       consider(node);
       Object.assign(node, othersAt(node, frame));
       if (frame.device) node.device = frame.device;
+      if (frame.terms) node.terms = frame.terms;
       if (frame.serves) list(node, frame.serves);
     },
 

@@ -1,7 +1,7 @@
 // Command rows: what nodes were asked to do and how each ended, as a table.
 import type { Child } from "hono/jsx";
 import type { CommandRow } from "../../src/admin/operations.ts";
-import { commandState, commandVerb, progressOf } from "./command.ts";
+import { commandState, commandVerb, progressOf, termWord } from "./command.ts";
 import { NodeLink } from "./job-state.tsx";
 import type { Markup } from "./markup.ts";
 import { Status, Table, Th } from "./parts.tsx";
@@ -33,6 +33,7 @@ export const CommandRows = ({ name, rows, nowMs, nodes = false, act }: Props): M
       <tr>
         <td>
           {commandVerb(row.command)}
+          {row.terms !== undefined && ` ${Object.keys(row.terms).map(termWord).join(", ")}`}
           {row.model !== null && (
             <>
               {" "}

@@ -14,6 +14,7 @@ const DOING: Readonly<Record<CommandRow["command"], string>> = {
   resume: "Resuming",
   restart: "Restarting",
   refresh: "Looking at its backends",
+  configure: "Changing its terms",
 };
 const ASKED: Readonly<Record<CommandRow["command"], string>> = {
   model_install: "Install",
@@ -24,6 +25,7 @@ const ASKED: Readonly<Record<CommandRow["command"], string>> = {
   resume: "Resume",
   restart: "Restart",
   refresh: "Look at its backends",
+  configure: "Set",
 };
 const NOT_DONE: Readonly<Record<CommandRow["command"], string>> = {
   model_install: "Not installed",
@@ -34,10 +36,14 @@ const NOT_DONE: Readonly<Record<CommandRow["command"], string>> = {
   resume: "Not resumed",
   restart: "Not restarted",
   refresh: "Not looked at",
+  configure: "Terms not changed",
 };
 
 /** What was asked for, as a verb. */
 export const commandVerb = (command: CommandRow["command"]): string => ASKED[command];
+
+/** `price_input`: price input. */
+export const termWord = (term: string): string => term.replaceAll("_", " ");
 
 /** Where it stands, in a few words and a tone. */
 export function commandState({ command, state, cancelling, online }: Of): readonly [Tone, string] {

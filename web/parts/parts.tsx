@@ -95,7 +95,7 @@ export const Score = ({ label, value, share, says, tone, note }: ScoreProps): Ma
 );
 
 export const Facts = ({ children }: { children?: Child }): Markup => <dl class="facts">{children}</dl>;
-export const Fact = ({ name, children }: { name: string; children?: Child }): Markup => (
+export const Fact = ({ name, children }: { name: Child; children?: Child }): Markup => (
   <>
     <dt>{name}</dt>
     <dd>{children ?? NONE}</dd>

@@ -1,11 +1,11 @@
 // Machine checks: what this computer is and what fits it; the room for models; how idle-only and the schedule stand.
 
 import type { Config } from "../../config.ts";
-import { parseSpan } from "../../daemon/care/schedule.ts";
 import { closedReason } from "../../daemon/care/watch.ts";
 import { budgetsOf, type Fit, fits, gib, largest, underTheFloor, weightsMib } from "../../daemon/device/fit.ts";
 import { freeDiskMib, lookAtMachine, type Machine } from "../../daemon/device/machine.ts";
 import { modelsDirectory } from "../../modes/models-directory.ts";
+import { parseSpan } from "../../protocol/schedule.ts";
 import type { FoundBackend } from "./backends.ts";
 import { bad, type Check, good, skipped, warning } from "./check.ts";
 

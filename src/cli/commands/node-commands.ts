@@ -1,5 +1,7 @@
 // infernet models install | remove · nodes command | commands | cancel
+import { CONFIG_KEYS, fromText } from "../../config.ts";
 import { type Command, modelNameSchema } from "../../protocol/commands.ts";
+import { TERM_NAMES, type TermsChange, termsChangeSchema } from "../../protocol/terms.ts";
 import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
 import { type CommandFlags, commandNodes } from "../command-nodes.ts";
 import { nodeLabel } from "../command-view.ts";
@@ -18,6 +20,7 @@ const ACTIONS = {
   remove: "model_remove",
   load: "model_load",
   unload: "model_unload",
+  configure: "configure",
 } as const satisfies Record<string, Command>;
 
 export const modelCommand = (
@@ -32,7 +35,7 @@ export const modelCommand = (
 export async function command(
   context: Context,
   options: GlobalOptions,
-  [node, action, model]: [string, string, string | undefined],
+  [node, action, words]: [string, string, readonly string[]],
   flags: CommandFlags,
 ): Promise<ExitCode> {
   const known = Object.entries(ACTIONS).find(([name]) => name === action);
@@ -41,13 +44,38 @@ export async function command(
     throw new CliError(`${JSON.stringify(action)} is nothing that a node does`, { exitCode: EXIT.usage, hint });
   }
   const [, asked] = known;
+  if (asked === "configure") {
+    return commandNodes(context, options, { ask: { command: asked, terms: typedTerms(words) }, node }, flags);
+  }
   const needsModel = asked.startsWith("model_");
+  const [model, ...more] = words;
+  if (more.length > 0) throw new CliError(`${action} takes one word at most`, { exitCode: EXIT.usage });
   if (needsModel !== (model !== undefined)) {
     const message = needsModel ? `${action} needs a model` : `${action} takes no model`;
     throw new CliError(message, { exitCode: EXIT.usage });
   }
   const ask = model === undefined ? { command: asked } : { command: asked, model: checkedModel(model) };
   return commandNodes(context, options, { ask, node }, flags);
+}
+
+/** `slots=4 price_output=250000 "schedule=mon-fri 18:00-08:00,sat"`: named and written as in `[node]` and its variables. */
+function typedTerms(words: readonly string[]): TermsChange {
+  const wrong = (message: string) => {
+    const hint = `for instance slots=4 price_output=250000; of ${TERM_NAMES.join(", ")}`;
+    return new CliError(message, { exitCode: EXIT.usage, hint });
+  };
+  const entries = words.map((word) => {
+    const [, name = "", text = ""] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
+    const key = TERM_NAMES.some((term) => term === name) && CONFIG_KEYS.find((one) => one.name === `node.${name}`);
+    if (!key) throw wrong(`${JSON.stringify(word)} sets nothing that a node lets others set`);
+    const read = fromText(key, text);
+    if (!read.ok) throw wrong(`${name} is ${read.error}`);
+    return [name, read.value] as const;
+  });
+  const parsed = termsChangeSchema.safeParse(Object.fromEntries(entries));
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw wrong([issue?.path.join("."), issue?.message].filter(Boolean).join(": "));
 }
 
 function checkedModel(model: string): string {
@@ -72,12 +100,12 @@ export async function commands(context: Context, options: GlobalOptions, flags: 
       row.id,
       nodeLabel(row),
       row.command.replace("_", " "),
-      row.model,
+      row.terms === undefined ? row.model : Object.keys(row.terms).join(", "),
       row.cancelling && row.state === "running" ? "cancelling" : row.state,
       relativeTime(row.created_ms, context.nowMs()),
       row.error ?? row.progress?.phase ?? "",
     ]);
-    const head = ["ID", "NODE", "COMMAND", "MODEL", "STATE", "ASKED", ""];
+    const head = ["ID", "NODE", "COMMAND", "WHAT", "STATE", "ASKED", ""];
     context.terminal.out(table(head, cells, context.terminal.colors));
   }
   return EXIT.good;

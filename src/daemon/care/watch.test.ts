@@ -2,9 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { NO_LOG } from "../../jobs/testing/stage.ts";
 import { manualClock } from "../../lib/clock.ts";
+import { parseSpan } from "../../protocol/schedule.ts";
 import type { Reading } from "./foreign-load.ts";
 import type { Meter } from "./reading.ts";
-import { parseSpan } from "./schedule.ts";
 import { closedReason, periodMs, watch } from "./watch.ts";
 
 const rules = { gpuPercent: 20, cpuPercent: 50, busyMs: 6_000, resumeMs: 10_000 };

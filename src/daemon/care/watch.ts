@@ -1,10 +1,10 @@
 // Watch: keeps looking at schedule and load, and holds the node while either is against its serving.
 import type { Cancel, Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
+import { isOpen, nextOpening, type Span, weekMinute } from "../../protocol/schedule.ts";
 import { foreignLoad, type Reading } from "./foreign-load.ts";
 import { afterSample, IDLE, type IdleRules, type LoadSample } from "./idle.ts";
 import type { Meter } from "./reading.ts";
-import { isOpen, nextOpening, type Span, weekMinute } from "./schedule.ts";
 import type { Gate } from "./standing.ts";
 
 export type WatchDeps = {

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { testDatabase } from "../../db/test-database.ts";
 import { manualClock } from "../../lib/clock.ts";
 import { type Log, silentLog } from "../../lib/log.ts";
+import { ok } from "../../lib/result.ts";
 import type { Command } from "../../protocol/commands.ts";
 import { parseCoordinatorMessage, parseNodeMessage } from "../../protocol/frames.ts";
 import { type Pubkey, pubkeySchema } from "../../protocol/primitives.ts";
@@ -85,6 +86,7 @@ async function world(database: Awaited<ReturnType<typeof testDatabase>>) {
       disk: { refusal: async () => null },
       allowed: () => ["models", "drain", "resume", "refresh", "restart"],
       announce() {},
+      configure: async () => ok(undefined),
       restart: null,
     });
     node = { link: commands.link(COORDINATOR), dead, real };

@@ -3,7 +3,8 @@
 import type { Backend } from "../../backends/backend.ts";
 import type { Cancel, Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
-import type { Command, CommandEnd } from "../../protocol/commands.ts";
+import type { Result } from "../../lib/result.ts";
+import { type Command, type CommandEnd, wrongArgs } from "../../protocol/commands.ts";
 import type {
   CommandAckFrame,
   CommandCancelFrame,
@@ -11,6 +12,7 @@ import type {
   CommandFrame,
   CommandProgressFrame,
 } from "../../protocol/frames.ts";
+import { allowingCommand, type TermsChange } from "../../protocol/terms.ts";
 import type { Gate } from "../care/standing.ts";
 import type { Serving } from "../serving.ts";
 import { chooseBackend, isModelCommand, type ModelCommand, VERBS } from "./choose-backend.ts";
@@ -20,7 +22,7 @@ import type { ModelDisk } from "./model-disk.ts";
 import { type Reporter, reporter } from "./reporter.ts";
 
 /** What `[node] allow_commands` can name. */
-export type CommandGroup = "models" | "drain" | "resume" | "refresh" | "restart";
+export type CommandGroup = "models" | "drain" | "resume" | "refresh" | "restart" | "configure";
 
 export type NodeCommandsDeps = {
   clock: Clock;
@@ -31,6 +33,8 @@ export type NodeCommandsDeps = {
   gate: Pick<Gate, "hold" | "release">;
   disk: ModelDisk;
   allowed: () => readonly CommandGroup[];
+  /** Keeps these terms, in effect when it resolves; or why it does not. */
+  configure(terms: TermsChange, by: Origin): Promise<Result<void, string>>;
   /** What this node serves may have changed. */
   announce(): void;
   /** Stops this process and starts it again; null where that is not to be had. */
@@ -152,10 +156,13 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
       .then((end) => (end === null || stopping ? undefined : finish(by, frame.id, end)));
   };
   const refusalOf = (by: Origin, { command, args }: CommandFrame): string | null => {
-    if (by !== OPERATOR && !deps.allowed().includes(groupOf(command))) {
-      return `this node does not let its coordinators ${wordsOf(command)} (node.allow_commands)`;
+    const allowed = deps.allowed();
+    if (by !== OPERATOR && !allowed.includes(groupOf(command))) {
+      const how = command === "configure" ? `; on its machine, \`${allowingCommand(allowed)}\` allows it` : "";
+      return `this node does not let its coordinators ${wordsOf(command)} (node.allow_commands)${how}`;
     }
-    if (isModelCommand(command) && args.model === undefined) return `${command} needs a model`;
+    const wrong = wrongArgs(command, args);
+    if (wrong !== null) return wrong;
     const mine = [...underWay.values()].filter((other) => other.by === by);
     return mine.length >= MAX_UNDER_WAY ? `${MAX_UNDER_WAY} commands are under way here already` : null;
   };
@@ -173,6 +180,8 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
         return COMPLETED;
       case "restart":
         return restart(by, frame.id);
+      case "configure":
+        return configure(by, frame.args.terms ?? {});
       default:
         return changeModel(one, frame.command, frame.args.model ?? "");
     }
@@ -180,6 +189,10 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
   const renew = async () => {
     await deps.serving.refresh();
     deps.announce();
+  };
+  const configure = async (by: Origin, terms: TermsChange): Promise<CommandEnd> => {
+    const done = await deps.configure(terms, by);
+    return done.ok ? COMPLETED : refused(done.error);
   };
   const drain = async (by: Origin): Promise<CommandEnd> => {
     drainers.add(by);
@@ -303,4 +316,7 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
 }
 
 const groupOf = (command: Command): CommandGroup => (isModelCommand(command) ? "models" : command);
-const wordsOf = (command: Command): string => (isModelCommand(command) ? `${VERBS[command]} models` : `${command} it`);
+const wordsOf = (command: Command): string => {
+  if (command === "configure") return "change its slots, prices and schedule";
+  return isModelCommand(command) ? `${VERBS[command]} models` : `${command} it`;
+};

@@ -8,13 +8,15 @@ import type { HttpRoute, SignedInCall } from "../../http/routes.ts";
 import type { Result } from "../../lib/result.ts";
 import { COMMANDS, modelNameSchema } from "../../protocol/commands.ts";
 import { unlinkNode } from "../../registry/account-link.ts";
-import type { Toast } from "../answer.ts";
+import { fragmentAnswer, isHtmx, type Toast } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
+import { fieldsOf } from "../money/form.ts";
 import { notFound } from "../refusal.ts";
 import { isAdmin } from "../viewer.ts";
 import { donePage, notDone, notOwner } from "./answers.ts";
 import { type Looked, lookedAt } from "./node-page.ts";
 import { mayAct } from "./rights.ts";
+import { formOf, termsTyped } from "./terms.ts";
 
 const commandSchema = z.object({ command: z.enum(COMMANDS), model: modelNameSchema.optional() });
 const MODEL_RULE = "A model's name has letters, digits and . _ : / @ + -, as in qwen3:8b.";
@@ -49,6 +51,7 @@ export function nodeActRoutes(deps: DashboardDeps): HttpRoute[] {
   };
   return [
     route("command", "Asks a node for something beside inference.", (call, looked) => command(deps, call, looked)),
+    route("terms", "Asks a node for other slots, prices or hours.", (call, looked) => terms(deps, call, looked)),
     route("commands/:id/cancel", "Wants a command stopped.", (call, looked) =>
       asked(call, looked, admin.cancelCommand({ id: call.params.id ?? "", ...ofWhom(call, looked) }, callerOf(call)), {
         text: "The node is told to stop",
@@ -60,7 +63,7 @@ export function nodeActRoutes(deps: DashboardDeps): HttpRoute[] {
 }
 
 /** Admins command any node; others those of their account, which the operation itself checks. */
-const ofWhom = ({ human }: SignedInCall, { right }: Looked): { account?: string } =>
+const ofWhom = ({ human }: SignedInCall, { right }: Pick<Looked, "right">): { account?: string } =>
   right === "admin" ? {} : { account: human.account.id };
 
 type Asked = (
@@ -131,6 +134,23 @@ async function command(deps: DashboardDeps, call: SignedInCall, looked: Looked):
   const issued = await deps.admin.issueCommand(input, callerOf(call));
   if (!issued.ok) return notDone(deps, call, issued.error);
   return donePage(call, `/nodes/${looked.pubkey}`, { text: toldOf(issued.value) });
+}
+
+/** What was typed wrong is shown at its field, the form as it was sent. */
+async function terms(deps: DashboardDeps, call: SignedInCall, { pubkey, right }: Looked): Promise<Response> {
+  const form = formOf(fieldsOf(call));
+  const typed = termsTyped(form);
+  if (!typed.ok && !isHtmx(call.request)) return notDone(deps, call, { code: "invalid", message: typed.error.words });
+  if (!typed.ok) {
+    const { TermsForm } = await import("../../../web/pages/node/terms.tsx");
+    const { csrf } = call.human;
+    return fragmentAnswer(call.request, TermsForm({ pubkey, form, csrf, fault: typed.error }), { status: 422 });
+  }
+  const to = `/nodes/${pubkey}`;
+  if (typed.value === null) return donePage(call, to, { text: "Nothing was changed" });
+  const input = { pubkey, command: "configure", terms: typed.value, ...ofWhom(call, { right }) } as const;
+  const issued = await deps.admin.issueCommand(input, callerOf(call));
+  return issued.ok ? donePage(call, to, { text: toldOf(issued.value) }) : notDone(deps, call, issued.error);
 }
 
 const toldOf = ({ online }: CommandRow): string =>

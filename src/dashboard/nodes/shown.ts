@@ -14,6 +14,7 @@ import type { DashboardDeps } from "../deps.ts";
 import { type ModelLine, modelLines } from "./model-lines.ts";
 import { type Note, notesOn } from "./notes.ts";
 import type { Right } from "./rights.ts";
+import { type TermsShown, termsShown } from "./terms.ts";
 
 export type ShownState = NodeState | "pending" | "ejected";
 
@@ -53,6 +54,8 @@ export type NodeInner = {
   version: string | null;
   rttMs: number | null;
   machine: Device | null;
+  /** Null where it does not say, or is not known yet. */
+  terms: TermsShown | null;
   backends: readonly BackendInfo[];
   owner: { id: string; name: string; local: boolean };
   notes: readonly Note[];
@@ -147,6 +150,7 @@ async function innerOf(deps: ShownDeps, known: Known): Promise<NodeInner> {
     version: node?.version ?? null,
     rttMs: node?.channel ? node.rttMs : null,
     machine: node?.device ?? null,
+    terms: termsShown(node?.terms ?? null, commands, clock.nowMs()),
     backends: node?.backends ?? [],
     owner: await ownerOf(deps, row.accountId),
     notes: notesOn(row, node, clock.nowMs()),

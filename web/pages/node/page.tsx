@@ -11,6 +11,7 @@ import { Deeds } from "./deeds.tsx";
 import { EarningsCard, HistoryCard, JobsCard } from "./history.tsx";
 import { InstallForm, Models } from "./models.tsx";
 import { NodeFigures, NodeState, Notes } from "./state.tsx";
+import { TermsCard } from "./terms.tsx";
 
 /** `csrf`: null where nobody is signed in; `acts`: whether they may command it. */
 export type NodePageProps = { viewer: Viewer; node: NodeShown; acts: boolean; suggestions: readonly string[] };
@@ -55,6 +56,7 @@ export function NodePage({ viewer, node, acts, suggestions }: NodePageProps): Ma
         </div>
         <div class="stack">
           <DeviceCard node={node} />
+          {inner?.row.role === "provider" && <TermsCard node={node} inner={inner} acts={acts} csrf={csrf} />}
           {inner && <PaceCard node={node} inner={inner} />}
           {inner && <OwnerCard node={node} inner={inner} csrf={csrf} acts={acts} />}
         </div>

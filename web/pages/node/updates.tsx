@@ -8,6 +8,7 @@ import { Deeds } from "./deeds.tsx";
 import { HistoryCard, JobsCard } from "./history.tsx";
 import { Models } from "./models.tsx";
 import { NodeFigures, NodeState, Notes } from "./state.tsx";
+import { TermsNow } from "./terms.tsx";
 
 /**
  * Morphed in, so that what has the focus keeps it. `of`: what was asked of the node and decided about it. An update like
@@ -46,6 +47,13 @@ export function nodeUpdates({ node, acts }: { node: NodeShown; acts: boolean }):
     <Morphed of={of} id="device-h-card">
       <DeviceCard node={node} />
     </Morphed>,
+    ...(inner?.row.role === "provider"
+      ? [
+          <Morphed of={of} id="node-terms">
+            <TermsNow node={node} inner={inner} />
+          </Morphed>,
+        ]
+      : []),
     ...(inner
       ? [
           <Morphed of={of} id="jobs-h-card">

@@ -105,6 +105,7 @@ export async function commandStage(
     gate: held,
     disk: { refusal: async () => null },
     allowed: () => ["models", "drain", "resume", "refresh", "restart"],
+    configure: async () => ok(undefined),
     announce: () => void counts.announced++,
     restart: () => void counts.restarted++,
     ...over,

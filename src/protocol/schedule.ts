@@ -1,5 +1,5 @@
 // Schedule: the spans of the week in which a node serves, as its operator writes them. Pure: the local time is given.
-import { err, ok, type Result } from "../../lib/result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 export const MINUTES_A_DAY = 1440;
 export const MINUTES_A_WEEK = 7 * MINUTES_A_DAY;

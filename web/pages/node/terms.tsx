@@ -1,0 +1,210 @@
+// Terms: a node's slots, prices and hours, and the form that asks it for others. The node has the last word.
+import type { NodeInner, NodeShown } from "../../../src/dashboard/nodes/shown.ts";
+import type { FormTerm, TermsFormView, TermsShown } from "../../../src/dashboard/nodes/terms.ts";
+import { allowingCommand, type NodeTerms } from "../../../src/protocol/terms.ts";
+import { commandState } from "../../parts/command.ts";
+import { type Fault, Field, FormFault } from "../../parts/field.tsx";
+import type { Markup } from "../../parts/markup.ts";
+import { Card, Copy, Csrf, Fact, Facts, Status, Why } from "../../parts/parts.tsx";
+import { dollars, duration, Name, NONE, number, plainName } from "../../parts/text.tsx";
+
+type Props = { node: NodeShown; inner: NodeInner; acts: boolean; csrf: string | null };
+
+export const TermsCard = ({ node, inner, acts, csrf }: Props): Markup => (
+  <Card id="terms-h" title="Terms">
+    <div class="body stack">
+      <TermsNow node={node} inner={inner} />
+      {acts && inner.terms && <Change pubkey={node.pubkey} terms={inner.terms} csrf={csrf} />}
+    </div>
+  </Card>
+);
+
+/** As the node told them last, and what became of the newest change; while the page is open. */
+export const TermsNow = ({ node, inner: { terms, row, standing } }: Omit<Props, "acts" | "csrf">): Markup => (
+  <div class="stack" id="node-terms">
+    <Facts>{terms === null ? <Unknown slots={node.slots} /> : <Known terms={terms.told} slots={node.slots} />}</Facts>
+    {terms === null && <p class="note">{whyUnknown(row.transport, standing !== null)}</p>}
+    {terms?.command && <Doing command={terms.command} />}
+  </div>
+);
+
+const whyUnknown = (transport: NodeInner["row"]["transport"], isLinked: boolean): string => {
+  if (transport !== "link") return "A node that holds no link does not say more.";
+  return isLinked
+    ? "Its program is older and does not say more."
+    : "It says more once it is linked, if its program is new enough.";
+};
+
+const Unknown = ({ slots }: { slots: number }): Markup => (
+  <>
+    <Fact name="Slots">{slots > 0 ? number(slots) : NONE}</Fact>
+    <Fact name="Price in / out">{NONE}</Fact>
+    <Fact name="Schedule">{NONE}</Fact>
+  </>
+);
+
+const SHOWN_PATTERNS = 12;
+
+function Known({ terms, slots }: { terms: NodeTerms; slots: number }): Markup {
+  const patterns = Object.entries(terms.prices);
+  return (
+    <>
+      <Fact name="Slots">{terms.slots > 0 ? number(terms.slots) : `as its backends say, ${number(slots)}`}</Fact>
+      <Fact name="Price in / out">
+        {dollars(terms.price_input)} / {dollars(terms.price_output)}
+      </Fact>
+      {patterns.slice(0, SHOWN_PATTERNS).map(([pattern, { input, output }]) => (
+        <Fact name={<Name of={pattern} max={40} />}>
+          {dollars(input)} / {dollars(output)}
+        </Fact>
+      ))}
+      {patterns.length > SHOWN_PATTERNS && (
+        <Fact name="Other prices">{number(patterns.length - SHOWN_PATTERNS)} more</Fact>
+      )}
+      <Fact name="Schedule">
+        {terms.schedule.length === 0
+          ? "always"
+          : terms.schedule.map((span, i) => (
+              <>
+                {i > 0 && ", "}
+                <Name of={span} max={128} />
+              </>
+            ))}
+      </Fact>
+      <Fact name="In use by others">{terms.idle_only ? whenBusy(terms) : "serves all the same"}</Fact>
+    </>
+  );
+}
+
+/** `pauses from 20 % GPU or 50 % CPU for 10 s, until 2 min of quiet`. */
+function whenBusy({ idle_gpu_percent: gpu, idle_cpu_percent: cpu, ...rules }: NodeTerms): string {
+  const loads = [gpu > 0 ? `${gpu} % GPU` : null, cpu > 0 ? `${cpu} % CPU` : null].filter((one) => one !== null);
+  if (loads.length === 0) return "serves all the same";
+  const [busy, quiet] = [rules.idle_busy_s, rules.idle_resume_s].map((s) => seconds(s));
+  return `pauses from ${loads.join(" or ")} for ${busy}, until ${quiet} of quiet`;
+}
+const seconds = (s: number): string => (s < 60 ? `${s} s` : duration(s * 1000).replace(/ 0 s$/, ""));
+
+function Doing({ command }: { command: NonNullable<TermsShown["command"]> }): Markup {
+  const [tone, word] = commandState(command);
+  return (
+    <Status tone={tone}>
+      {word}
+      {command.error !== null && (
+        <>
+          : <bdi>{plainName(command.error, 400)}</bdi>
+        </>
+      )}
+    </Status>
+  );
+}
+
+function Change({ pubkey, terms, csrf }: { pubkey: string; terms: TermsShown; csrf: string | null }): Markup {
+  const { told, form } = terms;
+  if (form !== null) {
+    return (
+      <details>
+        <summary>Change terms</summary>
+        <TermsForm pubkey={pubkey} form={form} csrf={csrf} fault={null} />
+      </details>
+    );
+  }
+  if (told.allows.includes("configure")) return <p class="note">Flags on its machine fix them.</p>;
+  const command = allowingCommand(told.allows);
+  return (
+    <p class="note">
+      Only its machine changes them. To do it here too, run there: <code>{command}</code>{" "}
+      <Copy text={command} label="Copy the command" />
+    </p>
+  );
+}
+
+type FormProps = { pubkey: string; form: TermsFormView; csrf: string | null; fault: Fault | null };
+
+/** Alone, it answers a form that was not right. */
+export function TermsForm({ pubkey, form: { texts, was }, csrf, fault }: FormProps): Markup {
+  const to = `/nodes/${pubkey}/terms`;
+  const of = (name: FormTerm) => ({ name, id: `terms-${name}`, value: texts[name], fault });
+  const has = (name: FormTerm) => texts[name] !== undefined;
+  return (
+    <form class="fields" method="post" action={to} hx-post={to} hx-target="this" hx-swap="outerHTML" id="terms">
+      {csrf !== null && <Csrf token={csrf} />}
+      {Object.entries(was).map(([name, value]) => (
+        <input type="hidden" name={`was.${name}`} value={value} />
+      ))}
+      <FormFault fault={fault} title="Not asked for" fields={Object.keys(texts)} />
+      {has("slots") && <Field {...of("slots")} label="Jobs side by side" hint="0 asks its backends." max={4} />}
+      {has("price_input") && <Field {...of("price_input")} label="Price in, $ per million tokens" max={24} />}
+      {has("price_output") && <Field {...of("price_output")} label="Price out, $ per million tokens" max={24} />}
+      {has("prices") && (
+        <Lines
+          {...of("prices")}
+          label="Models that cost something else"
+          hint="One a line: a name, or how names begin with a *, then dollars in and out."
+          placeholder="llama3* 0.10 0.30"
+        />
+      )}
+      {has("schedule") && (
+        <Lines
+          {...of("schedule")}
+          label="Schedule"
+          hint="One span a line, in the node's local time. Empty: always."
+          placeholder="mon-fri 18:00-08:00"
+        />
+      )}
+      {has("idle_only") && (
+        <label class="check">
+          <input
+            type="checkbox"
+            id="terms-idle_only"
+            name="idle_only"
+            value="true"
+            checked={texts.idle_only === "true"}
+          />
+          Serve only while nobody else uses its machine
+        </label>
+      )}
+      <div class="row">
+        <button type="submit" class="act" id="terms-save">
+          Ask the node
+        </button>
+      </div>
+    </form>
+  );
+}
+
+type LinesProps = {
+  name: FormTerm;
+  id: string;
+  label: string;
+  value: string | undefined;
+  hint: string;
+  placeholder: string;
+  fault: Fault | null;
+};
+
+function Lines({ name, id, label, value, hint, placeholder, fault }: LinesProps): Markup {
+  const wrong = fault?.field === name ? fault.words : undefined;
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <textarea
+        id={id}
+        name={name}
+        rows={2}
+        maxlength={40_000}
+        placeholder={placeholder}
+        spellcheck={false}
+        autocomplete="off"
+        aria-describedby={wrong === undefined ? `${id}-hint` : `${id}-hint ${id}-why`}
+        aria-invalid={wrong === undefined ? undefined : "true"}
+      >
+        {value}
+      </textarea>
+      <p class="note" id={`${id}-hint`}>
+        {hint}
+      </p>
+      {wrong !== undefined && <Why id={`${id}-why`}>{wrong}</Why>}
+    </div>
+  );
+}
