@@ -1,5 +1,6 @@
 // Page triggers: what the sums by day cost a job's record: rows written with the triggers and without, in turn.
 import { rmSync } from "node:fs";
+import { insertOf } from "../../src/db/insert.ts";
 import { testDatabase } from "../../src/db/test-database.ts";
 import { median } from "./stats.ts";
 
@@ -19,7 +20,10 @@ const COLUMNS = [
   "prompt_tokens",
   "completion_tokens",
 ];
-const INSERT = `insert into jobs (${COLUMNS.join(", ")}, created_ms, ended_ms) values (${COLUMNS.map(() => "?").join(", ")}, ?, ?)`;
+const insert = insertOf(
+  `jobs (${COLUMNS.join(", ")}, created_ms, ended_ms)`,
+  `(${COLUMNS.map(() => "?").join(", ")}, ?, ?)`,
+);
 
 export async function measureTriggers(rounds: number): Promise<TriggerCost> {
   const [on, off] = [await testDatabase(), await testDatabase()];
@@ -42,7 +46,7 @@ export async function measureTriggers(rounds: number): Promise<TriggerCost> {
         const startedMs = performance.now();
         for (let from = 0; from < ROWS / rounds; from += GROUP) {
           const rows = Array.from({ length: GROUP }, (_, i) => rowOf(round * ROWS + from + i));
-          await db.writer.batch(INSERT, rows, { durable: false });
+          await db.writer.transact((_tx, _execute, many) => insert(many, rows), { durable: false });
         }
         figures[name].push(((performance.now() - startedMs) * 1000) / (ROWS / rounds));
       }

@@ -11,9 +11,10 @@ export const BUSY_TIMEOUT_MS = 5_000;
 const MAX_CACHED_STATEMENTS = 512;
 /** Checkpoint in the background after about this many bytes of log; SQLite's own, in a commit, comes at twice that. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
-/** Rough bytes of log for one commit, and for one row beside its values. */
+/** Rough bytes of log for one commit, and for one row beside its values, of which a row has so many at most. */
 const COMMIT_BYTES = 24 * 1024;
 const ROW_BYTES = 768;
+const ROW_VALUES = 24;
 
 type Bindable = ReturnType<typeof bindable>;
 type Statement = { readonly returnsRows: boolean; all(params: Bindable[]): SqlRow[]; run(params: Bindable[]): void };
@@ -107,7 +108,7 @@ function writeConnection(database: Database.Database): WriteConnection {
   let synchronous = true;
   let loggedBytes = 0;
   const count = (params: readonly SqlValue[]) => {
-    loggedBytes += ROW_BYTES;
+    loggedBytes += ROW_BYTES * Math.max(1, Math.ceil(params.length / ROW_VALUES));
     for (const value of params) {
       if (typeof value === "string" || value instanceof Uint8Array) loggedBytes += value.length;
     }

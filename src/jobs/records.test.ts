@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
+import type { SqlValue } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import { type TestDatabase, testDatabase } from "../db/test-database.ts";
 import { manualClock } from "../lib/clock.ts";
@@ -17,15 +18,27 @@ afterAll(() => database[Symbol.asyncDispose]());
 
 function made({ broken = () => false }: { broken?: () => boolean } = {}) {
   const clock = manualClock();
-  const writes: number[] = [];
+  /** Ids of each write, in groups as they were written. */
+  const writes: SqlValue[][] = [];
   const { writer } = database.db;
   const db: Db = {
     ...database.db,
     writer: {
       ...writer,
-      batch(sql, rows, options) {
-        writes.push(rows.length);
-        return broken() ? Promise.reject(new Error("disk full")) : writer.batch(sql, rows, options);
+      async transact(op, options) {
+        if (broken()) throw new Error("disk full");
+        const ids: SqlValue[] = [];
+        const isId = (value: SqlValue) => known.has(value);
+        const done = await writer.transact(
+          (tx, execute, many) =>
+            op(tx, execute, (sql, rows) => {
+              ids.push(...rows.flat().filter(isId));
+              return many(sql, rows);
+            }),
+          options,
+        );
+        writes.push(ids);
+        return done;
       },
     },
   };
@@ -41,10 +54,12 @@ function made({ broken = () => false }: { broken?: () => boolean } = {}) {
   });
   return { clock, records, writes };
 }
-const job = (over: Partial<Job> = {}): Job => ({
-  ...newJob(Bun.randomUUIDv7() as JobId, spec(), recorder(), 1),
-  ...over,
-});
+const known = new Set<SqlValue>();
+function job(over: Partial<Job> = {}): Job {
+  const one = { ...newJob(Bun.randomUUIDv7() as JobId, spec(), recorder(), 1), ...over };
+  known.add(one.id);
+  return one;
+}
 const rowOf = async ({ id }: Job) => (await database.db.read.select().from(jobRows).where(eq(jobRows.id, id)))[0];
 
 test("a chat that was short is written once, with its end", async () => {
@@ -54,7 +69,7 @@ test("a chat that was short is written once, with its end", async () => {
   Object.assign(short, { state: "completed", endedMs: 7, usage: { prompt_tokens: 1, completion_tokens: 2 } });
   records.touch(short);
   await records.flush();
-  expect(writes).toEqual([1]);
+  expect(writes).toEqual([[short.id]]);
   expect(await rowOf(short)).toMatchObject({ state: "completed", endedMs: 7, completionTokens: 2 });
 });
 
@@ -65,7 +80,7 @@ test("what was noted is written by itself, a moment later", async () => {
   records.touch(two);
   clock.advance(1_000);
   await records.close();
-  expect(writes).toEqual([2]);
+  expect(writes).toEqual([[one.id, two.id]]);
 });
 
 test("an end that is written stays: nothing older comes over it", async () => {
@@ -99,7 +114,7 @@ test("many are written in groups, none left out", async () => {
   const many = Array.from({ length: 300 }, () => job({ model: "many" }));
   for (const one of many) records.touch(one);
   await records.flush();
-  expect(writes.reduce((sum, rows) => sum + rows, 0)).toBe(300);
+  expect(writes.flat()).toEqual(many.map(({ id }) => id));
   expect(writes.length).toBeGreaterThan(1);
   expect(await database.db.read.$count(jobRows, eq(jobRows.model, "many"))).toBe(300);
 });

@@ -3,6 +3,7 @@
 import { and, desc, eq, isNull, lt, notInArray, or } from "drizzle-orm";
 import type { StoredSecrets } from "../accounts/stored-secrets.ts";
 import type { Drizzle, Execute, ExecuteMany, SqlValue } from "../db/executor.ts";
+import { insertOf } from "../db/insert.ts";
 import type { Db } from "../db/open.ts";
 import { type HoldRefusal, hold, release, releaseOwned } from "../ledger/holds.ts";
 import { type HoldRow, holds } from "../ledger/schema.ts";
@@ -108,9 +109,12 @@ const COLUMNS = [
 const CHANGING = COLUMNS.slice(COLUMNS.indexOf("state")).filter(
   (column) => column !== "created_ms" && column !== "owner",
 );
-const UPSERT = `insert into jobs (${COLUMNS.join(", ")}) values (${COLUMNS.map(() => "?").join(", ")})
-  on conflict (id) do update set ${CHANGING.map((column) => `${column} = excluded.${column}`).join(", ")}
-  where jobs.state in (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`;
+const upsert = insertOf(
+  `jobs (${COLUMNS.join(", ")})`,
+  `(${COLUMNS.map(() => "?").join(", ")})`,
+  `on conflict (id) do update set ${CHANGING.map((column) => `${column} = excluded.${column}`).join(", ")}
+  where jobs.state in (${LIVE_STATES.map((state) => `'${state}'`).join(", ")})`,
+);
 
 /** Of a job as it stands, or as it ends: one whose end has to be stored first knows it a moment before the database. */
 const ENDED = `select id from jobs where id in (select value from json_each(?)) and not (state in (${LIVE_STATES.map((state) => `'${state}'`).join(", ")}))`;
@@ -153,8 +157,8 @@ export async function writeChatEnds(
   const ended = await execute(ENDED, [JSON.stringify(ends.map(({ job }) => job.id))]);
   const before = new Set(ended.map(([id]) => id));
   const firsts = ends.map(({ job }) => !before.has(job.id));
-  await many(
-    UPSERT,
+  await upsert(
+    many,
     ends.filter((_, i) => firsts[i]).map(({ job, end, charged }) => rowOf(job, owner, end.state, charged)),
   );
   return firsts;
@@ -190,11 +194,8 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
     try {
       for (; written < group.length; written += ROWS_AT_ONCE) {
         if (written > 0) await new Promise<void>((resolve) => void setImmediate(resolve));
-        await db.writer.batch(
-          UPSERT,
-          group.slice(written, written + ROWS_AT_ONCE).map((job) => rowOf(job, deps.owner)),
-          { durable: false },
-        );
+        const rows = group.slice(written, written + ROWS_AT_ONCE).map((job) => rowOf(job, deps.owner));
+        await db.writer.transact((_tx, _execute, many) => upsert(many, rows), { durable: false });
       }
     } catch (error) {
       const left = new Set([...group.slice(written), ...noted]);

@@ -1,6 +1,7 @@
 // Settlement: at a job's end, what it held becomes what it cost. The client pays, each node that delivered earns, the
 // platform has its fee, and each attempt gets its receipt: all in the transaction of the job's end state.
 import type { Execute, ExecuteMany, SqlValue } from "../db/executor.ts";
+import { insertOf } from "../db/insert.ts";
 import { fromHex } from "../lib/hex.ts";
 import { encodeReceipt, receiptDigest, splitGross, textHash, ZERO_32 } from "../protocol/receipts.ts";
 import { oneByOne, takeHold } from "./holds.ts";
@@ -230,21 +231,23 @@ function count({ sums }: Book, account: LedgerAccountId, balance: bigint, held: 
   } else sums.set(account, { balance, held });
 }
 
+const insertTransactions = insertOf("ledger_transactions (id, kind, cause, created_ms)", "(?, 'settlement', ?, ?)");
+const ENTRIES = "ledger_entries (account, transaction_id, amount)";
+const insertEntries = insertOf(ENTRIES, "(?, ?, ?)");
+const insertThreefold = insertOf(ENTRIES, "(?, ?, ?), (?, ?, ?), (?, ?, ?)");
+const insertReceipts = insertOf(
+  `receipts (node, seq, attempt, account, transaction_id, gross, node_amount, fee, model, finished_ms,
+    bytes, digest, signature)`,
+  "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+);
+
 /** Writes it all. Throws, and all of it is undone, where an account is not covered or somebody else was quicker. */
 export async function closeBook(book: Book): Promise<void> {
   const { execute, many, sums, chains } = book;
-  await many(
-    "insert into ledger_transactions (id, kind, cause, created_ms) values (?, 'settlement', ?, ?)",
-    book.transactions,
-  );
-  const entries = "insert into ledger_entries (account, transaction_id, amount) values (?, ?, ?)";
-  await many(`${entries}, (?, ?, ?), (?, ?, ?)`, book.threefold);
-  await many(entries, book.entries);
-  await many(
-    `insert into receipts (node, seq, attempt, account, transaction_id, gross, node_amount, fee, model, finished_ms,
-      bytes, digest, signature) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    book.receipts,
-  );
+  await insertTransactions(many, book.transactions);
+  await insertThreefold(many, book.threefold);
+  await insertEntries(many, book.entries);
+  await insertReceipts(many, book.receipts);
   await many(
     "update ledger_accounts set balance = balance + ?, held = held + ? where id = ?",
     [...sums].map(([account, { balance, held }]) => [balance, held, account]),
