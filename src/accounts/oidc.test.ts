@@ -29,7 +29,7 @@ const configured = (over: Partial<OidcProvider> = {}): OidcProvider => ({
   saysHd: false,
   ...over,
 });
-const WISH = { invitation: null, linkUserId: null };
+const WISH = { invitation: null, linkUserId: null, next: null };
 
 /** Goes through the provider as a browser would, and comes back. */
 async function goThrough(login: string, over: Partial<OidcProvider> = {}) {

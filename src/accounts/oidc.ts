@@ -35,8 +35,12 @@ export const oidcFlowSchema = z.object({
   invitation: z.string().nullable(),
   /** The user that is signed in and wants to be linked. */
   linkUserId: z.string().nullable(),
+  /** The page that the person wanted to see. */
+  next: z.string().nullable(),
 });
 export type OidcFlow = z.output<typeof oidcFlowSchema>;
+/** What is wanted of it, beside signing in. */
+export type OidcWish = Pick<OidcFlow, "invitation" | "linkUserId" | "next">;
 
 /** Who the provider says it is. */
 export type OidcPerson = {
@@ -61,7 +65,7 @@ export type Oidc = {
   begin(
     name: string,
     redirectUri: string,
-    wish: Pick<OidcFlow, "invitation" | "linkUserId">,
+    wish: OidcWish,
   ): Promise<Result<{ location: string; flow: OidcFlow }, OidcRefusal>> | undefined;
   /** Ends what `begin` began: `callback` is the address that the browser came back to. */
   finish(callback: URL, flow: OidcFlow): Promise<Result<OidcPerson, OidcRefusal>>;
@@ -117,7 +121,7 @@ async function begin(
   provider: OidcProvider,
   configuration: () => Promise<Configuration>,
   redirectUri: string,
-  wish: Pick<OidcFlow, "invitation" | "linkUserId">,
+  wish: OidcWish,
 ): Promise<Result<{ location: string; flow: OidcFlow }, OidcRefusal>> {
   const client = await import("openid-client");
   const flow: OidcFlow = {

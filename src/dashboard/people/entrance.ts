@@ -39,7 +39,9 @@ function steps(deps: Deps): Step[] {
   const { people, human } = deps;
   const { providers } = human.oidc;
   const mail = people.mail !== null;
-  const home: Step["after"] = (call, done) => goOn(call.request, startPath(rolesIn(done)), done.cookies);
+  const nextOf = (call: HumanCall, sent: Sent) => ownPath(sent.fields.next ?? call.query.get("next"));
+  const home: Step["after"] = (call, done) =>
+    goOn(call.request, ownPath(fieldsOf(call).next) ?? startPath(rolesIn(done)), done.cookies);
   return [
     {
       ...{ path: "/setup", summary: "Makes the first admin.", does: "Makes the first admin." },
@@ -56,17 +58,17 @@ function steps(deps: Deps): Step[] {
         pages.SignIn({
           ...{ viewer, sent, providers, mail, signUp: people.settings.signUp === "open" },
           governed: await hasAdmin(people.db.read),
-          next: ownPath(sent.fields.next ?? call.query.get("next")),
+          next: nextOf(call, sent),
           news: call.query.has("made") ? "If the address was free, its account is there now: sign in." : null,
         }),
       api: "/api/v1/auth/sign-in",
-      after: (call, done) => goOn(call.request, ownPath(fieldsOf(call).next) ?? startPath(rolesIn(done)), done.cookies),
+      after: home,
     },
     {
       path: "/sign-in/link",
       summary: "Links a provider with the account of the same address.",
       does: "Links the two, and signs in.",
-      show: ({ pages, viewer, sent }) => pages.ProveLink({ viewer, sent }),
+      show: ({ pages, viewer, sent, call }) => pages.ProveLink({ viewer, sent, next: nextOf(call, sent) }),
       ...{ api: "/api/v1/auth/oidc/prove", after: home },
     },
     {

@@ -1,6 +1,6 @@
 // Signing in with a provider: `/api/v1/auth/oidc/*`. While the browser is away it keeps, sealed, what has to come back.
 import { z } from "zod";
-import { type OidcRefusal, oidcFlowSchema } from "../../accounts/oidc.ts";
+import { type OidcRefusal, type OidcWish, oidcFlowSchema } from "../../accounts/oidc.ts";
 import { linkIdentity, oidcSignIn, proveAndLink } from "../../accounts/oidc-sign-in.ts";
 import { triedPasswordSchema } from "../../accounts/passwords.ts";
 import { seal, unseal } from "../../accounts/sealed.ts";
@@ -11,11 +11,13 @@ import { bodyOf, data } from "./answers.ts";
 import { readCookie } from "./cookies.ts";
 import { cookie, type HumanDeps, originOf, sessionCookies, signedInAnswer } from "./deps.ts";
 import { type Refused, refuse, wordsOf } from "./refuse.ts";
-import { startPath } from "./start-path.ts";
+import { ownPath, startPath } from "./start-path.ts";
 
 const BASE = "/api/v1/auth/oidc";
 /** How long the browser may be away, and then take to prove a password. */
 const FLOW_S = 600;
+/** Characters of the page to go to: it travels in a cookie, of which browsers keep 4 KiB. */
+const MAX_NEXT = 1_024;
 
 const beginSchema = z.object({
   /** The secret of an invitation, for those who sign up. */
@@ -40,7 +42,9 @@ export function oidcRoutes(deps: HumanDeps): HumanRoute[] {
       summary: "Goes to a provider to sign in.",
       answers: "text/html",
       async handle(call) {
-        const begun = await begin(deps, call, { invitation: null, linkUserId: null });
+        const next = ownPath(call.query.get("next"));
+        const kept = next === null || next.length > MAX_NEXT ? null : next;
+        const begun = await begin(deps, call, { invitation: null, linkUserId: null, next: kept });
         return begun.ok
           ? redirect(begun.value.location, begun.value.cookies)
           : await failed(deps, call, begun.error.code);
@@ -56,7 +60,8 @@ export function oidcRoutes(deps: HumanDeps): HumanRoute[] {
       async handle(call) {
         const body = bodyOf(call, beginSchema);
         if (!body.ok) return body.error;
-        const begun = await begin(deps, call, { invitation: body.value.invitation ?? null, linkUserId: null });
+        const wish = { invitation: body.value.invitation ?? null, linkUserId: null, next: null };
+        const begun = await begin(deps, call, wish);
         if (!begun.ok) return refuse(begun.error);
         return data({ location: begun.value.location }, begun.value.cookies);
       },
@@ -68,7 +73,7 @@ export function oidcRoutes(deps: HumanDeps): HumanRoute[] {
       access: "user",
       summary: "Where to go to have a provider as one more way to sign in.",
       async handle(call) {
-        const begun = await begin(deps, call, { invitation: null, linkUserId: call.human.user.id });
+        const begun = await begin(deps, call, { invitation: null, linkUserId: call.human.user.id, next: null });
         if (!begun.ok) return refuse(begun.error);
         return data({ location: begun.value.location }, begun.value.cookies);
       },
@@ -94,15 +99,13 @@ export function oidcRoutes(deps: HumanDeps): HumanRoute[] {
   ];
 }
 
-type Wish = { invitation: string | null; linkUserId: string | null };
-
 const redirectUri = ({ people }: HumanDeps, name: string): string =>
   `${people.url()}${BASE}/${encodeURIComponent(name)}/callback`;
 
 async function begin(
   deps: HumanDeps,
   call: HumanCall,
-  wish: Wish,
+  wish: OidcWish,
 ): Promise<Result<{ location: string; cookies: string[] }, Refused>> {
   const name = call.params.provider ?? "";
   const begun = await deps.oidc.begin(name, redirectUri(deps, name), wish);
@@ -153,9 +156,11 @@ async function callback(deps: HumanDeps, call: HumanCall): Promise<Response> {
   if (!outcome.ok) return await fail(outcome.error.code);
   if (outcome.value.next === "signed_in") {
     const human = await findSession(people, outcome.value.token);
-    return redirect(startPath(human?.user.roles ?? []), [over, ...sessionCookies(deps, call, outcome.value.token)]);
+    const to = ownPath(flow.next) ?? startPath(human?.user.roles ?? []);
+    return redirect(to, [over, ...sessionCookies(deps, call, outcome.value.token)]);
   }
-  return redirect("/sign-in/link", [over, sealedCookie(deps, call, "oidc-link", person.value)]);
+  const next = flow.next === null ? "" : `?${new URLSearchParams({ next: flow.next })}`;
+  return redirect(`/sign-in/link${next}`, [over, sealedCookie(deps, call, "oidc-link", person.value)]);
 }
 
 async function failed(

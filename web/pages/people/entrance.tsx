@@ -186,7 +186,7 @@ export const SignIn = ({ viewer, sent, providers, mail, signUp, governed, next, 
         </div>
       </form>
       {providers.map(({ name, label }) => (
-        <a class="button" href={`/api/v1/auth/oidc/${encodeURIComponent(name)}`}>
+        <a class="button" href={providerHref(name, next)}>
           Sign in with {label}
         </a>
       ))}
@@ -211,7 +211,11 @@ export const SignIn = ({ viewer, sent, providers, mail, signUp, governed, next, 
   </Entrance>
 );
 
-export const ProveLink = ({ viewer, sent }: Base): Markup => (
+/** By the provider, and from there on to `next`. */
+const providerHref = (name: string, next: string | null): string =>
+  `/api/v1/auth/oidc/${encodeURIComponent(name)}${next === null ? "" : `?${new URLSearchParams({ next })}`}`;
+
+export const ProveLink = ({ viewer, sent, next }: Base & { next: string | null }): Markup => (
   <Entrance
     viewer={viewer}
     title="Is this your account?"
@@ -220,6 +224,7 @@ export const ProveLink = ({ viewer, sent }: Base): Markup => (
     <Panel title="Link">
       <FormFault fault={sent.fault} title="Not linked" />
       <form method="post" action="/sign-in/link" class="fields">
+        {next !== null && <input type="hidden" name="next" value={next} />}
         <Password sent={sent} first />
         <Send>Link and sign in</Send>
       </form>
