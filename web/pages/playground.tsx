@@ -26,8 +26,8 @@ type Filled = Partial<{
 }>;
 export type PlaygroundView = {
   viewer: Viewer;
-  /** False for members of an organisation that are no owners. */
-  maySpend: boolean;
+  /** Members of an organisation that are no owners look on; `own`: the account that they may ask from. */
+  onlooker: { csrf: string; own: string | null; next: string } | null;
   models: readonly string[];
   /** One or two. */
   chosen: readonly string[];
@@ -68,6 +68,7 @@ export const Playground = (view: PlaygroundView): Markup => {
         )}
       </Head>
       <p class="hidden" role="status" id="said"></p>
+      {view.onlooker !== null && <Onlooker {...view.onlooker} />}
       {models.length === 0 && first === "" ? <NoModels viewer={viewer} /> : <Asking {...view} />}
     </Shell>
   );
@@ -221,14 +222,26 @@ const Models = ({
   );
 };
 
-const Composer = ({ chosen, maySpend, maxText, turns, form = {} }: PlaygroundView): Markup => (
+/** A member of an organisation asks from their own account: one click away. */
+const Onlooker = ({ csrf, own, next }: NonNullable<PlaygroundView["onlooker"]>): Markup => (
+  <form method="post" action="/account/switch">
+    <Csrf token={csrf} />
+    <input type="hidden" name="account" value={own ?? ""} />
+    <input type="hidden" name="next" value={next} />
+    <Notice tone="warn" title="You look on here">
+      Only its owners ask here in the name of an organisation; its members use the keys that an owner makes for them.{" "}
+      {own !== null && (
+        <button type="submit" id="act-for-own">
+          Chat from your own account
+        </button>
+      )}
+    </Notice>
+  </form>
+);
+
+const Composer = ({ chosen, onlooker, maxText, turns, form = {} }: PlaygroundView): Markup => (
   <section class="card" id="composer" aria-label="Your message">
     <Body>
-      {!maySpend && (
-        <Notice tone="warn" title="You look on here">
-          Only its owners ask in the name of an organisation. <a href="/account">Act for your own account</a> to chat.
-        </Notice>
-      )}
       <label>
         <span class="hidden">Message</span>
         <textarea
@@ -239,7 +252,7 @@ const Composer = ({ chosen, maySpend, maxText, turns, form = {} }: PlaygroundVie
           maxlength={maxText}
           placeholder={chosen.length === 2 ? "Ask both models" : "Ask the model"}
           data-enter=""
-          disabled={!maySpend}
+          disabled={onlooker !== null}
         >
           {turns.some(({ turn }) => turn.end?.state !== "completed") ? form.message : ""}
         </textarea>
@@ -253,7 +266,7 @@ const Composer = ({ chosen, maySpend, maxText, turns, form = {} }: PlaygroundVie
           <Icon name="stop" />
           Stop
         </button>
-        <button type="submit" class="act" id="send" disabled={!maySpend}>
+        <button type="submit" class="act" id="send" disabled={onlooker !== null}>
           <Icon name="send" />
           Send
         </button>

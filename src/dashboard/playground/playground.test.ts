@@ -225,6 +225,19 @@ test("members of an organisation who are no owners do not spend in its name", as
   expect([answer.status, on.jobs.live.size]).toEqual([403, 0]);
 });
 
+test("such a member is one click away from asking from their own account, with the model they had chosen", async () => {
+  person = await signedIn(on, { email: "mia@example.org", member: true });
+  const shown = await page("?model=llama3");
+  const hidden = (name: string) =>
+    new RegExp(`name="${name}" value="([^"]*)"`).exec(shown.split("/account/switch")[1] ?? "");
+  const [account, next] = [hidden("account")?.[1] ?? "", hidden("next")?.[1] ?? ""];
+  expect(account).not.toBe(person.accountId);
+  const switched = await person.post("/account/switch", { account, next });
+  expect([switched.status, switched.headers.get("location")]).toEqual([303, "/playground?model=llama3"]);
+  const own = await page("?model=llama3");
+  expect([own.includes("You look on here"), /id="send"[^>]*disabled/.test(own)]).toEqual([false, false]);
+});
+
 describe("the page", () => {
   test("chooses the model that is named, however it is called", async () => {
     const html = await page(`?model=${encodeURIComponent('<img src=x>"')}`);

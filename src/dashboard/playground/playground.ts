@@ -1,4 +1,5 @@
 // Playground: `/playground`, a chat with one model or two. The same jobs, holds, limits and records as an API client's.
+import { listAccounts } from "../../accounts/organisations.ts";
 import type { HttpRoute, SignedInCall } from "../../http/routes.ts";
 import { isHtmx, pageAnswer, toastAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
@@ -44,13 +45,20 @@ async function page(deps: DashboardDeps, call: SignedInCall): Promise<Response> 
   return pageAnswer(call.request, Playground({ ...(await around(deps, call, pools)), models, chosen, turns: [] }));
 }
 
+/** The account that a member can ask from instead, and where they are then. */
+async function onlooker({ db }: DashboardDeps, { human, request }: SignedInCall) {
+  const own = (await listAccounts({ db }, human.user.id)).find(({ kind }) => kind === "user");
+  const { pathname, search } = new URL(request.url);
+  return { csrf: human.csrf, own: own?.id ?? null, next: request.method === "GET" ? pathname + search : pathname };
+}
+
 const load = () => import("../../../web/pages/playground.tsx");
 
 /** Of the page, whatever is asked. */
 async function around(deps: DashboardDeps, call: SignedInCall, pools: readonly string[]) {
   return {
     viewer: viewerOf(deps, call),
-    maySpend: maySpend(call),
+    onlooker: maySpend(call) ? null : await onlooker(deps, call),
     pools,
     strategy: deps.chat.defaults.strategy,
     defaults: DEFAULTS,
@@ -68,7 +76,7 @@ async function ask(deps: DashboardDeps, call: SignedInCall): Promise<Response> {
   if (!maySpend(call)) {
     return no(
       "Not yours to spend",
-      "Only its owners ask in the name of an organisation. Act for your own account.",
+      "Only its owners ask here in the name of an organisation. Act for your own account, or use a key that an owner made.",
       403,
     );
   }
