@@ -122,6 +122,15 @@ document.addEventListener("htmx:sse:after:connection", () => streamState(true));
 document.addEventListener("htmx:sse:close", () => streamState(false));
 // A stream that cannot be had again; it is tried on.
 document.addEventListener("htmx:sse:error", () => streamState(false));
+// A browser has six connections to a host for all its tabs (HTTP/1.1). Streams of tabs that nobody looks at are let go by
+// htmx; one of a tab that was opened in the background waits until it is looked at.
+const WAITING = "[hx-sse\\:connect][hx-trigger~='shown,']";
+document.addEventListener("htmx:before:request", (event) => {
+  if (document.hidden && event.detail.ctx.sourceElement?.matches(WAITING)) event.preventDefault();
+});
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) for (const el of document.querySelectorAll(WAITING)) htmx.trigger(el, "shown");
+});
 
 // <time data-ago>: how long ago, going on; <time data-local>: in the reader's own time zone.
 const UNITS = [

@@ -71,8 +71,8 @@ type ShellProps = {
   ends?: boolean;
   children?: Child;
 };
-/** Opened again wherever nothing is connected. */
-const WATCHED = { "hx-trigger": "load, every 10s" };
+/** Opened again wherever nothing is connected, at once when the tab is looked at (`app.js`). */
+const WATCHED = { "hx-trigger": "load, shown, every 10s" };
 const UNTIL_DONE = { "hx-trigger": "load", "hx-sse:close": "done" };
 /** A stream that is refused changes nothing in the page. */
 const NO_SWAP = { "hx-status:4xx": "swap:none", "hx-status:5xx": "swap:none" };
