@@ -23,17 +23,17 @@ function gate(): Part[] {
     const name = /^\s*bun run (\w+)\s*$/.exec(command)?.[1];
     if (name === undefined) throw new Error(`package.json: "check" has a step that is no script: ${command}`);
     return name === "test"
-      ? { name: "unit tests", command: bun("run", name), limitS: 300, tests: true }
-      : { name, command: bun("run", name), limitS: 180 };
+      ? { name: "unit tests", command: bun("run", name), limitS: 600, tests: true }
+      : { name, command: bun("run", name), limitS: 600 };
   });
 }
 
 const PARTS: Part[] = [
   ...gate(),
-  { name: "build", command: bun("run", "build"), limitS: 180 },
+  { name: "build", command: bun("run", "build"), limitS: 600 },
   { name: "browser", command: bun("build/browser.ts"), limitS: 600 },
-  { name: "end-to-end tests", command: bun("run", "e2e"), limitS: 1200, tests: true, after: ["build"] },
-  { name: "bench smoke", command: bun("e2e/bench/run.ts", "--smoke"), limitS: 240, after: ["build"] },
+  { name: "end-to-end tests", command: bun("run", "e2e"), limitS: 2400, tests: true, after: ["build"] },
+  { name: "bench smoke", command: bun("e2e/bench/run.ts", "--smoke"), limitS: 600, after: ["build"] },
 ];
 
 /** Lines of a failed step worth reading: what passed is left out. */

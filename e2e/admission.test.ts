@@ -16,7 +16,7 @@ import { waitFor } from "./harness/wait-for.ts";
 let stage: Stage;
 beforeAll(async () => {
   stage = await openStage();
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 const newSecretKey = () => crypto.getRandomValues(new Uint8Array(32));

@@ -27,7 +27,7 @@ beforeAll(async () => {
   both = await stage.start({ mode: "both", config: "[node]\nprobe = false\n" });
   model = await waitForModel(stage.executable, both);
   client = clientWith(localApiKey(both));
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 describe("the first start", () => {
@@ -171,4 +171,4 @@ test("after SIGTERM and a new start the same key and the same node are good", as
   expect((await listNodes()).nodes.map(({ pubkey }) => pubkey)).toEqual(before ? [before.pubkey] : []);
   const answer = await clientWith(key).chat.completions.create({ model, messages: QUESTION, max_tokens: 4 });
   expect(answer.choices[0]?.message.content).toMatch(/\w/);
-}, 60_000);
+});

@@ -27,7 +27,7 @@ beforeAll(async () => {
   backend = stage.backend({ model });
   node = await stage.node(coordinator, [backend.url], `[node]\nslots = ${SLOTS}`);
   await stage.served(coordinator, model);
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 const sawOf = (mark: string): SeenRequest[] =>
@@ -132,7 +132,7 @@ test("killed with jobs in every state, it goes on with each as it should", async
   }
   expect((await api.job(completed)).result?.choices[0]?.message.content).toBe(PLAIN_TEXT);
   expect(sawOf("cancelled job")).toEqual([]);
-}, 60_000);
+});
 
 test("the backend was let go of by the chats that died with the coordinator", async () => {
   await waitFor("no request to be open", () => backend.open() === 0, {
@@ -168,7 +168,7 @@ test("killed together with the node, an asynchronous job starts over on the node
   // The two texts do not belong together: who has the beginning of the first is not given the end of the second.
   const goingOn = await api.readJob(id, { lastEventId: `${reading.ids.at(-1)}` });
   expect(goingOn).toMatchObject({ text: "", done: false, error: { code: "stream_restarted" } });
-}, 60_000);
+});
 
 test("killed again and again while jobs come in, every job that was acknowledged completes once", async () => {
   backend.script({ betweenTokensMs: 5 });
@@ -191,10 +191,10 @@ test("killed again and again while jobs come in, every job that was acknowledged
   await Promise.all(submitters);
   expect(new Set(acknowledged).size).toBe(acknowledged.length);
   for (const id of acknowledged) {
-    const job = await api.jobIn(id, ["completed", "failed", "expired", "cancelled"], { deadlineMs: 40_000 });
+    const job = await api.jobIn(id, ["completed", "failed", "expired", "cancelled"]);
     expect([job.status, job.result?.choices[0]?.message.content]).toEqual(["completed", PLAIN_TEXT]);
   }
-}, 60_000);
+});
 
 test("a reader that is cut off by each kill has the whole text in the end, nothing twice", async () => {
   const tokens = Array.from({ length: 400 }, (_, n) => `word${n} `);
@@ -218,4 +218,4 @@ test("a reader that is cut off by each kill has the whole text in the end, nothi
   expect(text + last.text).toBe(tokens.join(""));
   ids.push(...last.ids);
   expect(new Set(ids).size).toBe(ids.length);
-}, 60_000);
+});

@@ -11,7 +11,7 @@ let stage: Stage;
 let coordinator: Instance;
 beforeAll(async () => {
   stage = await openStage();
-}, 120_000);
+});
 beforeEach(async () => {
   coordinator = await stage.start({ mode: "coordinator" });
 });

@@ -20,14 +20,14 @@ type Address = Awaited<ReturnType<PaidWorld["on"]["ata"]>>;
 let stage: Stage;
 beforeAll(async () => {
   stage = await openStage();
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 describe("deposits", () => {
   let world: PaidWorld;
   beforeAll(async () => {
     world = await openPaidWorld(stage);
-  }, 120_000);
+  });
 
   test("what is paid to the URL is credited once it is final, and can be spent", async () => {
     const { ask, on } = world;
@@ -69,7 +69,7 @@ describe("deposits", () => {
     world.coordinator = await stage.restart(world.coordinator);
     await waitOnChain(world, "both to be credited", async () => (await world.books.client()).balance === balance + 345);
     expect(faultsOf(await world.books.check())).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe("allowances", () => {
@@ -124,7 +124,7 @@ describe("allowances", () => {
     expect((await ask("/v1/chat/completions", { method: "POST", body: chat })).status).toBe(402);
     await world.books.settled();
     expect(faultsOf(await world.books.check())).toEqual([]);
-  }, 60_000);
+  });
 
   test("an account that would be refused is looked at first: what its wallet approved meanwhile counts", async () => {
     const world = await openPaidWorld(stage, "", 3_600);
@@ -154,5 +154,5 @@ describe("allowances", () => {
       return status === 200;
     });
     expect(faultsOf(await world.books.check())).toEqual([]);
-  }, 60_000);
+  });
 });

@@ -27,7 +27,7 @@ async function start(config: string, slots = 1): Promise<void> {
 }
 beforeEach(async () => {
   stage = await openStage({ charges: true });
-}, 120_000);
+});
 afterEach(() => stage.close());
 afterAll(() => stage.close());
 

@@ -30,7 +30,7 @@ beforeAll(async () => {
   continuing = await Promise.all([1, 2].map(() => pairOf("llamacpp", "continuing")));
   plain = await Promise.all([1, 2].map(() => pairOf("openai", "plain")));
   await ready();
-}, 120_000);
+});
 afterAll(() => stage.close());
 afterEach(async () => {
   for (const pair of [...continuing, ...plain]) {
@@ -230,8 +230,8 @@ test("what a node stopped doing goes on elsewhere long before its heartbeat is m
   expectOneAnswer(transcript);
   expect(transcript.text).toBe("Hello from here.");
   expect(attempts[0]?.outcome).toBe("lost");
-  expect(performance.now() - startedMs).toBeLessThan(30_000);
-}, 60_000);
+  expect(performance.now() - startedMs).toBeLessThan(60_000);
+});
 
 test("where no backend continues, an answer at temperature 0 is made again and joined to itself", async () => {
   const { transcript, attempts } = await answerInTwoParts(

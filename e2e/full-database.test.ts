@@ -24,7 +24,7 @@ let api: Client;
 beforeEach(async () => {
   stage = await openStage();
   backend = stage.backend({ model });
-}, 120_000);
+});
 afterEach(() => stage.close());
 afterAll(() => stage.close());
 
@@ -111,7 +111,7 @@ test("at its page limit jobs are refused with 503, chats go on, and after raisin
   const database = new Database(join(dataDirectory, "infernet.db"), { readonly: true });
   expect(database.query("PRAGMA integrity_check").all()).toEqual([{ integrity_check: "ok" }]);
   database.close();
-}, 60_000);
+});
 
 const mountable = ((): boolean => {
   const directory = join("/tmp", `infernet-mount-${process.pid}`);
@@ -153,5 +153,4 @@ test.skipIf(!mountable)(
     );
     expect(await coordinator.stop()).toEqual({ code: 0, signal: null });
   },
-  60_000,
 );

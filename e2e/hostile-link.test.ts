@@ -34,7 +34,7 @@ beforeAll(async () => {
   if (!token.ok) throw new Error(token.error.message);
   target = { url: coordinator.url, coordinator: token.value.coordinator };
   other = pubkeyOf(secretKey());
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 describe("the link's upgrade", () => {

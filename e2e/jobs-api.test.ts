@@ -23,7 +23,7 @@ beforeAll(async () => {
   backend = stage.backend({ model });
   await stage.node(coordinator, [backend.url], "[node]\nslots = 8");
   await stage.served(coordinator, model);
-}, 120_000);
+});
 afterEach(() => {
   backend.script({ holdAfter: null, betweenTokensMs: 0 });
   backend.release();

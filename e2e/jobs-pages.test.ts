@@ -58,7 +58,7 @@ beforeAll(async () => {
   slow = await pairOf("dune", SLOW, 1);
   await stage.served(coordinator, MODEL, 2);
   await stage.served(coordinator, SLOW);
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 const open = (person: Person, look = {}) => visit(browser, coordinator.url, person, look);
@@ -128,11 +128,11 @@ describe("a job whose node is killed in the middle of its answer", () => {
     await context.close();
     busy.node = await stage.restart(busy.node);
     await stage.served(coordinator, MODEL, 2);
-  }, 60_000);
+  });
 
   test("its page is whole in both themes, on a phone and on a wide screen", async () => {
     await expectWholeEverywhere(browser, `${coordinator.url}/jobs/${id}`, admin, { shots, name: "job" });
-  }, 60_000);
+  });
 
   test("its receipts are a file that the checker takes, and its call is copied", async () => {
     const { context, page } = await open(admin);
@@ -143,7 +143,7 @@ describe("a job whose node is killed in the middle of its answer", () => {
     const call = await page.getByRole("button", { name: "Copy as curl" }).getAttribute("data-text");
     expect(call).toContain(`/api/v1/jobs/${id}`);
     await context.close();
-  }, 30_000);
+  });
 });
 
 describe("a job that waits", () => {
@@ -174,7 +174,7 @@ describe("a job that waits", () => {
     expect((await api.jobIn(first, ["completed"])).status).toBe("completed");
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 });
 
 describe("a job that fails", () => {
@@ -196,7 +196,7 @@ describe("a job that fails", () => {
     await expectWhole(page, `${shots}/job-failed.png`);
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 });
 
 describe("the list", () => {
@@ -220,7 +220,7 @@ describe("the list", () => {
     await page.locator("#news").waitFor({ state: "hidden" });
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 
   test("is filtered in place, under an address that can be shared, and as a file", async () => {
     const { context, page, complaints } = await open(admin);
@@ -244,7 +244,7 @@ describe("the list", () => {
     await page.getByText("Nothing is called that").waitFor();
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 
   test("shows what was chosen last, whatever is still waited for", async () => {
     const { context, page, complaints } = await open(admin);
@@ -259,7 +259,7 @@ describe("the list", () => {
     await page.locator("#jobs-list", { hasText: "Jobs that fit" }).waitFor();
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 
   test("is whole everywhere: with jobs, filtered down to none, and for all accounts", async () => {
     await expectWholeEverywhere(browser, `${coordinator.url}/admin/jobs`, admin, { shots, name: "jobs-admin" });
@@ -273,7 +273,7 @@ describe("the list", () => {
     }
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 });
 
 describe("usage", () => {
@@ -290,7 +290,7 @@ describe("usage", () => {
     expect(await page.locator(".blocks li").allInnerTexts()).toEqual(expect.arrayContaining([MODEL, SLOW]));
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 });
 
 describe("names that want to be more", () => {
@@ -314,7 +314,7 @@ describe("names that want to be more", () => {
     expect(await text(page, "#answer")).toContain("<script>document.title='x'</script>");
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 });
 
 describe("somebody else", () => {
@@ -351,7 +351,7 @@ describe("somebody else", () => {
     await expectWhole(page, `${shots}/usage-empty.png`);
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 
   test("is seen by an admin, but for what they asked and were answered", async () => {
     const key = await keyOf(cleo, "cleo");
@@ -369,5 +369,5 @@ describe("somebody else", () => {
     expect(await text(page, ".head")).toContain("Cleo");
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 });

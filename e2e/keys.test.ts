@@ -25,7 +25,7 @@ beforeAll(async () => {
   keys = `${coordinator.url}/keys`;
   await stage.node(coordinator, [stage.backend().url]);
   await stage.served(coordinator, "scripted-model");
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 const statusWith = async (key: string): Promise<number> =>
@@ -47,7 +47,7 @@ test("without a key it says what keys are for; the form is whole, and keeps what
   // The browser tells of the refused form's status itself.
   expect(complaints.filter((complaint) => !complaint.includes("422"))).toEqual([]);
   await context.close();
-}, 60_000);
+});
 
 test("with the keyboard alone: a key is made, shown once, and works", async () => {
   const { context, page, complaints } = await visit(browser, keys, admin);
@@ -65,7 +65,7 @@ test("with the keyboard alone: a key is made, shown once, and works", async () =
   await expectWholeEverywhere(browser, page.url(), admin, { shots, name: "key" });
   expect(complaints).toEqual([]);
   await context.close();
-}, 60_000);
+});
 
 test("it is rotated: the old one goes on for as long as was chosen", async () => {
   const { context, page, complaints } = await visit(browser, keys, admin);
@@ -80,7 +80,7 @@ test("it is rotated: the old one goes on for as long as was chosen", async () =>
   expect(await page.locator("tbody tr", { hasText: "laptop" }).count()).toBe(2);
   expect(complaints).toEqual([]);
   await context.close();
-}, 60_000);
+});
 
 test("it is revoked by its name; names are text", async () => {
   const hostile = '<img src=x onerror="window.hit=1">\u202e';
@@ -101,7 +101,7 @@ test("it is revoked by its name; names are text", async () => {
   expect(await page.evaluate("window.hit")).toBeUndefined();
   expect(complaints).toEqual([]);
   await context.close();
-}, 60_000);
+});
 
 test("the app is installed: its worker shows a page without a connection, and keeps nobody's", async () => {
   const { context, page } = await visit(browser, keys, admin);
@@ -126,7 +126,7 @@ test("the app is installed: its worker shows a page without a connection, and ke
   await page.goto(keys);
   expect(await page.locator("h1").textContent()).toBe("Keys");
   await context.close();
-}, 60_000);
+});
 
 test("notifications are asked for by a click, and one tab tells of a node that asks to join", async () => {
   const { context, page } = await visit(browser, keys, admin);
@@ -152,7 +152,7 @@ test("notifications are asked for by a click, and one tab tells of a node that a
   );
   expect(await page.evaluate(titles)).toEqual(["newcomer asks to join"]);
   await context.close();
-}, 60_000);
+});
 
 /** A client who has nothing yet, signed in. */
 async function newcomer(email: string): Promise<Person> {

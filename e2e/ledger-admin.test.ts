@@ -41,7 +41,7 @@ beforeAll(async () => {
   await stage.served(coordinator, MODEL);
   const { nodes } = await json<Output<"listNodes">>(["nodes", "list"]);
   node = nodes[0]?.pubkey ?? "";
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 async function chats(count: number): Promise<void> {

@@ -30,7 +30,7 @@ async function start(graceS: number): Promise<void> {
 }
 beforeEach(async () => {
   stage = await openStage({ charges: true });
-}, 120_000);
+});
 afterEach(() => stage.close());
 afterAll(() => stage.close());
 
@@ -64,7 +64,7 @@ test("a chat and a job go on over the next link: nothing is lost, nothing comes 
   expect(new Set(read.ids).size).toBe(read.ids.length);
   expect((await api.job(job)).attempts.map(({ outcome }) => outcome)).toEqual(["completed"]);
   expect(backend.requests.length).toBe(2);
-}, 60_000);
+});
 
 test("an answer that ended while the link was down is delivered after", async () => {
   await start(60);
@@ -82,7 +82,7 @@ test("an answer that ended while the link was down is delivered after", async ()
   await waitFor("the backend to finish", () => backend.requests[0]?.state === "finished");
   proxy.mend();
   expect(await chat).toMatchObject({ text: PLAIN_TEXT, done: true, error: null });
-}, 60_000);
+});
 
 test("a node that does not come back within the grace is given up, and lets its backend go when it does", async () => {
   await start(1);
@@ -102,4 +102,4 @@ test("a node that does not come back within the grace is given up, and lets its 
   backend.script({ holdAfter: null });
   await stage.served(coordinator, backend.model);
   expect((await api.readChat()).text).toBe(PLAIN_TEXT);
-}, 60_000);
+});

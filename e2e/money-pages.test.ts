@@ -23,7 +23,7 @@ beforeAll(async () => {
   browser = await openBrowser();
   stage.onClose(() => browser.close());
   shots = process.env.INFERNET_SCREENSHOTS ?? stage.directory("screenshots");
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 describe("credits", () => {
@@ -40,7 +40,7 @@ describe("credits", () => {
     await stage.served(coordinator, MODEL);
     books = await booksOf(coordinator.dataDirectory);
     stage.onClose(() => books.close());
-  }, 120_000);
+  });
 
   const ask = () =>
     fetch(`${coordinator.url}/v1/chat/completions`, {
@@ -82,7 +82,7 @@ describe("credits", () => {
     expect(file.closing_micro_usd).toBe(left);
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 
   test("the ledger is checked with a click, and the command tells of the same look", async () => {
     const { context, page, complaints } = await visit(browser, coordinator.url, admin);
@@ -94,7 +94,7 @@ describe("credits", () => {
     expect([code, JSON.parse(stdout).good, JSON.parse(stdout).checks.length]).toEqual([0, true, 20]);
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 
   test("a receipt comes as a file that verifies elsewhere", async () => {
     const { context, page } = await visit(browser, coordinator.url, admin);
@@ -111,7 +111,7 @@ describe("credits", () => {
     ]);
     expect([checked.code, JSON.parse(checked.stdout)]).toEqual([0, expect.objectContaining({ receipts: 1 })]);
     await context.close();
-  }, 60_000);
+  });
 
   for (const [name, path] of [
     ["billing", "/billing"],
@@ -124,7 +124,7 @@ describe("credits", () => {
   ] as const) {
     test(`${path} is whole in both themes, on a phone and on a wide screen`, async () => {
       await expectWholeEverywhere(browser, coordinator.url + path, admin, { shots, name: `money-${name}` });
-    }, 60_000);
+    });
   }
 });
 
@@ -135,7 +135,7 @@ describe("on the chain", () => {
   beforeAll(async () => {
     world = await openPaidWorld(stage, "[payouts]\nminimum = 0");
     admin = await firstAdmin(world.coordinator);
-  }, 120_000);
+  });
 
   test("a deposit is paid from the code on the screen, in both themes, and credited while one looks on", async () => {
     const { url } = world.coordinator;
@@ -164,7 +164,7 @@ describe("on the chain", () => {
     expect((await world.books.client()).balance).toBe(5_000);
     expect(complaints.filter((line) => !line.includes("422"))).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 
   test("a payout that the treasury does not approve is stuck: why, tried again, written off by its id", async () => {
     const { on, ask, books, node, coordinator } = world;
@@ -195,7 +195,7 @@ describe("on the chain", () => {
     expect(faultsOf(await books.check())).toEqual([]);
     expect(complaints.filter((line) => !line.includes("422"))).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
   const adminPayouts = async (): Promise<{ id: string }[]> =>
     JSON.parse((await stage.run(world.coordinator, ["payouts", "list", "--state", "stuck", "--json"])).stdout);
 
@@ -207,7 +207,7 @@ describe("on the chain", () => {
   ] as const) {
     test(`the page of ${name} is whole in both themes, on a phone and on a wide screen`, async () => {
       await expectWholeEverywhere(browser, world.coordinator.url + path(), admin, { shots, name: `money-${name}` });
-    }, 60_000);
+    });
   }
 });
 

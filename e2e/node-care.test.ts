@@ -9,20 +9,20 @@ import { client } from "./harness/client.ts";
 import { PLAIN_TEXT } from "./harness/fault-backend.ts";
 import { commandJson, createJoinToken, type Instance, waitForModel } from "./harness/instance.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
-import { waitFor } from "./harness/wait-for.ts";
+import { DEADLINE_MS, waitFor } from "./harness/wait-for.ts";
 
 const model = "scripted-model";
 let stage: Stage;
 beforeAll(async () => {
   stage = await openStage();
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 const statusOf = ({ dataDirectory }: Instance) =>
   commandJson<Output<"status">>(stage.executable, dataDirectory, ["status"]);
 const standingOf = async (node: Instance) => (await statusOf(node)).node;
 /** Waits for the node's own word, since asking again and again would itself be a load on this machine. */
-async function untilIt(node: Instance, status: "available" | "paused", deadlineMs = 20_000) {
+async function untilIt(node: Instance, status: "available" | "paused", deadlineMs = DEADLINE_MS) {
   const word = status === "paused" ? /the node takes no jobs/ : /the node takes jobs again/;
   await node.waitForOutput(word, { deadlineMs, detail: () => `${node.output()}load average: ${loadavg()}` });
   const standing = await standingOf(node);
@@ -84,7 +84,7 @@ test("a game on the GPU: the node pauses, its job goes on elsewhere without blam
     await Promise.all([api.readChat(), api.readChat()]);
     return mine.requests.length > 1;
   });
-}, 60_000);
+});
 
 type Findings = { checks: { name: string; state: string; message: string }[] };
 async function doctor({ dataDirectory }: Instance, env: Record<string, string>): Promise<Findings> {
@@ -120,15 +120,15 @@ test("a busy processor: the node pauses within its bound, every job ends well, a
     for (const child of load) child.kill("SIGKILL");
   }
   for (const id of jobs) {
-    const { attempts, error } = await api.jobIn(id, ["completed"], { deadlineMs: 30_000 });
+    const { attempts, error } = await api.jobIn(id, ["completed"]);
     expect(error).toBeNull();
     // Refused at most: nobody is blamed, and none is lost.
     expect(attempts.at(-1)?.outcome).toBe("completed");
     for (const { outcome } of attempts.slice(0, -1)) expect(outcome).toBe("refused");
   }
   // Whatever else runs on the test's machine is foreign to the node too.
-  expect(await untilIt(owner, "available", 60_000)).toEqual({ status: "available", reason: null });
-}, 120_000);
+  expect(await untilIt(owner, "available", 120_000)).toEqual({ status: "available", reason: null });
+});
 
 test("pause and resume: by hand, over a restart, alone and in a coordinator's own process", async () => {
   const { coordinator, key } = await stage.coordinator();

@@ -54,7 +54,7 @@ beforeAll(async () => {
   const started = await stage.coordinator("[coordinator]\nresume_grace_s = 5\n");
   coordinator = started.coordinator;
   api = client(() => coordinator.url, started.key, "m");
-}, 120_000);
+});
 afterAll(() => stage.close());
 beforeEach(async () => {
   ollama = startScriptedOllama(["m"]);

@@ -28,7 +28,7 @@ beforeAll(async () => {
     }),
   );
   await stage.served(coordinator, model, 2);
-}, 120_000);
+});
 afterAll(() => stage.close());
 afterEach(async () => {
   for (const pair of pairs) {

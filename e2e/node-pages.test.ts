@@ -71,14 +71,14 @@ beforeAll(async () => {
   ollama = startScriptedOllama(["qwen3:8b", "gemma3:4b"]);
   stage.onClose(() => ollama.close());
   shots = process.env.INFERNET_SCREENSHOTS ?? stage.directory("screenshots");
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 test("an account without nodes reads what a node is, and how to add one", async () => {
   for (const path of ["my/nodes", "my/join-tokens"]) {
     await as(opal, `/${path}`, (page) => expectWhole(page, `${shots}/${path.replace("/", "-")}-empty.png`));
   }
-}, 60_000);
+});
 
 test("a machine that waits is seen by an admin, and approved with the keyboard alone", async () => {
   await as(admin, "/admin/nodes", async (page) => {
@@ -96,7 +96,7 @@ test("a machine that waits is seen by an admin, and approved with the keyboard a
     await page.locator("#waiting").waitFor({ state: "hidden" });
   });
   await online(nodeKey);
-}, 60_000);
+});
 
 test("a model is installed with its progress on the way, another is cancelled, and a refusal says why", async () => {
   await as(admin, `/nodes/${nodeKey}`, async (page) => {
@@ -137,7 +137,7 @@ test("a model is installed with its progress on the way, another is cancelled, a
     // What was typed is still there.
     expect(await page.getByLabel("Install a model").inputValue()).toBe("../etc/passwd");
   });
-}, 60_000);
+});
 
 test("a model is removed once that was confirmed", async () => {
   await as(admin, `/nodes/${nodeKey}`, async (page) => {
@@ -146,7 +146,7 @@ test("a model is removed once that was confirmed", async () => {
     await page.locator("#node-models").getByRole("link", { name: "none:1b" }).waitFor({ state: "detached" });
     expect(ollama.models.has("none:1b")).toBe(false);
   });
-}, 30_000);
+});
 
 test("an operator's token gives them the node that it lets in", async () => {
   const command = await as(opal, "/my/nodes", async (page) => {
@@ -180,7 +180,7 @@ test("an operator's token gives them the node that it lets in", async () => {
   });
   expect((await cleo.post(`/nodes/${key}/command`, { command: "drain" })).status).toBe(404);
   expect((await opal.post(`/nodes/${nodeKey}/command`, { command: "drain" })).status).toBe(404);
-}, 90_000);
+});
 
 test("a node that dies is offline on the page that is open", async () => {
   if (!rig) throw new Error("no rig");
@@ -191,7 +191,7 @@ test("a node that dies is offline on the page that is open", async () => {
     await page.locator("#node-state", { hasText: "Offline" }).waitFor();
     await page.locator("#node-notes", { hasText: "infernet status" }).waitFor();
   });
-}, 30_000);
+});
 
 test("a node is ejected by its name, and let in again by Undo", async () => {
   await as(admin, `/nodes/${nodeKey}`, async (page) => {
@@ -203,7 +203,7 @@ test("a node is ejected by its name, and let in again by Undo", async () => {
     await toast(page, "Its key is let in again");
     await page.locator("#node-state", { hasText: /Idle|Offline/ }).waitFor();
   });
-}, 30_000);
+});
 
 test("names, models and devices of strangers are shown and do nothing", async () => {
   const evil = `<img src=x onerror=alert(1)>"'\u202e</script>`;
@@ -236,7 +236,7 @@ test("names, models and devices of strangers are shown and do nothing", async ()
     await expectWholeEverywhere(browser, coordinator.url + path, who, { shots, name, ready });
   }
   hostile.close();
-}, 120_000);
+});
 
 test("the admin's other views are whole", async () => {
   for (const [path, name] of [
@@ -246,4 +246,4 @@ test("the admin's other views are whole", async () => {
     await expectWholeEverywhere(browser, coordinator.url + path, admin, { shots, name: name ?? "" });
   }
   await as(admin, "/admin/nodes?state=ejected&q=no-such", (page) => expectWhole(page, `${shots}/admin-nodes-none.png`));
-}, 120_000);
+});

@@ -14,7 +14,7 @@ beforeAll(async () => {
   stage = await openStage();
   backendUrl = stage.backend().url;
   ({ coordinator, key } = await stage.coordinator("[coordinator]\nprice_input_min = 10\nprice_input_max = 20\n"));
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 const statusOf = ({ dataDirectory }: Instance) =>

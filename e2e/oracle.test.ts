@@ -27,7 +27,7 @@ beforeAll(async () => {
     expect((await world.ask("/v1/chat/completions", { method: "POST", body: chat })).status).toBe(200);
   await world.books.settled();
   await restartLater();
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 /** As if the jobs had ended in the last epoch (receipts cannot be moved), and the oracle is switched on now. */
@@ -61,7 +61,7 @@ test("the last epoch is on the chain, without anybody's asking, as everybody is 
   expect(landed?.meta?.logMessages?.join("\n")).toContain(
     `infernet:oracle:1:${EPOCH_MS}:${EPOCH}:1:${published.root as string}`,
   );
-}, 30_000);
+});
 
 test("a node's leaf says what it did, and is proved by the root; another is not", async () => {
   const [published] = (await oracle()).json.epochs;

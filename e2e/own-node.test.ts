@@ -30,7 +30,7 @@ beforeAll(async () => {
   node = await stage.node(coordinator, [backend.url]);
   await stage.served(coordinator, backend.model);
   shots = process.env.INFERNET_SCREENSHOTS ?? stage.directory("screenshots");
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 async function link(): Promise<string> {
@@ -74,7 +74,7 @@ test("nobody looks in who has no link; a link opens once", async () => {
   expect((await fetch(`${node.url}/`, { headers: { cookie } })).status).toBe(200);
   // With the cookie and without the page's proof nothing is changed.
   expect((await fetch(`${node.url}/pause`, { method: "POST", headers: { cookie } })).status).toBe(403);
-}, 30_000);
+});
 
 test("it shows jobs as they run and when they are done, what is served, and the log; names are only text", async () => {
   const { page, complaints } = await opened();
@@ -88,7 +88,7 @@ test("it shows jobs as they run and when they are done, what is served, and the 
   expect(await page.locator("#log .log").textContent()).toContain("linked to a coordinator");
   expect(complaints).toEqual([]);
   await page.context().close();
-}, 60_000);
+});
 
 test("it is paused and resumed by keyboard, and the coordinator sees it", async () => {
   const { page, complaints } = await opened();
@@ -102,7 +102,7 @@ test("it is paused and resumed by keyboard, and the coordinator sees it", async 
   await page.locator("#standing", { hasText: "Ready" }).waitFor();
   expect(complaints).toEqual([]);
   await page.context().close();
-}, 60_000);
+});
 
 test("a price and a schedule that are set here count at once, at the coordinator too, and what is wrong is said", async () => {
   const { page, complaints } = await opened();
@@ -132,7 +132,7 @@ test("a price and a schedule that are set here count at once, at the coordinator
   await page.locator("#standing", { hasText: "Ready" }).waitFor();
   expect(complaints.filter((one) => !one.includes("422"))).toEqual([]);
   await page.context().close();
-}, 60_000);
+});
 
 test("it is whole in both themes, on a phone and on a wide screen", async () => {
   for (const theme of THEMES) {
@@ -148,7 +148,7 @@ test("it is whole in both themes, on a phone and on a wide screen", async () => 
   await page.goto(`${node.url}/open`);
   await expectWhole(page, join(shots, "own-node-open.png"));
   await page.close();
-}, 90_000);
+});
 
 test("what it did is there after a restart; its links and sessions are not", async () => {
   const { page } = await opened();
@@ -158,4 +158,4 @@ test("what it did is there after a restart; its links and sessions are not", asy
   const again = await opened();
   await again.page.locator("#jobs td", { hasText: "Done" }).waitFor();
   await again.page.context().close();
-}, 60_000);
+});

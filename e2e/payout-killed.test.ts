@@ -6,4 +6,4 @@ test("coordinators that are killed, two at a time, at one effect after the other
   console.log(JSON.stringify(counts));
   expect(findings).toEqual({ paidTwice: [], wronglyMarked: [], lost: [], faults: [] });
   expect(counts.killed).toBeGreaterThanOrEqual(16);
-}, 120_000);
+});

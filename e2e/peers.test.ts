@@ -15,8 +15,6 @@ import { openStage, type Stage } from "./harness/stage.ts";
 import { waitFor } from "./harness/wait-for.ts";
 
 const MIB = 1024 * 1024;
-/** A node asks its backends every 15 s. */
-const REFRESH = { deadlineMs: 40_000 };
 
 let stage: Stage;
 let a: Organisation;
@@ -41,7 +39,7 @@ beforeAll(async () => {
   await stage.served(a.coordinator, "org-b");
   await startNode(stage, c, { engine: "org-c", borrows: [a] });
   await stage.served(c.coordinator, "org-a");
-}, 120_000);
+});
 afterEach(() => {
   backendB.script({ holdAfter: null });
   backendB.release();
@@ -77,10 +75,10 @@ function signedBy(
 
 describe("two organisations that lend each other their pools", () => {
   test("each hear of the other's models, and nothing of their own comes back", async () => {
-    await waitFor("b to hear of a's model", async () => "org-a" in (await listed(b)), REFRESH);
+    await waitFor("b to hear of a's model", async () => "org-a" in (await listed(b)));
     expect(await listed(a)).toEqual({ "org-a": [0, 1], "org-b": [1, 1], "scripted-b": [1, 1] });
     expect(await listed(b)).toEqual({ "org-a": [1, 1], "org-b": [0, 1], "scripted-b": [0, 1] });
-  }, 60_000);
+  });
 
   test("a client of one is answered by the other's engine, streamed, as if it had asked there", async () => {
     const direct = await b.api("org-b").readChat(greedy);
@@ -128,7 +126,7 @@ describe("two organisations that lend each other their pools", () => {
       return request?.state === "held" && request;
     });
     leaving.abort();
-    await waitFor("the backend to hear of it", () => seen.state === "aborted", { deadlineMs: 5_000 });
+    await waitFor("the backend to hear of it", () => seen.state === "aborted", { deadlineMs: 10_000 });
     await reading;
     const job = await waitFor("b's own job to be cancelled", async () => {
       const list = await signedBy(a.node, b, "/api/v1/jobs?limit=1&status=cancelled");
@@ -170,7 +168,7 @@ describe("two organisations that lend each other their pools", () => {
     const transcript = await readChat(new Response(await reader.body()));
     expect(transcript).toMatchObject({ done: true, error: null });
     expect(transcript.text === tokens.join("")).toBe(true); // no diff of 31 MiB
-  }, 60_000);
+  });
 
   test("what the other refuses keeps its meaning", async () => {
     const long = "word ".repeat(200_000);
@@ -260,9 +258,9 @@ describe("what breaks on the way", () => {
     await node.waitForOutput(new RegExp(`infernet nodes approve ${d.nodeKey}`));
     await stage.served(d.coordinator, "org-d");
     await commandJson(stage.executable, b.coordinator.dataDirectory, ["nodes", "approve", d.nodeKey]);
-    await waitFor("d to hear of b's model", async () => "org-b" in (await listed(d)), REFRESH);
+    await waitFor("d to hear of b's model", async () => "org-b" in (await listed(d)));
     expect((await d.api("scripted-b").readChat()).text).toBe(PLAIN_TEXT);
-  }, 60_000);
+  });
 
   test("a join token for a client, and nothing else, is enough to borrow", async () => {
     const create = ["join-token", "create", "--role", "client"];
@@ -271,7 +269,7 @@ describe("what breaks on the way", () => {
     await startNode(stage, e, { engine: "org-e", tokens: [token] });
     await stage.served(e.coordinator, "org-b");
     expect((await e.api("scripted-b").readChat()).text).toBe(PLAIN_TEXT);
-  }, 60_000);
+  });
 
   test("a backend that fails is asked again a bounded number of times: three by its own coordinator, for each of three from here", async () => {
     const before = backendB.requests.length;
@@ -302,9 +300,8 @@ describe("what breaks on the way", () => {
     await waitFor(
       "a to give b's models up",
       async () => (await refusalOf(await a.api("org-b").chat())).code === "no_nodes_online",
-      REFRESH,
     );
     expect(await listed(a)).toEqual({ "org-a": [0, 1] });
     expect((await a.api("org-a").readChat(greedy)).done).toBe(true);
-  }, 90_000);
+  });
 });

@@ -47,7 +47,7 @@ beforeAll(async () => {
     browserName,
   );
   id = String(((await mallory.get("/api/v1/account")).body.user as { id: string }).id);
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 const whole = (path: string, person: Person | null, name: string): Promise<void> =>
@@ -57,30 +57,21 @@ test.each([
   ["/sign-in", "sign-in"],
   ["/sign-up", "sign-up"],
   ["/setup", "setup-done"],
-])(
-  "%s is whole for strangers",
-  async (path, name) => {
-    await whole(path, null, name);
-  },
-  60_000,
-);
+])("%s is whole for strangers", async (path, name) => {
+  await whole(path, null, name);
+});
 
-test.each(["account", "organisation"])(
-  "of one's own, the page %s is whole",
-  async (name) => {
-    const paths: Record<string, string> = {
-      account: "/account",
-      organisation: `/organisations/${organisation}`,
-    };
-    await whole(paths[name] ?? "", mallory, name);
-  },
-  60_000,
-);
+test.each(["account", "organisation"])("of one's own, the page %s is whole", async (name) => {
+  const paths: Record<string, string> = {
+    account: "/account",
+    organisation: `/organisations/${organisation}`,
+  };
+  await whole(paths[name] ?? "", mallory, name);
+});
 
 test.each(["", "/invitations", "/organisations", "/keys", "/users/:id"])(
   "for admins, /admin/people%s is whole",
   async (path) => {
     await whole(`/admin/people${path.replace(":id", id)}`, admin, `people${path.replaceAll(/[/:]+/g, "-")}`);
   },
-  60_000,
 );

@@ -23,7 +23,7 @@ beforeAll(async () => {
   on = await stage.start({ mode: "coordinator" });
   admin = await firstAdmin(on);
   shots = process.env.INFERNET_SCREENSHOTS ?? stage.directory("screenshots");
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 /** A page for one person; what it complains of is looked at when it is closed. */
@@ -93,7 +93,7 @@ test("an empty directory becomes a first chat by the printed link, three steps a
   await page.goto(`${fresh.url}/setup`);
   await page.getByText("There is an admin already").waitFor();
   await context.close();
-}, 60_000);
+});
 
 test("without a node of its own, the second step waits for one live", async () => {
   const one = await stage.start({ mode: "coordinator" });
@@ -112,7 +112,7 @@ test("without a node of its own, the second step waits for one live", async () =
   expect(await page.locator("#join-command").textContent()).toBe(command);
   expect(complaints).toEqual([]);
   await context.close();
-}, 60_000);
+});
 
 describe("signing in", () => {
   test("takes the keyboard alone, keeps what was typed, and goes on to what was asked for", async () => {
@@ -141,7 +141,7 @@ describe("signing in", () => {
       },
       REFUSED,
     );
-  }, 30_000);
+  });
 
   test("goes to no other place, whatever the link says, and to each where their work is", async () => {
     const operator = "olga@example.org";
@@ -168,7 +168,7 @@ describe("signing in", () => {
         expect(new URL(page.url()).pathname).toBe(to);
       });
     }
-  }, 60_000);
+  });
 });
 
 describe("one's own account", () => {
@@ -204,7 +204,7 @@ describe("one's own account", () => {
         401, 401,
       ]);
     });
-  }, 30_000);
+  });
 
   test("has its password changed; what is wrong is said at its field", async () => {
     await as(
@@ -228,7 +228,7 @@ describe("one's own account", () => {
     );
     expect((await new Person(on.url).signIn(at, "another password")).status).toBe(200);
     await bert.signIn(at, "another password");
-  }, 30_000);
+  });
 
   test("shows the command that links a node, and the secret of its webhooks, when asked", async () => {
     await as(bert, async (page) => {
@@ -242,7 +242,7 @@ describe("one's own account", () => {
       await page.locator("#webhook-secret").waitFor();
       expect(await page.locator("#webhook-secret").textContent()).toMatch(/^whsec_/);
     });
-  }, 30_000);
+  });
 });
 
 describe("an organisation", () => {
@@ -307,7 +307,7 @@ describe("an organisation", () => {
       },
       REFUSED,
     );
-  }, 60_000);
+  });
 });
 
 describe("an admin", () => {
@@ -351,7 +351,7 @@ describe("an admin", () => {
       },
       REFUSED,
     );
-  }, 60_000);
+  });
 
   test("makes a user, finds them, changes what they may do, and shuts them out by name", async () => {
     const hugo = "hugo@example.org";
@@ -394,7 +394,7 @@ describe("an admin", () => {
       await page.locator("#entries-card").getByText("user.disabled").first().waitFor();
     });
     expect((await person.signIn(hugo, PASSWORD)).code).toBe("wrong_credentials");
-  }, 60_000);
+  });
 
   test("makes and revokes keys of everybody", async () => {
     await user("ida@example.org");
@@ -423,7 +423,7 @@ describe("an admin", () => {
       },
       REFUSED,
     );
-  }, 30_000);
+  });
 
   test("leafs through many users, and back", async () => {
     for (let i = 0; i < 60; i += 1) await admin.post("/api/v1/admin/users", { email: `many${i}@example.org` });
@@ -436,5 +436,5 @@ describe("an admin", () => {
       await page.locator("#users-card-newer").click();
       await first.getByRole("link", { name: "many59@example.org" }).waitFor();
     });
-  }, 30_000);
+  });
 });

@@ -28,7 +28,7 @@ beforeAll(async () => {
   coordinator = await stage.start({ mode: "coordinator", config: "[coordinator]\nresume_grace_s = 1\n" });
   admin = await firstAdmin(coordinator);
   shots = process.env.INFERNET_SCREENSHOTS ?? stage.directory("screenshots");
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 const url = (query = "") => `${coordinator.url}/playground${query}`;
@@ -58,7 +58,7 @@ test("where no model is served, it says so", async () => {
   ]);
   await stage.served(coordinator, ALPHA);
   await stage.served(coordinator, BETA);
-}, 60_000);
+});
 
 test("two models answer side by side; it is whole in both themes, on a phone and on a wide screen", async () => {
   const answer = "Let me see.\n\n```python\nprint('hello')\n```\nThat is all.";
@@ -73,7 +73,7 @@ test("two models answer side by side; it is whole in both themes, on a phone and
     expect(await page.locator("#talk-1 .answer").last().textContent()).toBe(PLAIN_TEXT);
   };
   await expectWholeEverywhere(browser, both(), admin, { shots, name: "playground", ready });
-}, 90_000);
+});
 
 test("the conversation goes on; the code is the call that was made; it can be asked again, and cleared", async () => {
   const { context, page, complaints } = await visit(browser, url(), admin);
@@ -126,7 +126,7 @@ test("the conversation goes on; the code is the call that was made; it can be as
   ]);
   expect(complaints).toEqual([]);
   await context.close();
-}, 60_000);
+});
 
 test("with the keyboard alone: send, stop, and go on from what came; backends are left at once", async () => {
   const { context, page, complaints } = await visit(browser, both(), admin);
@@ -161,7 +161,7 @@ test("with the keyboard alone: send, stop, and go on from what came; backends ar
   expect(beta.requests.at(-1)!.body.messages).toEqual([{ role: "user", content: "Next" }]);
   expect(complaints).toEqual([]);
   await context.close();
-}, 60_000);
+});
 
 test("a second model comes and goes without losing the conversation; who leaves the page ends its jobs", async () => {
   const { context, page } = await visit(browser, url(), admin);
@@ -177,7 +177,7 @@ test("a second model comes and goes without losing the conversation; who leaves 
   await page.goto("about:blank");
   await waitFor("the backend to be left", () => beta.open() === 0);
   await context.close();
-}, 60_000);
+});
 
 test("a node that is killed in mid-answer: the way shows it struck through, and who went on", async () => {
   const pairs = await Promise.all(
@@ -208,7 +208,7 @@ test("a node that is killed in mid-answer: the way shows it struck through, and 
   await expectWhole(page, `${shots}/playground-went-on.png`);
   expect(complaints).toEqual([]);
   await context.close();
-}, 60_000);
+});
 
 test("hostile questions and answers are text", async () => {
   const hostile = [
@@ -237,7 +237,7 @@ test("hostile questions and answers are text", async () => {
   });
   expect(complaints).toEqual([]);
   await context.close();
-}, 60_000);
+});
 
 test("what fails is said in the answer's place, with what to do", async () => {
   alpha.script({ status: 500 });
@@ -254,7 +254,7 @@ test("what fails is said in the answer's place, with what to do", async () => {
   expect(await page.locator("#talk-0 .turn").count()).toBe(1);
   expect(complaints).toEqual([]);
   await context.close();
-}, 60_000);
+});
 
 test("without script the page comes back with the answer in it", async () => {
   const context = await browser.newContext({ javaScriptEnabled: false });
@@ -270,4 +270,4 @@ test("without script the page comes back with the answer in it", async () => {
   await page.locator("#talk-0 .you", { hasText: "And more" }).waitFor();
   expect(alpha.requests.at(-1)!.body.messages).toHaveLength(3);
   await context.close();
-}, 60_000);
+});

@@ -19,7 +19,7 @@ let stage: Stage;
 const running = new Set<CapturedProcess>();
 beforeAll(async () => {
   stage = await openStage();
-}, 120_000);
+});
 afterEach(async () => {
   for (const daemon of running) if (daemon.running()) await daemon.kill9();
   running.clear();
@@ -90,7 +90,7 @@ describe("beside a linked node", () => {
     backend = stage.backend({ model });
     await stage.node(coordinator, [backend.url], "[node]\nslots = 1");
     await stage.served(coordinator, model);
-  }, 60_000);
+  });
   afterEach(() => {
     backend.script({ holdAfter: null });
     backend.release();
@@ -114,7 +114,7 @@ describe("beside a linked node", () => {
       expect(whole).toBe(PLAIN_TEXT);
     }
     for (const one of polling) expect(one.output()).not.toContain('"error"');
-  }, 60_000);
+  });
 
   test("killed in mid-job, its job is answered by the other, once and whole", async () => {
     backend.script({ holdAfter: 0, betweenTokensMs: 0 });
@@ -130,7 +130,7 @@ describe("beside a linked node", () => {
     expect(job.attempts.map(({ outcome }) => outcome)).toEqual(["timed_out", "completed"]);
     expect(job.result?.choices[0]?.message.content).toBe(PLAIN_TEXT);
     expect((await blocking).status).toBe(200);
-  }, 60_000);
+  });
 });
 
 test("a client that leaves frees the daemon's slot, and what it still sends is refused", async () => {
@@ -144,7 +144,7 @@ test("a client that leaves frees the daemon's slot, and what it still sends is r
   await node.waitForOutput(/events failed: job_cancelled/);
   await node.waitForOutput(/complete failed: job_cancelled/);
   expect(await nodesOf(coordinator)).toMatchObject([{ online: true, running: 0 }]);
-}, 60_000);
+});
 
 test("the coordinator is killed under it: an asynchronous job is answered once and whole, the late attempt is refused", async () => {
   const config = '[coordinator]\nregistration = "open"\nresume_grace_s = 30\n';
@@ -158,12 +158,12 @@ test("the coordinator is killed under it: an asynchronous job is answered once a
   await waitFor("the first pieces", async () => (await api.job(id)).status === "running");
   await coordinator.kill9();
   coordinator = await stage.restart(coordinator);
-  const job = await api.jobIn(id, ["completed"], { deadlineMs: 40_000 });
+  const job = await api.jobIn(id, ["completed"]);
   expect(job.attempts.map(({ outcome }) => outcome)).toEqual(["lost", "completed"]);
   expect(job.result?.choices[0]?.message.content).toBe(pieces.join(""));
   expect((await api.readJob(id)).text).toBe(pieces.join(""));
   expect(node.output()).toContain("lease_lapsed");
-}, 90_000);
+});
 
 /** The chunks of a stream, without what differs from answer to answer; pieces that were joined count as one. */
 function shapeOf(stream: string): string {

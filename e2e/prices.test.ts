@@ -36,7 +36,7 @@ beforeAll(async () => {
     stage.node(coordinator, backends.slice(0, 2), priced("{}")),
   ]);
   await Promise.all([CHEAP, DEAR].map((model) => stage.served(coordinator, model, 2)));
-}, 60_000);
+});
 afterAll(() => stage.close());
 
 test("each model has its own, told as OpenRouter does, and a range over its nodes", async () => {

@@ -53,7 +53,7 @@ beforeAll(async () => {
   stage.onClose(() => browser.close());
   ({ coordinator, key } = await stage.coordinator(CONFIG));
   shots = process.env.INFERNET_SCREENSHOTS ?? stage.directory("screenshots");
-}, 120_000);
+});
 afterAll(async () => {
   hostile?.close();
   await stage.close();
@@ -77,7 +77,7 @@ describe("a fresh instance", () => {
       await expectWhole(page, join(shots, `empty${path.replace("/", "-")}.png`));
     }
     await context.close();
-  }, 60_000);
+  });
 
   test("shows its first node by itself", async () => {
     const { context, page, complaints } = await open("/");
@@ -104,7 +104,7 @@ describe("a fresh instance", () => {
     await page.locator("#network", { hasText: "2nodes" }).waitFor();
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 });
 
 describe("each page is whole in both themes, on a phone and on a wide screen", () => {
@@ -115,27 +115,23 @@ describe("each page is whole in both themes, on a phone and on a wide screen", (
     ["/nodes", "providers"],
     ["/check", "check"],
     ["/docs", "docs"],
-  ])(
-    "%s",
-    async (path, name) => {
-      await expectWholeEverywhere(browser, at(path), null, { shots, name });
-    },
-    60_000,
-  );
+  ])("%s", async (path, name) => {
+    await expectWholeEverywhere(browser, at(path), null, { shots, name });
+  });
 
   test("the reference too, which is long", async () => {
     const { context, page, complaints } = await open("/reference", null, { theme: "dark", width: 360 });
     await expectWhole(page, join(shots, "reference-dark-360.png"));
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 
   test("and the page of what is not there", async () => {
     const { context, page } = await open("/nowhere");
     expect(await page.locator("h1").textContent()).toBe("No such page");
     await expectWhole(page, join(shots, "missing.png"));
     await context.close();
-  }, 30_000);
+  });
 
   test("the menu of a phone opens, leads on and closes by Escape", async () => {
     const { context, page, complaints } = await open("/", null, { width: 360 });
@@ -146,7 +142,7 @@ describe("each page is whole in both themes, on a phone and on a wide screen", (
     await page.locator("#nav").waitFor({ state: "hidden" });
     expect(complaints).toEqual([]);
     await context.close();
-  }, 30_000);
+  });
 
   test("and so is the start of who is signed in, with what they may do next", async () => {
     await expectWholeEverywhere(browser, at("/"), admin, { shots, name: "home-admin" });
@@ -155,7 +151,7 @@ describe("each page is whole in both themes, on a phone and on a wide screen", (
       expect.arrayContaining(["/playground"]),
     );
     await context.close();
-  }, 60_000);
+  });
 });
 
 describe("hostile names", () => {
@@ -174,7 +170,7 @@ describe("hostile names", () => {
     }
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  });
 
   test("leave the call to paste one that a shell takes as it stands", async () => {
     const { context, page } = await open(`/models/${encodeURIComponent(HOSTILE_NAMES[0] ?? "")}`);
@@ -186,7 +182,7 @@ describe("hostile names", () => {
     expect(body.model).toBe(HOSTILE_NAMES[0] ?? "");
     expect(readdirSync(directory)).toEqual([]);
     await context.close();
-  }, 30_000);
+  });
 });
 
 test("the catalogue is searched and a model opened by keyboard alone, and what is shown has an address", async () => {
@@ -210,7 +206,7 @@ test("the catalogue is searched and a model opened by keyboard alone, and what i
   expect(await page.locator("#list tbody tr").count()).toBe(1);
   expect(complaints).toEqual([]);
   await context.close();
-}, 30_000);
+});
 
 /** Goes on by Tab to the field with that name, or to the link with that text. */
 async function reach(page: Page, name: string, text = ""): Promise<void> {
@@ -244,7 +240,7 @@ describe("the docs", () => {
     const other = await open("/docs");
     expect(await other.page.locator("#key-field").inputValue()).toBe("");
     await other.context.close();
-  }, 30_000);
+  });
 
   test("show one language at a time, chosen without a script", async () => {
     const context = await browser.newContext({ javaScriptEnabled: false });
@@ -258,7 +254,7 @@ describe("the docs", () => {
       expect([seen.length, [...new Set(seen)]]).toEqual([7, [language]]);
     }
     await context.close();
-  }, 30_000);
+  });
 
   test("have examples that run as they stand", async () => {
     books = await booksOf(coordinator.dataDirectory);
@@ -301,7 +297,7 @@ describe("the docs", () => {
       }
     }
     await context.close();
-  }, 60_000);
+  });
 
   test("the reference tells every route and every error, and its links lead somewhere", async () => {
     const { context, page, complaints } = await open("/reference");
@@ -320,7 +316,7 @@ describe("the docs", () => {
     for (const link of links) expect(await page.locator(`[id="${link?.slice(1)}"]`).count()).toBe(1);
     expect(complaints).toEqual([]);
     await context.close();
-  }, 30_000);
+  });
 });
 
 describe("the receipt checker", () => {
@@ -339,7 +335,7 @@ describe("the receipt checker", () => {
     const done = await command(stage.executable, coordinator.dataDirectory, ["receipts", "export", file]);
     expect(done.code).toBe(0);
     exported = readFileSync(file, "utf8");
-  }, 30_000);
+  });
 
   const asFile = (text: string) => ({
     name: "receipts.jsonl",
@@ -378,7 +374,7 @@ describe("the receipt checker", () => {
     await page.setViewportSize({ width: 360, height: 900 });
     await expectWhole(page, join(shots, "check-verified-light-360.png"));
     await context.close();
-  }, 30_000);
+  });
 
   test.each([
     [0, "version 0 at byte 0"],
@@ -386,22 +382,18 @@ describe("the receipt checker", () => {
     [257, "node amount 2 at byte 257"],
     [275, "byte 275, in prompt_tokens, was changed after it was signed: it is 6 and was 7"],
     [70, "byte 70, in job_id, was changed"],
-  ])(
-    "names what is wrong where byte %d is another",
-    async (byte, says) => {
-      const { context, page, complaints } = await open("/check", null, { theme: "dark" });
-      await page.locator("#check-file").setInputFiles(asFile(flipped(byte)));
-      await verdict(page).waitFor();
-      const text = await verdict(page).textContent();
-      expect(text).toContain("Does not verify");
-      expect(text).toContain(says);
-      expect(await page.locator("#checks-card li.bad").count()).toBe(1);
-      if (byte === 275) await expectWhole(page, join(shots, "check-fault-dark-1440.png"));
-      expect(complaints).toEqual([]);
-      await context.close();
-    },
-    30_000,
-  );
+  ])("names what is wrong where byte %d is another", async (byte, says) => {
+    const { context, page, complaints } = await open("/check", null, { theme: "dark" });
+    await page.locator("#check-file").setInputFiles(asFile(flipped(byte)));
+    await verdict(page).waitFor();
+    const text = await verdict(page).textContent();
+    expect(text).toContain("Does not verify");
+    expect(text).toContain(says);
+    expect(await page.locator("#checks-card li.bad").count()).toBe(1);
+    if (byte === 275) await expectWhole(page, join(shots, "check-fault-dark-1440.png"));
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
 
   test("takes what the API answers, pasted, by keyboard alone; one receipt has no word of its node", async () => {
     const { attempt = "" } = (await books.receipts()).at(0) ?? {};
@@ -424,7 +416,7 @@ describe("the receipt checker", () => {
     expect(await verdict(page).textContent()).toContain("Not readable");
     expect(complaints).toEqual([]);
     await context.close();
-  }, 30_000);
+  });
 
   test("takes a file that is dropped, and tells receipts of another network from ours", async () => {
     const { context, page, complaints } = await open("/check");
@@ -439,5 +431,5 @@ describe("the receipt checker", () => {
     expect(await page.locator("#checks-card li.warn").textContent()).toContain("Another network's");
     expect(complaints).toEqual([]);
     await context.close();
-  }, 30_000);
+  });
 });

@@ -305,10 +305,10 @@ real(`llama-server with embeddings, asleep, with a key, and after a crash${reaso
       await begun.promise;
       await server.kill();
       expect(await job).toMatchObject({ ok: false, error: { code: "backend_unreachable" } });
-      await waitFor("it to be gone", () => changed.includes("gone"), { deadlineMs: 1000 });
+      await waitFor("it to be gone", () => changed.includes("gone"), { deadlineMs: 10_000 });
       expect(serves.backendOf(MODEL)).toBeUndefined();
       server = await startLlamaServer(["-m", DEMO], port);
-      await waitFor("it to be back", () => changed.includes("back"), { deadlineMs: 10_000 });
+      await waitFor("it to be back", () => changed.includes("back"));
       expect(serves.backendOf(MODEL)).toBeDefined();
     } finally {
       serves.stop();

@@ -68,7 +68,7 @@ beforeAll(async () => {
   books = await booksOf(coordinator.dataDirectory);
   stage.onClose(() => books.close());
   await books.grant(10_000_000);
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 describe("receipts", () => {
@@ -90,7 +90,7 @@ describe("receipts", () => {
     const wrong = await elsewhere([receipt!, "--request", request!]);
     expect([wrong.code, wrong.stdout]).toEqual([1, ""]);
     expect(wrong.stderr).toContain("request_hash at byte 315");
-  }, 30_000);
+  });
 
   test("the node vouches for its chain, and an export proves it on another machine", async () => {
     await Promise.all([chat(), chat(), chat()]);
@@ -107,7 +107,7 @@ describe("receipts", () => {
     writeFileSync(file, `${lines.toSpliced(-2, 1).join("\n")}\n`);
     const short = await elsewhere([file]);
     expect([short.code, short.stderr]).toEqual([1, expect.stringContaining("1 receipt is missing")]);
-  }, 30_000);
+  });
 
   test("the node has its own, whether it runs or not, and they verify as they are", async () => {
     await countersigned(4);
@@ -132,5 +132,5 @@ describe("receipts", () => {
     expect(await verified([one])).toMatchObject({ receipts: 1 });
     const kept = join(node.dataDirectory, "receipts", `${(await verified([one])).coordinators[0]}.jsonl`);
     expect(await verified([kept])).toMatchObject({ receipts: 5, countersigned: 5, missing: "0" });
-  }, 60_000);
+  });
 });

@@ -43,7 +43,7 @@ beforeAll(async () => {
   const { nodes } = await admin<"listNodes">("nodes", "list");
   nameOf = new Map(nodes.map(({ pubkey, name }) => [pubkey, name as Name]));
   keyOf = Object.fromEntries([...nameOf].map(([pubkey, name]) => [name, pubkey])) as Record<Name, string>;
-}, 120_000);
+});
 afterEach(() => {
   for (const backend of [...Object.values(backends), second]) backend.script({ status: null, holdAfter: null });
 });
@@ -105,7 +105,7 @@ describe("wishes", () => {
     expect(await who(4, { infernet: { region: "eu" } })).toEqual(new Set(["alpha"]));
     // The first trip may have been a slow one.
     const us = async () => (await ask({ infernet: { region: "us" } })).error;
-    await waitFor("a round trip too short for us-east", async () => (await us()) !== undefined, { deadlineMs: 45_000 });
+    await waitFor("a round trip too short for us-east", async () => (await us()) !== undefined);
     expect(await us()).toMatchObject({ code: "no_matching_node", param: "infernet.region" });
   });
 
@@ -195,7 +195,7 @@ describe("models", () => {
     expect(await ask({ models: [OTHER] })).toMatchObject({ status: 200, model: OTHER, node: "gamma" });
     const { status } = await ask({ models: [OTHER], provider: { allow_fallbacks: false } });
     expect(status).toBe(502);
-  }, 60_000);
+  });
 });
 
 test("a session stays at its node; another may be elsewhere", async () => {
@@ -210,7 +210,7 @@ test("a session stays at its node; another may be elsewhere", async () => {
   }
   const metrics = await (await fetch(`${coordinator.url}/metrics`)).text();
   expect(Number(/infernet_affinity_total\{by="session"\} (\d+)/.exec(metrics)?.[1])).toBeGreaterThan(20);
-}, 60_000);
+});
 
 test("a conversation returns to the node that has its beginning, known by its messages alone", async () => {
   const story = (n: number) => `Once upon a time, story ${n}. ${"It was a long one. ".repeat(30)}`;
@@ -236,8 +236,8 @@ test("one model that fails on a node is given elsewhere, and the node's others s
   expect(metrics).toMatch(/infernet_breakers\{state="open"\} 1/);
   // It is asked again in time, by one job, and its success closes the breaker.
   backends.alpha.script({ status: null });
-  await waitFor("alpha to serve again", async () => (await ask()).node === "alpha", { deadlineMs: 30_000 });
-}, 60_000);
+  await waitFor("alpha to serve again", async () => (await ask()).node === "alpha");
+});
 
 test("a node under maintenance has no new work, and work again after it", async () => {
   const place = (wanted: string) => admin<"placeNode">("nodes", "maintenance", "alpha", wanted);
@@ -251,7 +251,7 @@ test("a node under maintenance has no new work, and work again after it", async 
   });
   await place("off");
   expect((await ask({ model: "alphas-own" })).status).toBe(200);
-}, 60_000);
+});
 
 test("pools: a private node serves its own only, they come to it first, and a backstop waits for need", async () => {
   const { key: member } = await admin<"createKey">("keys", "create", "member", "--pool", "acme");
@@ -273,4 +273,4 @@ test("pools: a private node serves its own only, they come to it first, and a ba
   await admin("nodes", "maintenance", "alpha", "off");
   await admin("nodes", "pool", "beta", "public");
   await admin("nodes", "pool", "gamma", "public");
-}, 60_000);
+});

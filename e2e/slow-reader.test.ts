@@ -24,7 +24,7 @@ const STILL_MS = 500;
 let stage: Stage;
 beforeAll(async () => {
   stage = await openStage({ charges: true });
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 type Chain = { coordinator: Instance; node: Instance; backend: FaultBackend; api: Client; key: string };
@@ -92,7 +92,7 @@ describe("a chat's reader", () => {
     expectSmall(resident(all), before);
     expect(transcript).toMatchObject({ done: true, error: null, finishReason: "stop" });
     expect(transcript.text === tokens.join("")).toBe(true); // no diff of 30 MiB
-  }, 60_000);
+  });
 
   test("that has stopped for good is cut off, and its backend is let go of", async () => {
     const all = await chain("stalled_reader_timeout_s = 2\n");
@@ -110,7 +110,7 @@ describe("a chat's reader", () => {
     reader.resume();
     const transcript = await readChat(new Response(await reader.body()));
     expect(transcript).toMatchObject({ done: false, error: { code: "reader_stalled" } });
-  }, 60_000);
+  });
 
   test("that takes little by little is not stalled, however long it takes", async () => {
     const all = await chain("stalled_reader_timeout_s = 1\n");
@@ -129,7 +129,7 @@ describe("a chat's reader", () => {
     const transcript = await readChat(new Response(await reader.body()));
     expect(transcript).toMatchObject({ done: true, error: null });
     expect(transcript.text === tokens.join("")).toBe(true);
-  }, 60_000);
+  });
 });
 
 test("an answer over 32 MiB is ended with an error, and its backend is let go of", async () => {
@@ -139,7 +139,7 @@ test("an answer over 32 MiB is ended with an error, and its backend is let go of
   const transcript = await all.api.readChat();
   expect(transcript).toMatchObject({ done: false, error: { code: "output_too_large" } });
   await waitFor("the backend to be let go of", () => all.backend.requests.at(-1)?.state === "aborted");
-}, 60_000);
+});
 
 test("a reader of an asynchronous job never holds the node, and has everything in the end", async () => {
   const all = await chain("");
@@ -157,4 +157,4 @@ test("a reader of an asynchronous job never holds the node, and has everything i
     if (data.startsWith("{")) text += (JSON.parse(data) as { text: string }).text;
   }
   expect(text === tokens.join("")).toBe(true);
-}, 60_000);
+});

@@ -32,7 +32,7 @@ const shares = (gross: number) => {
 let stage: Stage;
 beforeAll(async () => {
   stage = await openStage();
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 type World = { coordinator: Instance; backend: FaultBackend; books: Books; key: string };
@@ -73,44 +73,40 @@ describe("a thousand at once against credit for ten", () => {
       Array(10).fill(shares(SIX)),
     );
     expect(backend.requests.length).toBe(10);
-  }, 60_000);
+  });
 
-  test.skipIf(sqldPath === null)(
-    "at two coordinators on one database: the same ten between them",
-    async () => {
-      const server = await testServer(sqldPath ?? "");
-      stage.onClose(() => server[Symbol.asyncDispose]());
-      const backends = [stage.backend(), stage.backend()];
-      const config = (backend: FaultBackend) =>
-        `[database]\nurl = "${server.url}"\n[coordinator]\n${DEAR}${BILLING}[node]\nprobe = false\n${PRICES}\n${backendsToml([backend.url])}`;
-      const [one, other] = backends as [FaultBackend, FaultBackend];
-      const first = await stage.start({ mode: "both", config: config(one) });
-      const dataDirectory = stage.directory("second");
-      for (const name of ["coordinator.key", "master.key"])
-        copyFileSync(join(first.dataDirectory, name), join(dataDirectory, name));
-      const second = await stage.start({ mode: "both", config: config(other), dataDirectory });
-      const key = await createKey(stage.executable, first);
-      const books = await openBooks({ url: server.url });
-      stage.onClose(() => books.close());
-      for (const { url } of [first, second]) {
-        const list = async () =>
-          (await client(() => url, key, MODEL).get("/v1/models")).json() as Promise<{ data?: unknown[] }>;
-        await waitFor("the key and the model at each", async () => (await list()).data?.length);
-      }
-      await books.grant(10 * SIX);
-      const answers = await askAtOnce([first.url, second.url], key, chat, 1000);
-      expect([countOf(answers, 200), countOf(answers, 402, "insufficient_credit")]).toEqual([10, 990]);
-      await expectClean(books);
-      expect(await books.client()).toEqual({ balance: 0, held: 0 });
-      const receipts = await books.receipts();
-      expect(receipts.map(({ gross }) => gross)).toEqual(Array(10).fill(SIX));
-      // Each node's are numbered without a gap.
-      const numbers = Map.groupBy(receipts, ({ node }) => node);
-      for (const [, list] of numbers) expect(list.map(({ seq }) => seq)).toEqual(list.map((_, i) => i + 1));
-      expect(backends.map(({ requests }) => requests.length).reduce((a, b) => a + b)).toBe(10);
-    },
-    120_000,
-  );
+  test.skipIf(sqldPath === null)("at two coordinators on one database: the same ten between them", async () => {
+    const server = await testServer(sqldPath ?? "");
+    stage.onClose(() => server[Symbol.asyncDispose]());
+    const backends = [stage.backend(), stage.backend()];
+    const config = (backend: FaultBackend) =>
+      `[database]\nurl = "${server.url}"\n[coordinator]\n${DEAR}${BILLING}[node]\nprobe = false\n${PRICES}\n${backendsToml([backend.url])}`;
+    const [one, other] = backends as [FaultBackend, FaultBackend];
+    const first = await stage.start({ mode: "both", config: config(one) });
+    const dataDirectory = stage.directory("second");
+    for (const name of ["coordinator.key", "master.key"])
+      copyFileSync(join(first.dataDirectory, name), join(dataDirectory, name));
+    const second = await stage.start({ mode: "both", config: config(other), dataDirectory });
+    const key = await createKey(stage.executable, first);
+    const books = await openBooks({ url: server.url });
+    stage.onClose(() => books.close());
+    for (const { url } of [first, second]) {
+      const list = async () =>
+        (await client(() => url, key, MODEL).get("/v1/models")).json() as Promise<{ data?: unknown[] }>;
+      await waitFor("the key and the model at each", async () => (await list()).data?.length);
+    }
+    await books.grant(10 * SIX);
+    const answers = await askAtOnce([first.url, second.url], key, chat, 1000);
+    expect([countOf(answers, 200), countOf(answers, 402, "insufficient_credit")]).toEqual([10, 990]);
+    await expectClean(books);
+    expect(await books.client()).toEqual({ balance: 0, held: 0 });
+    const receipts = await books.receipts();
+    expect(receipts.map(({ gross }) => gross)).toEqual(Array(10).fill(SIX));
+    // Each node's are numbered without a gap.
+    const numbers = Map.groupBy(receipts, ({ node }) => node);
+    for (const [, list] of numbers) expect(list.map(({ seq }) => seq)).toEqual(list.map((_, i) => i + 1));
+    expect(backends.map(({ requests }) => requests.length).reduce((a, b) => a + b)).toBe(10);
+  });
 
   test("with a prompt that is held at its longest: what is spent is the sum of the receipts, and never more than there was", async () => {
     const { coordinator, books, key } = await openWorld(
@@ -128,7 +124,7 @@ describe("a thousand at once against credit for ten", () => {
     expect(balance).toBe(granted - receipts.reduce((sum, { gross }) => sum + gross, 0));
     expect(balance).toBeGreaterThanOrEqual(0);
     expect(countOf(answers, 200) + countOf(answers, 402)).toBe(500);
-  }, 60_000);
+  });
 });
 
 describe("what is charged", () => {
@@ -145,7 +141,7 @@ describe("what is charged", () => {
       PRICES.replace("price_input = 0", `price_input = ${PROMPT * 1_000_000}`),
     );
     await world.books.grant(GRANTED);
-  }, 60_000);
+  });
   beforeEach(async () => {
     balance = (await world.books.client()).balance;
     spent = 0;
@@ -255,7 +251,7 @@ describe("what is charged", () => {
     expect(await chargedFor(id)).toBe(first.gross + second.gross);
     for (const { node, nodeAmount } of receipts) expect((await world.books.node(node)).balance).toBe(nodeAmount);
     for (const { node } of pairs) if (node.running()) await node.kill9();
-  }, 60_000);
+  });
 
   test("of a node that ignores its limit, and claims more than it sent, is what it was asked for", async () => {
     const { pubkey } = await commandJson<Output<"status">>(stage.executable, world.coordinator.dataDirectory, [
@@ -383,7 +379,7 @@ describe("a coordinator that is killed", () => {
     now = await stage.restart(now);
     await expectClean(books);
     expect(await books.client()).toEqual({ balance: 999 * SIX, held: 0 });
-  }, 60_000);
+  });
 });
 
 describe("without credit", () => {
@@ -416,7 +412,7 @@ describe("without credit", () => {
     expect((await openai.chat.completions.create(ask)).choices[0]?.message.content).toBeTruthy();
     expect(await refusalOf(await api.chat({ max_tokens: 6 }))).toMatchObject({ status: 402 });
     await expectClean(books);
-  }, 60_000);
+  });
 
   test("everything is free where billing is off, whatever nodes ask, and nothing is written of money", async () => {
     const { coordinator, key } = await stage.coordinator(`[coordinator]\n${DEAR}`);
@@ -435,5 +431,5 @@ describe("without credit", () => {
     ]);
     expect((await books.charged()).get(id)).toBeNull();
     await expectClean(books);
-  }, 60_000);
+  });
 });

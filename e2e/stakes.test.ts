@@ -23,7 +23,7 @@ const chat = { model: MODEL, messages: [{ role: "user", content: "Hello?" }], ma
 let stage: Stage;
 beforeAll(async () => {
   stage = await openStage();
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 const stake = (world: PaidWorld, ...args: string[]): Promise<Json> =>
@@ -81,7 +81,7 @@ describe("a pledge", () => {
       return row.unspendable === "revoked";
     });
     expect(faultsOf(await world.books.check())).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe("an enforceable stake", () => {
@@ -117,5 +117,5 @@ describe("an enforceable stake", () => {
       return balance === 500_000;
     });
     expect(faultsOf(await world.books.check())).toEqual([]);
-  }, 60_000);
+  });
 });

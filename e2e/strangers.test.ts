@@ -15,7 +15,7 @@ import { waitFor } from "./harness/wait-for.ts";
 let stage: Stage;
 beforeAll(async () => {
   stage = await openStage();
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 const newSecretKey = () => crypto.getRandomValues(new Uint8Array(32));
@@ -28,8 +28,8 @@ describe("a clock that is two minutes off", () => {
   });
 
   test.each([
-    [-120_000, /120 s behind|119 s behind|121 s behind/],
-    [120_000, /120 s ahead|119 s ahead|121 s ahead/],
+    [-120_000, /(119|12\d) s behind/],
+    [120_000, /(11\d|12[01]) s ahead/],
   ])("%d ms: refused in words that say so", async (clockSkewMs, words) => {
     const options: HostileOptions = { ...here.target, clockSkewMs };
     const authHeader = upgradeHeader({ ...options, secretKey: newSecretKey() });
@@ -154,4 +154,4 @@ test("through a storm of bad links every right request is answered, and the coor
   expect(after - before).toBeLessThan(128);
   expect(here.coordinator.running()).toBe(true);
   expect((await fetch(`${here.coordinator.url}/readyz`)).status).toBe(200);
-}, 60_000);
+});

@@ -29,7 +29,7 @@ beforeAll(async () => {
   backends = [stage.backend({ model }), stage.backend({ model })];
   nodes = await Promise.all(backends.map(({ url }) => stage.node(coordinator, [url], ONE_SLOT)));
   await stage.served(coordinator, model, 2);
-}, 120_000);
+});
 afterEach(() => {
   for (const backend of backends) {
     backend.script({ holdAfter: null });
@@ -108,7 +108,7 @@ test("a node that is stopped takes no more work, and one that starts again needs
   expect(backends[0]?.requests.length).toBe(before ?? -1);
   nodes[0] = await stage.restart(stopped);
   await waitFor("both nodes", async () => (await listNodes()).filter(({ online }) => online).length === 2);
-}, 60_000);
+});
 
 test("an ejected node has no work and does not come back", async () => {
   const [, ejected] = nodes;

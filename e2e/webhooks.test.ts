@@ -11,7 +11,6 @@ import { waitFor } from "./harness/wait-for.ts";
 
 const model = "scripted-model";
 /** Three tries take half a minute. */
-const LONG = { deadlineMs: 50_000 };
 
 type Delivery = { headers: Record<string, string>; body: string; atMs: number };
 type Receiver = { url: string; deliveries: Delivery[]; of(job: string): Delivery[] };
@@ -54,7 +53,7 @@ beforeAll(async () => {
     "webhooks",
     "secret",
   ]));
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 type HookedJob = JobView & { webhook: { url: string; status: string; tries: number; error: string | null } };
@@ -88,7 +87,7 @@ describe("a receiver", () => {
     const id = await api.submitted({ webhook: url });
     await waitFor("the first try to be noted", async () => (await job(id)).webhook.error !== null);
     expect((await job(id)).webhook).toMatchObject({ status: "pending", tries: 1, error: "the receiver answered 500" });
-    await waitFor("the third delivery", () => of(id).length === 3, LONG);
+    await waitFor("the third delivery", () => of(id).length === 3);
     await waitFor("the job to say so", async () => (await job(id)).webhook.status === "delivered");
     script = () => new Response();
     const deliveries = of(id);
@@ -96,7 +95,7 @@ describe("a receiver", () => {
     const waits = deliveries.slice(1).map(({ atMs }, i) => (atMs - (deliveries[i]?.atMs ?? 0)) / 1000);
     console.log(`tried again after ${waits.map((wait) => wait.toFixed(1)).join(" and ")} s`);
     expect((waits[1] ?? 0) > (waits[0] ?? 0)).toBe(true);
-  }, 60_000);
+  });
 
   test("is told of a failed and of a cancelled job too", async () => {
     const { url, of } = receiver();
@@ -120,7 +119,7 @@ describe("a receiver", () => {
     await waitFor("the first delivery", () => of(id).length === 1);
     await coordinator.kill9();
     coordinator = await stage.restart(coordinator);
-    await waitFor("the second delivery", () => of(id).length === 2, LONG);
+    await waitFor("the second delivery", () => of(id).length === 2);
     script = () => new Response();
     expect(of(id).map(verified)).toMatchObject([
       { id, status: "completed" },
@@ -128,7 +127,7 @@ describe("a receiver", () => {
     ]);
     await waitFor("the job to say so", async () => (await job(id)).webhook.status === "delivered");
     await stage.served(coordinator, model);
-  }, 90_000);
+  });
 
   test("that redirects is not followed inside", async () => {
     const inside = receiver();

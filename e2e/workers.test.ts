@@ -35,7 +35,7 @@ beforeAll(async () => {
   writeFileSync(script, code);
   worker = await start(await keyFor("scripts", "--role", "operator"));
   await stage.served(coordinator, "parrot");
-}, 120_000);
+});
 afterAll(async () => {
   await worker.kill9();
   await stage.close();

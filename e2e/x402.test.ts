@@ -17,7 +17,7 @@ beforeAll(async () => {
   const owner = await world.on.wallet(0n);
   payer = { owner, source: await world.on.ata(owner.address) };
   await world.on.mintTo(payer.source, 1_000_000n);
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 const chat = { model: MODEL, messages: [{ role: "user", content: "Hello?" }], max_tokens: 10 };
@@ -126,7 +126,7 @@ test("killed between the payment and the answer, the same request is answered by
   expect(response.status).toBe(200);
   expect(await paidIn()).toBe(before + PRICE);
   expect((await send(chat, payment)).status).toBe(402);
-}, 60_000);
+});
 
 test("in the end the books say what the chain says", async () => {
   await world.books.settled();

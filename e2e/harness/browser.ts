@@ -1,6 +1,7 @@
 // Browser: real Chromium without a window, and everything it complains about on a page.
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { BROWSER_ENV, findBrowser } from "../../build/setup/browser.ts";
+import { DEADLINE_MS } from "./wait-for.ts";
 
 /** What a machine without a screen, a GPU or a user of its own needs, and nothing that calls home. */
 const FLAGS = [
@@ -42,6 +43,7 @@ export async function openPage(
 
 /** What it will complain of: console errors and warnings, thrown errors, CSP violations, failed or foreign requests. */
 export async function watchPage(page: Page, origin: string): Promise<string[]> {
+  page.setDefaultTimeout(DEADLINE_MS);
   const complaints: string[] = [];
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);

@@ -28,7 +28,7 @@ export type Instance = CapturedProcess & {
   restart(): Promise<Instance>;
 };
 
-const COMMAND_LIMIT_MS = 60_000;
+const COMMAND_LIMIT_MS = 120_000;
 
 /** What a child gets of this process's environment: nothing that could change how it is configured. */
 export function plainEnvironment(home: string, more: Record<string, string> = {}): Record<string, string> {
@@ -45,7 +45,7 @@ export async function startInstance(executable: string, options: InstanceOptions
     cwd: dataDirectory,
     env: plainEnvironment(dataDirectory, env),
   });
-  const [, url = ""] = await child.waitForOutput(/answers at (http\S+)/, { deadlineMs: 30_000 });
+  const [, url = ""] = await child.waitForOutput(/answers at (http\S+)/);
   const samePort = Number(new URL(url).port);
   return {
     ...child,

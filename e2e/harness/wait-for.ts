@@ -1,7 +1,10 @@
 // Wait for: waiting for something to become true, bounded by a deadline, with what was seen so far in the error.
 
-/** Generous, since test machines are shared: a deadline is for what never comes, not for what is slow. */
-export const DEADLINE_MS = 20_000;
+/**
+ * Generous, since test machines are shared: a deadline is for what never comes, not for what is slow. Below the limit of a
+ * test (package.json), so that it is the deadline that says what did not come.
+ */
+export const DEADLINE_MS = 60_000;
 const POLL_MS = 10;
 
 export type WaitOptions = {
