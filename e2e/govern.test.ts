@@ -10,7 +10,7 @@ import { type Client, client } from "./harness/client.ts";
 import type { FaultBackend } from "./harness/fault-backend.ts";
 import type { Instance } from "./harness/instance.ts";
 import type { Person } from "./harness/person.ts";
-import { expectWholeEverywhere, firstAdmin, visit } from "./harness/site.ts";
+import { expectWholeEverywhere, firstAdmin, follow, visit } from "./harness/site.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
 import { waitFor } from "./harness/wait-for.ts";
 
@@ -39,7 +39,7 @@ beforeAll(async () => {
   backend = stage.backend({ model: MODEL });
   await stage.node(coordinator, [backend.url], `[node]\nslots = 1\nname = ${JSON.stringify(HOSTILE)}`);
   await stage.served(coordinator, MODEL);
-}, 120_000);
+});
 afterAll(() => stage.close());
 
 const open = async (path: string) => {
@@ -75,10 +75,10 @@ test("the overview shows jobs as they come, run and end, and the nodes they run 
   await Promise.all([answer, waiting]);
   await reads(page, "#figures", "0 of 2 jobs, last hour");
   await reads(page, "#recent-card tbody", /Done[\s\S]*Done/);
-  await page.getByRole("link", { name: "24 h" }).click();
+  await follow(page.getByRole("link", { name: "24 h" }));
   await page.locator("#tps-24h").waitFor();
   expect(complaints).toEqual([]);
-}, 60_000);
+});
 
 test("what needs an admin comes and goes by itself, with where to deal with it", async () => {
   await using tab = await open("/admin");
@@ -92,14 +92,14 @@ test("what needs an admin comes and goes by itself, with where to deal with it",
   await reads(page, "#needs-card", "No model is on offer");
   // What is out of bounds is not to be had, from this very moment.
   expect((await ask.chat()).status).toBe(503);
-  await page.getByRole("link", { name: "See them" }).click();
+  await follow(page.getByRole("link", { name: "See them" }));
   await reads(page, "#prices-card", "the least here is 5");
   expect(await page.locator(`#prices-card a[href="/nodes/${node}"]`).count()).toBe(1);
   for (const key of ["coordinator.price_input_min", "coordinator.resume_grace_s"])
     expect((await stage.run(coordinator, ["settings", "reset", key])).code).toBe(0);
   expect((await ask.chat()).status).toBe(200);
   expect(complaints).toEqual([]);
-}, 60_000);
+});
 
 test("a setting counts for the next request; it is undone, refused with a reason, and reset", async () => {
   await using tab = await open("/admin/settings");
@@ -126,7 +126,7 @@ test("a setting counts for the next request; it is undone, refused with a reason
   await reads(page, `#set-coordinator-default_max_tokens`, /Default: 4.096/);
   // The fault was a 422, which the browser says; nothing else.
   expect(complaints.filter((one) => !one.includes("422"))).toEqual([]);
-}, 60_000);
+});
 
 test("a queue that is closed turns away at once; whoever has no key comes in while none is needed", async () => {
   await using tab = await open("/admin/settings");
@@ -158,7 +158,7 @@ test("a queue that is closed turns away at once; whoever has no key comes in whi
   expect((await stranger()).status).toBe(200);
   expect((await stage.run(coordinator, ["settings", "reset", "coordinator.require_api_key"])).code).toBe(0);
   expect((await stranger()).status).toBe(401);
-}, 60_000);
+});
 
 test("what the environment says is locked, in the page, for commands and for who sends the form all the same", async () => {
   await using tab = await open("/admin/settings");
@@ -202,7 +202,7 @@ test("aliases are made, put in another order and taken away, by keyboard too", a
   await reads(page, "#aliases-card", "2 names");
   expect((await ask.chat({ model: "gpt-4o" })).status).toBe(200);
   expect(complaints).toEqual([]);
-}, 60_000);
+});
 
 test("settings stand after a restart, and are printed with who made them", async () => {
   expect((await stage.run(coordinator, ["settings", "set", "coordinator.registration", "open"])).code).toBe(0);
@@ -216,7 +216,7 @@ test("settings stand after a restart, and are printed with who made them", async
   expect(registration).toMatchObject({ value: "open", source: { from: "settings" } });
   const printed = await stage.run(coordinator, ["config", "print"]);
   expect(printed.stdout).toContain('registration = "open" # settings, by local');
-}, 60_000);
+});
 
 test("a setting is changed by keyboard alone", async () => {
   await using tab = await open("/admin/settings#set-scheduler-affinity_ttl_s");
@@ -230,7 +230,7 @@ test("a setting is changed by keyboard alone", async () => {
   await reads(page, "#set-scheduler-affinity_ttl_s", /changed by Ada/);
   expect(await page.evaluate("document.activeElement.id")).toBe("set-scheduler-affinity_ttl_s-field");
   expect(complaints).toEqual([]);
-}, 30_000);
+});
 
 test("the audit log tells of it, holds, contains a head that was kept, and goes out whole", async () => {
   await using tab = await open("/admin/audit?action=settings");
@@ -261,7 +261,7 @@ test("the audit log tells of it, holds, contains a head that was kept, and goes 
   expect(lines.length).toBe(Number(head.split(":")[0]));
   expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({ seq: lines.length, hash: head.split(":")[1] });
   expect(complaints.filter((one) => !one.includes("422"))).toEqual([]);
-}, 60_000);
+});
 
 test("every page is whole in both themes, on a phone and on a wide screen, whatever names are in it", async () => {
   for (const [name, path] of [
@@ -272,7 +272,7 @@ test("every page is whole in both themes, on a phone and on a wide screen, whate
   ] as const) {
     await expectWholeEverywhere(browser, `${coordinator.url}${path}`, admin, { shots, name });
   }
-}, 180_000);
+});
 
 test("a log that somebody changed in the file is shown to be broken, and where", async () => {
   const dataDirectory = stage.directory("tampered");
@@ -293,4 +293,4 @@ test("a log that somebody changed in the file is shown to be broken, and where",
   await page.goto(`${tampered.url}/admin`);
   await reads(page, "#needs-card", "The audit log does not hold");
   await context.close();
-}, 60_000);
+});
