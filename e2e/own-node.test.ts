@@ -109,7 +109,7 @@ test("a price and a schedule that are set here count at once, at the coordinator
   const field = page.locator("#f-node-price_output");
   await field.fill("-3");
   await field.press("Enter");
-  await page.getByText("A price is a number of dollars").waitFor();
+  await page.getByText("Output price must be $0.00 to").waitFor();
   await field.fill("0.25");
   await field.press("Enter");
   await page.getByText("Saved. It counts from now on.").waitFor();

@@ -81,7 +81,7 @@ export async function auditNames(
       href: key === "aliases" ? "/admin/models" : settingHref(key),
     }),
     of(text) {
-      if (text === "local") return { name: "this machine's commands", href: null };
+      if (text === "local") return { name: "The command line", href: null };
       if (text === "system") return { name: "infernet", href: null };
       const [person, pubkey, whose] = [USER, NODE, ACCOUNT].map((shape) => shape.exec(text)?.[1]);
       if (person !== undefined) return user(person);

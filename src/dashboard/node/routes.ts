@@ -6,13 +6,13 @@ import { bodyOf } from "../../http/human/answers.ts";
 import { closedCookie, OPEN_PATH, type OwnerAuthDeps, openedCookie } from "../../http/owner/guard.ts";
 import type { HttpRoute, OwnerCall } from "../../http/routes.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { microUsd } from "../../lib/money.ts";
 import { once } from "../../lib/once.ts";
 import type { Result } from "../../lib/result.ts";
 import { doneAnswer, pageAnswer, type Toast, toastAnswer } from "../answer.ts";
 import { assetRoutes } from "../assets.ts";
 import type { Live, LiveEvent, Reader } from "../live.ts";
-import { type NodeEarnings, type NodeSetting, nodeView, SHOWN_SETTINGS, type ViewDeps } from "./view.ts";
+import { fromField } from "../settings/typed.ts";
+import { type NodeEarnings, nodeView, settingKeys, type ViewDeps } from "./view.ts";
 
 export type OwnNodeDeps = ViewDeps & {
   admin: Pick<Admin, "pauseNode" | "resumeNode" | "changeSetting">;
@@ -54,7 +54,7 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
       summary: "Opens this node's dashboard.",
       answers: "text/html",
       async handle({ request }) {
-        const { OpenNode } = await import("../../../web/pages/own-node.tsx");
+        const { OpenNode } = await import("../../../web/pages/own-node/page.tsx");
         return pageAnswer(request, OpenNode());
       },
     },
@@ -84,7 +84,7 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
         void earnings().then((told) => {
           heard = told;
         });
-        const { OwnNode } = await import("../../../web/pages/own-node.tsx");
+        const { OwnNode } = await import("../../../web/pages/own-node/page.tsx");
         return pageAnswer(request, OwnNode({ csrf, view: view() }));
       },
     },
@@ -101,7 +101,7 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
           everyMs: UPDATE_MS,
           async render() {
             heard = await earnings();
-            const { ownNodeParts } = await import("../../../web/pages/own-node.tsx");
+            const { ownNodeParts } = await import("../../../web/pages/own-node/page.tsx");
             return await events(ownNodeParts(view()));
           },
         }),
@@ -138,24 +138,14 @@ async function changeSetting(deps: OwnNodeDeps, call: OwnerCall): Promise<Respon
   const body = bodyOf(call, settingSchema);
   if (!body.ok) return toastAnswer(call.request, { text: "That is no setting.", kind: "bad" }, 422);
   const { key, value } = body.value;
-  const kind = SHOWN_SETTINGS.find(([known]) => known === key)?.[2];
-  const read = kind === undefined ? undefined : typedValue(value, kind);
-  if (read === undefined) {
-    const text = kind === "dollars" ? "A price is a number of dollars, 0 or more: 0.25" : "That is no value for this.";
-    return toastAnswer(call.request, { text, kind: "bad" }, 422);
-  }
+  const setting = settingKeys(deps.settings).includes(key) ? deps.settings.find(key) : undefined;
+  if (setting === undefined) return toastAnswer(call.request, { text: "That is no setting.", kind: "bad" }, 422);
+  const read = fromField(setting, value);
+  if (!read.ok) return toastAnswer(call.request, { text: `${setting.label} ${read.error}.`, kind: "bad" }, 422);
   const by = { actor: "local", from: call.address } as const;
-  return told(call.request, await deps.admin.changeSetting({ key, value: read }, by), {
+  return told(call.request, await deps.admin.changeSetting({ key, ...read.value }, by), {
     text: "Saved. It counts from now on.",
   });
-}
-
-/** What was typed, as the configuration has it; undefined where it is no such thing. */
-function typedValue(text: string, kind: NodeSetting["kind"]): string[] | number | boolean | undefined {
-  if (kind === "dollars") return microUsd(text.trim());
-  if (kind === "boolean") return text === "true";
-  if (kind === "integer") return /^\d{1,9}$/.test(text.trim()) ? Number(text) : undefined;
-  return text.split(/\r?\n/).flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
 }
 
 const told = (request: Request, result: Result<unknown, AdminError>, toast: Toast): Response =>

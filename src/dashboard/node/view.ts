@@ -3,11 +3,11 @@ import type { Standing } from "../../daemon/care/standing.ts";
 import type { EndedAttempt, History, HistoryDay, RunningAttempt } from "../../daemon/history.ts";
 import type { Serves } from "../../daemon/serving.ts";
 import type { LogLine, LogTail } from "../../lib/log-tail.ts";
-import { usd } from "../../lib/money.ts";
 import type { Device } from "../../protocol/frames.ts";
 import type { EarningsJson } from "../../protocol/payouts.ts";
 import { priceOf } from "../../protocol/prices.ts";
-import type { Setting, Settings } from "../../settings/settings.ts";
+import type { Setting, SettingGroup, Settings } from "../../settings/settings.ts";
+import { fieldText } from "../settings/typed.ts";
 
 /** What is read of the node. */
 export type NodeInside = {
@@ -54,18 +54,19 @@ export type NodeView = {
   device: Device;
   earnings: NodeEarnings;
   log: readonly LogLine[];
-  settings: readonly NodeSetting[];
+  settings: readonly (Omit<SettingGroup, "keys"> & { rows: readonly NodeSetting[] })[];
 };
-/** One that its operator changes here. Prices are in dollars per million tokens. */
-export type NodeSetting = {
+/** One that its operator changes here. */
+export type NodeSetting = Pick<
+  Setting,
+  "label" | "why" | "allowed" | "kind" | "unit" | "choices" | "nullable" | "min" | "max" | "fixed"
+> & {
   key: string;
-  label: string;
-  kind: "dollars" | "integer" | "boolean" | "lines";
+  default: unknown;
   /** As the field has it. */
-  value: string;
-  why: string;
-  /** A flag or the environment says what it is. */
-  fixed: string | null;
+  text: string;
+  /** A flag or the environment that says what it is. */
+  fixedBy: string | null;
 };
 
 const SHOWN_ATTEMPTS = 30;
@@ -81,7 +82,7 @@ export type ViewDeps = {
   startedMs: number;
   side: NodeInside;
   tail: LogTail;
-  settings: Pick<Settings, "find">;
+  settings: Pick<Settings, "find" | "groups">;
 };
 
 export function nodeView(deps: ViewDeps, earnings: NodeEarnings, nowMs: number): NodeView {
@@ -108,36 +109,30 @@ export function nodeView(deps: ViewDeps, earnings: NodeEarnings, nowMs: number):
     coordinators: side.states(),
     device: side.device(),
     earnings,
-    settings: SHOWN_SETTINGS.flatMap(([key, label, kind]) => {
-      const setting = deps.settings.find(key);
-      return setting ? [nodeSetting(setting, label, kind)] : [];
-    }),
+    settings: nodeSettings(deps.settings),
     log: deps.tail.lines().slice(-SHOWN_LINES),
   };
 }
 
-/** What an operator changes often; everything else is in config.toml. */
-export const SHOWN_SETTINGS: readonly (readonly [key: string, label: string, kind: NodeSetting["kind"]])[] = [
-  ["node.price_input", "Price in, $ per million tokens", "dollars"],
-  ["node.price_output", "Price out, $ per million tokens", "dollars"],
-  ["node.slots", "Jobs side by side", "integer"],
-  ["node.schedule", "Schedule, one span a line", "lines"],
-  ["node.idle_only", "Serve only while nobody else uses this machine", "boolean"],
-];
+type Groups = ViewDeps["settings"];
+const isNodes = (key: string): boolean => key.startsWith("node.");
+/** What an operator may change here. */
+export const settingKeys = ({ groups }: Groups): string[] => groups.flatMap(({ keys }) => keys.filter(isNodes));
 
-const nodeSetting = (setting: Setting, label: string, kind: NodeSetting["kind"]): NodeSetting => ({
-  key: setting.name,
-  label,
-  kind,
-  value: textOf(setting.value, kind),
-  why: setting.why,
-  fixed: setting.fixed ? setting.source.where : null,
-});
+function nodeSettings(settings: Groups): NodeView["settings"] {
+  return settings.groups.flatMap(({ keys, ...group }) => {
+    const found = keys.filter(isNodes).flatMap((key) => settings.find(key) ?? []);
+    return found.length === 0 ? [] : [{ ...group, rows: found.map(nodeSetting) }];
+  });
+}
 
-function textOf(value: unknown, kind: NodeSetting["kind"]): string {
-  if (kind === "dollars") return usd(Number(value));
-  if (kind === "lines") return Array.isArray(value) ? value.join("\n") : "";
-  return String(value);
+function nodeSetting(setting: Setting): NodeSetting {
+  const { name: key, label, why, allowed, kind, unit, choices, nullable, min, max, fixed, source } = setting;
+  return {
+    ...{ key, label, why, allowed, kind, unit, choices, nullable, min, max, fixed, default: setting.fallback },
+    text: fieldText(setting, setting.value),
+    fixedBy: fixed ? source.where : null,
+  };
 }
 
 function lastDays(days: readonly HistoryDay[], nowMs: number): HistoryDay[] {

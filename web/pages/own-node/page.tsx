@@ -1,0 +1,119 @@
+// Own node: a node's own small dashboard: whether it serves, what it does and did, what it earns, what it is made of.
+import type { NodeView } from "../../../src/dashboard/node/view.ts";
+import { OPEN_SCRIPT } from "../../parts/assets.ts";
+import type { Markup } from "../../parts/markup.ts";
+import { Csrf, Empty, Figure, Figures, Status, type Tone } from "../../parts/parts.tsx";
+import { Document, Head, LiveState, PlainTop } from "../../parts/shell.tsx";
+import { dollars, duration, Name, NONE, number, plural } from "../../parts/text.tsx";
+import { DeviceCard, LogCard } from "./device.tsx";
+import { Jobs } from "./jobs.tsx";
+import { Backends, Coordinators, Earnings } from "./links.tsx";
+import { Days, Models } from "./models.tsx";
+import { Settings } from "./settings.tsx";
+
+export const OpenNode = (): Markup => (
+  <Document title="Open the dashboard" csrf={undefined} bar={<PlainTop />} scripts={[OPEN_SCRIPT]}>
+    <Head title="This node's dashboard" />
+    <section class="card narrow" aria-label="How to open it">
+      <Empty icon="keyicon" level={2} title="It opens with a link">
+        Run <code>infernet status</code> on this machine and open the link that it prints. It works once, for ten
+        minutes.
+      </Empty>
+      <p class="body" role="status" id="said"></p>
+    </section>
+  </Document>
+);
+
+export const OwnNode = ({ csrf, view }: { csrf: string; view: NodeView }): Markup => {
+  const parts = ownNodeParts(view);
+  return (
+    <Document title={`Node ${view.name}`} csrf={csrf} bar={<PlainTop />} live="/live/node">
+      <Head title={<Name of={view.name} />} note={`infernet ${view.version}`}>
+        <LiveState />
+        {parts.standing}
+        <form method="post" action="/close" hx-post="/close">
+          <Csrf token={csrf} />
+          <button type="submit" class="plain">
+            Close
+          </button>
+        </form>
+      </Head>
+      {parts.figures}
+      <div class="cols">
+        <div class="stack">
+          {parts.jobs}
+          {parts.models}
+          {parts.days}
+          {parts.log}
+        </div>
+        <div class="stack">
+          {parts.coordinators}
+          {parts.earnings}
+          {parts.backends}
+          <Settings view={view} csrf={csrf} />
+          <DeviceCard view={view} />
+        </div>
+      </div>
+    </Document>
+  );
+};
+
+/** What changes while the page is open, by the id of its element. */
+export const ownNodeParts = (view: NodeView) => ({
+  standing: <Standing view={view} />,
+  figures: <NodeFigures view={view} />,
+  jobs: <Jobs view={view} />,
+  models: <Models view={view} />,
+  days: <Days view={view} />,
+  coordinators: <Coordinators view={view} />,
+  earnings: <Earnings view={view} />,
+  backends: <Backends view={view} />,
+  log: <LogCard view={view} />,
+});
+
+function Standing({ view: { standing, running } }: { view: NodeView }): Markup {
+  const serves = standing.status === "available";
+  const tone: Tone = !serves ? "off" : running.length > 0 ? "live" : "ok";
+  const word = serves ? (running.length > 0 ? "Serving" : "Ready") : (standing.reason ?? standing.status);
+  const path = serves ? "/pause" : "/resume";
+  return (
+    <div class="row" id="standing">
+      <Status tone={tone}>{word}</Status>
+      <button type="button" id="standing-act" class={serves ? undefined : "act"} hx-post={path} hx-swap="none">
+        {serves ? "Pause" : "Resume"}
+      </button>
+    </div>
+  );
+}
+
+function NodeFigures({ view }: { view: NodeView }): Markup {
+  const { running, slots, days, uptime, nowMs, startedMs, earnings } = view;
+  const today = days.at(-1);
+  const charging = earnings.flatMap((one) => (one.earnings && one.earnings.billing !== "off" ? [one.earnings] : []));
+  const unpaid = charging.reduce((sum, { total }) => sum + total.unpaid + total.in_payout, 0);
+  const paid = charging.reduce((sum, { total }) => sum + total.paid, 0);
+  return (
+    <Figures id="figures">
+      <Figure label="Running jobs" value={number(running.length)} unit={`of ${plural(slots, "slot")}`} />
+      <Figure
+        label="Jobs today"
+        value={number((today?.completed ?? 0) + (today?.failed ?? 0))}
+        note={`${number(today?.failed ?? 0)} failed`}
+      />
+      <Figure
+        label="Tokens today"
+        value={number(today?.completion_tokens ?? 0)}
+        note={`${number(today?.prompt_tokens ?? 0)} read`}
+      />
+      <Figure
+        label="Uptime, 30 days"
+        value={uptime === null ? NONE : number(uptime * 100, 1)}
+        {...(uptime === null ? {} : { unit: "%" })}
+        note={`started ${duration(nowMs - startedMs)} ago`}
+      />
+      {charging.length > 0 && (
+        <Figure label="Earned, unpaid" value={dollars(unpaid)} note={`${dollars(paid)} paid out`} />
+      )}
+    </Figures>
+  );
+}
