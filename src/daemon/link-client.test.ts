@@ -13,7 +13,16 @@ import {
   type MachineLoad,
   SILENCE_MS,
 } from "../protocol/frames.ts";
+import type { NodeTerms } from "../protocol/terms.ts";
+import { commandsByIds, issueCommand } from "../registry/commands.ts";
+import { allowNode } from "../registry/nodes.ts";
 import { framesIn, type LinkStage, linkStage, NODE, STRANGER, testNode } from "./testing/link-stage.ts";
+
+const TERMS: NodeTerms = {
+  ...{ slots: 2, price_input: 0, price_output: 0, prices: {}, schedule: [], idle_only: false },
+  ...{ idle_gpu_percent: 20, idle_cpu_percent: 50, idle_busy_s: 10, idle_resume_s: 120, idle_drain_s: 30 },
+  ...{ fixed: [], allows: ["models"] },
+};
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -590,6 +599,48 @@ describe("presence", () => {
     expect(node()?.device).toEqual(device);
     const beats = on.wire.fromNode.filter((text) => text.includes("heartbeat"));
     expect(beats.map((text) => text.includes("RTX 4090"))).toEqual([true, false]);
+  });
+
+  test("the terms of a node are told with `ready`, and again when they change, and only then", async () => {
+    let terms = TERMS;
+    const { client } = await testNode(on, { terms: () => terms });
+    expect(node()?.terms).toEqual(terms);
+    client.announce();
+    terms = { ...terms, schedule: ["sat,sun"] };
+    client.announce();
+    client.announce();
+    await on.turns();
+    expect(node()?.terms).toEqual(terms);
+    expect(on.wire.fromNode.filter((text) => text.includes('"terms"'))).toHaveLength(2);
+  });
+
+  test("a node that tells no terms is never sent the word for changing them, which would end its link", async () => {
+    const { db } = database;
+    const old = await testNode(on);
+    const made = {
+      node: NODE.pubkey,
+      command: "configure",
+      args: { terms: { slots: 1 } },
+      accountId: "local",
+    } as const;
+    const deps = { db, clock: on.clock, newId: () => Bun.randomUUIDv7() };
+    await allowNode(deps, NODE.pubkey);
+    const issue = async () => {
+      const issued = await issueCommand(deps, made);
+      if (!issued.ok) throw new Error(issued.error);
+      on.delivery.nudge(NODE.pubkey);
+      await on.delivery.settled();
+      await on.turns();
+      return issued.value.id;
+    };
+    const [ended] = await commandsByIds(deps, [await issue()]);
+    expect(ended).toMatchObject({ state: "refused", error: expect.stringContaining("older than this command") });
+    expect(on.wire.fromCoordinator.join()).not.toContain("configure");
+    await old.client.stop(0);
+    await testNode(on, { terms: () => TERMS });
+    const [sent] = await commandsByIds(deps, [await issue()]);
+    expect(sent).toMatchObject({ state: "running" });
+    expect(on.wire.fromCoordinator.join()).toContain("configure");
   });
 
   test("what a backend says of its load goes along with heartbeats", async () => {

@@ -57,6 +57,16 @@ test("a command is for a node that works here, and for as many as it can do in a
   expect(await refused(NODE)).toEqual({ ok: false, error: "too_many" });
 });
 
+test("a program that is older than a command is not asked, and whoever has no right to it does not learn of it", async () => {
+  await using on = await stage();
+  const args = { terms: { slots: 1 } };
+  const asked = (accountId: string, tooOld: boolean) =>
+    issueCommand(on.deps, { node: NODE, command: "configure", args, accountId, tooOld });
+  expect(await asked("acc_1", true)).toEqual({ ok: false, error: "node_unknown" });
+  expect(await asked("local", true)).toEqual({ ok: false, error: "too_old" });
+  expect(await asked("local", false)).toMatchObject({ ok: true, value: { args } });
+});
+
 test("an account commands its own nodes, and of others it does not learn that they are there", async () => {
   await using on = await stage();
   await on.deps.db.writer.transact(async (tx) => {

@@ -262,4 +262,4 @@ test("whatever breaks when, each command ends, and its end is stored once", asyn
     { numRuns: 60, interruptAfterTimeLimit: 15_000 },
   );
   expect(ran).toBeGreaterThan(50);
-}, 30_000);
+});

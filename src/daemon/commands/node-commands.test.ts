@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { err } from "../../lib/result.ts";
+import { err, ok } from "../../lib/result.ts";
 import {
   ALL_ACTIONS,
   type Call,
@@ -248,6 +248,59 @@ describe("the node has the last word", () => {
     const on = await commandStage({ backends: [backend] });
     for (let i = 0; i < 64; i++) on.command("model_install", `m${i}`);
     expect(await on.endOf(on.command("model_install", "one-more"))).toMatchObject({ outcome: "refused" });
+  });
+});
+
+describe("terms", () => {
+  const kept = () => {
+    const asked: object[] = [];
+    const configure = async (terms: object, by: string) => {
+      asked.push({ terms, by });
+      return ok(undefined);
+    };
+    return { asked, configure };
+  };
+
+  test("are changed by nobody else unless its operator lets them, and the refusal says how to", async () => {
+    const { asked, configure } = kept();
+    const on = await commandStage({ configure });
+    expect(await on.endOf(on.configure({ price_output: 0 }))).toMatchObject({
+      outcome: "refused",
+      error:
+        "this node does not let its coordinators change its slots, prices and schedule (node.allow_commands); on its machine, `infernet settings set node.allow_commands models,drain,resume,refresh,restart,configure` allows it",
+    });
+    expect(asked).toEqual([]);
+  });
+
+  test("are changed once where they do, however often it is asked", async () => {
+    const { asked, configure } = kept();
+    const on = await commandStage({ configure, allowed: () => ["configure"] });
+    const id = on.configure({ slots: 4 });
+    expect(await on.endOf(id)).toMatchObject({ outcome: "completed" });
+    on.configure({ slots: 4 }, id);
+    const after = await on.again();
+    after.configure({ slots: 4 }, id);
+    expect(await after.endOf(id)).toMatchObject({ outcome: "completed" });
+    expect(asked).toEqual([{ terms: { slots: 4 }, by: "c".repeat(64) }]);
+  });
+
+  test("that cannot be changed are refused with the reason; none, or those of another command, too", async () => {
+    const configure = async () => err("slots: a flag says otherwise");
+    const on = await commandStage({ configure, allowed: () => ["configure"] });
+    expect(await on.endOf(on.configure({ slots: 4 }))).toMatchObject({
+      outcome: "refused",
+      error: "slots: a flag says otherwise",
+    });
+    expect(await on.endOf(on.command("configure"))).toMatchObject({
+      outcome: "refused",
+      error: "configure needs terms",
+    });
+  });
+
+  test("that the disk does not take fail", async () => {
+    const configure = () => Promise.reject(new Error("the disk is full"));
+    const on = await commandStage({ configure, allowed: () => ["configure"] });
+    expect(await on.endOf(on.configure({ slots: 4 }))).toMatchObject({ outcome: "failed", error: "the disk is full" });
   });
 });
 

@@ -1,8 +1,10 @@
 // The pages of nodes on the real server: who sees and does what.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
+import { listAudit } from "../../accounts/audit-list.ts";
 import { type CoordinatorStage, coordinatorStage } from "../../http/testing/coordinator-stage.ts";
 import type { Pubkey } from "../../protocol/primitives.ts";
+import type { NodeTerms } from "../../protocol/terms.ts";
 import { listCommands } from "../../registry/commands.ts";
 import { allowNode, ejectNode, getNode, registerNode } from "../../registry/nodes.ts";
 import { nodes } from "../../registry/schema.ts";
@@ -175,6 +177,71 @@ describe("an act on a node", () => {
     expect((await opal.post(`/nodes/${shared}/unlink`)).status).toBe(404);
     expect((await cleo.post(`/nodes/${shared}/unlink`)).headers.get("location")).toBe("/my/nodes");
     expect(await getNode(on.database, shared)).toMatchObject({ accountId: "local" });
+  });
+});
+
+describe("the terms of a node", () => {
+  const terms = (over: Partial<NodeTerms> = {}): NodeTerms => ({
+    ...{ slots: 2, price_input: 100_000, price_output: 300_000, prices: {}, schedule: [EVIL], idle_only: false },
+    ...{ idle_gpu_percent: 20, idle_cpu_percent: 50, idle_busy_s: 10, idle_resume_s: 120, idle_drain_s: 30 },
+    ...{ fixed: [], allows: ["models"] },
+    ...over,
+  });
+  const set = (over: Partial<NodeTerms> | null) =>
+    Object.assign(on.registry.nodes.get(own) ?? {}, { terms: over && terms(over) });
+  const typed = { "was.slots": "2", slots: "4" };
+  const configured = async () =>
+    (await listCommands(on.database, 100, { node: own })).flatMap(({ args }) => args.terms ?? []);
+
+  test("are for who runs it, as text; nobody else sees them, nor that there are any", async () => {
+    set({ prices: { [`${EVIL}*`]: { input: 7, output: 8 } } });
+    for (const who of [opal, admin]) {
+      const { text } = await read(who, `/nodes/${own}`);
+      expect(text).toContain("$0.10 / $0.30");
+      expect(text).toContain("&lt;img src=x");
+      expect(text).not.toContain(EVIL);
+    }
+    for (const who of [null, cleo]) expect((await read(who, `/nodes/${own}`)).text).not.toContain("Terms");
+  });
+
+  test("are dashes where its program is older", async () => {
+    set(null);
+    const { text } = await read(opal, `/nodes/${own}`);
+    expect(text).toContain("Its program is older");
+    expect(text).not.toContain("Change terms");
+  });
+
+  test("change on its machine only, unless it lets others: then there is a form", async () => {
+    set({});
+    const closed = (await read(opal, `/nodes/${own}`)).text;
+    expect(closed).toContain("infernet settings set node.allow_commands models,configure");
+    expect(closed).not.toContain("Change terms");
+    set({ allows: ["configure"] });
+    expect((await read(opal, `/nodes/${own}`)).text).toContain("Change terms");
+  });
+
+  test("are asked for by its owner and admins, noted in the audit log, and by nobody else", async () => {
+    expect((await cleo.post(`/nodes/${own}/terms`, typed)).status).toBe(404);
+    expect((await opal.post(`/nodes/${hidden}/terms`, typed)).status).toBe(404);
+    expect(await configured()).toEqual([]);
+    expect((await opal.post(`/nodes/${own}/terms`, typed)).status).toBe(303);
+    expect((await opal.post(`/nodes/${own}/terms`, { "was.slots": "2", slots: "2" })).status).toBe(303);
+    expect(await configured()).toEqual([{ slots: 4 }]);
+    const [entry] = await listAudit(on.database, 1);
+    expect(entry).toMatchObject({ action: "command.issued", subject: `node/${own}` });
+    expect(JSON.parse(entry?.after ?? "")).toMatchObject({ command: "configure", terms: { slots: 4 } });
+  });
+
+  test("typed wrong come back as they were typed, with the fault at the field", async () => {
+    const htmx = { headers: { "hx-request": "true" } };
+    const fields = { "was.schedule": "", schedule: `${EVIL} whenever`, "was.slots": "2", slots: "3" };
+    const answer = await opal.post(`/nodes/${own}/terms`, fields, htmx);
+    const text = await answer.text();
+    expect(answer.status).toBe(422);
+    expect(text).toContain("aria-invalid");
+    expect(text).toContain('value="3"');
+    expect(text).not.toContain(EVIL);
+    expect(await configured()).toHaveLength(1);
   });
 });
 

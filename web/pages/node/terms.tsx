@@ -24,9 +24,12 @@ export const TermsNow = ({ node, inner: { terms, row, standing } }: Omit<Props, 
   <div class="stack" id="node-terms">
     <Facts>{terms === null ? <Unknown slots={node.slots} /> : <Known terms={terms.told} slots={node.slots} />}</Facts>
     {terms === null && <p class="note">{whyUnknown(row.transport, standing !== null)}</p>}
-    {terms?.command && <Doing command={terms.command} />}
+    {terms?.command && !isClosed(terms) && <Doing command={terms.command} />}
   </div>
 );
+
+/** Why it refuses is said once. */
+const isClosed = ({ form, command }: TermsShown): boolean => form === null && command?.state === "refused";
 
 const whyUnknown = (transport: NodeInner["row"]["transport"], isLinked: boolean): string => {
   if (transport !== "link") return "A node that holds no link does not say more.";
@@ -92,7 +95,7 @@ function Doing({ command }: { command: NonNullable<TermsShown["command"]> }): Ma
       {word}
       {command.error !== null && (
         <>
-          : <bdi>{plainName(command.error, 400)}</bdi>
+          : <bdi>{plainName(command.error, 200)}</bdi>
         </>
       )}
     </Status>
@@ -113,7 +116,7 @@ function Change({ pubkey, terms, csrf }: { pubkey: string; terms: TermsShown; cs
   const command = allowingCommand(told.allows);
   return (
     <p class="note">
-      Only its machine changes them. To do it here too, run there: <code>{command}</code>{" "}
+      Only its machine changes them. To do it here too, run there: <code class="whole">{command}</code>{" "}
       <Copy text={command} label="Copy the command" />
     </p>
   );

@@ -8,6 +8,7 @@ import { type Log, silentLog } from "../../../lib/log.ts";
 import { err, ok, type Result } from "../../../lib/result.ts";
 import type { Command, CommandProgress } from "../../../protocol/commands.ts";
 import type { CommandEndFrame, CommandProgressFrame } from "../../../protocol/frames.ts";
+import type { TermsChange } from "../../../protocol/terms.ts";
 import { gate, type Standing } from "../../care/standing.ts";
 import type { Serves } from "../../serving.ts";
 import { type Journal, openJournal } from "../journal.ts";
@@ -69,6 +70,7 @@ export type CommandStage = {
   counts: { refreshed: number; announced: number; restarted: number };
   standing(): Standing;
   command(command: Command, model?: string, id?: string): string;
+  configure(terms: TermsChange, id?: string): string;
   /** The end of a command, once it is there. */
   endOf(id: string): Promise<CommandEndFrame>;
   ends(id: string): CommandEndFrame[];
@@ -129,6 +131,10 @@ export async function commandStage(
     standing: held.now,
     command(command, model, id = Bun.randomUUIDv7()) {
       link.obey({ type: "command", id, command, args: model === undefined ? {} : { model } });
+      return id;
+    },
+    configure(terms, id = Bun.randomUUIDv7()) {
+      link.obey({ type: "command", id, command: "configure", args: { terms } });
       return id;
     },
     async endOf(id) {
