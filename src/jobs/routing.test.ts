@@ -307,7 +307,7 @@ describe("fairness", () => {
       ),
       { numRuns: 8 },
     );
-  }, 20_000);
+  });
 });
 
 test("demands are made once for a job", () => {

@@ -50,7 +50,7 @@ test("newest first, up and down the pages, it says what the statement says, what
     ),
     { numRuns: 25 },
   );
-}, 30_000);
+});
 
 test("a settlement names its node to the client, and the client's account to the node", async () => {
   await using database = await testDatabase();

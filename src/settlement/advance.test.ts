@@ -429,7 +429,7 @@ describe("what may go wrong on the way", () => {
     await world.stage.finalize();
     await step(id);
     expect(await state(id)).toBe("paid");
-  }, 20_000);
+  });
 });
 
 test("14 clients pay in one transaction, by an address table that the next payout uses, too", async () => {
@@ -459,7 +459,7 @@ test("14 clients pay in one transaction, by an address table that the next payou
   expect(sent.length).toBe(2);
   expect(Math.max(...sent)).toBeLessThanOrEqual(1232);
   expect(await faults()).toEqual([]);
-}, 20_000);
+});
 
 test("what is too large for any transaction is paid by two", async () => {
   const node = await newNode();
@@ -477,7 +477,7 @@ test("what is too large for any transaction is paid by two", async () => {
   for (const each of both) await step(each.id);
   expect(await world.stage.balance(node.account)).toBe(8_800n);
   expect(await faults()).toEqual([]);
-}, 20_000);
+});
 
 describe("a client that cannot pay", () => {
   test("holds nobody up: its receipts wait in a payout of their own until it can", async () => {

@@ -355,7 +355,7 @@ test("property: what was used and what may be used is never more than there was"
     }),
     { numRuns: 12 },
   );
-}, 60_000);
+});
 
 async function useFor({ db, clock }: FundingStage, accountId: string, amount: bigint) {
   const entries = [

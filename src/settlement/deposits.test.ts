@@ -272,7 +272,7 @@ test("a reference that strangers name hundreds of times is worked off bit by bit
   expect(await checkDeposit({ ...deps, chain: failing }, spammed).catch((fault) => fault.message)).toBe("away");
   expect(await checkDeposit(deps, spammed)).toBe(20);
   expect((await stage.balance()).available).toBe(500n + (230n * 231n) / 2n);
-}, 20_000);
+});
 
 test("an account has a hundred requests open at most", async () => {
   await using stage = await fundingStage();

@@ -223,7 +223,7 @@ test("a series adds up all coordinators, in as many points as a chart has room f
     }
   }
   expect(await stats.series("1h")).toBe(await stats.series("1h"));
-}, 20_000);
+});
 
 describe("a node's days", () => {
   test("hold how long it was there, what it did and what it earned", async () => {

@@ -68,7 +68,7 @@ test("a full file is closed, and the next one begins with how far things are; th
   );
   kept = await opened();
   expect([kept.head?.seq, kept.key]).toEqual([18, "11".repeat(32)]);
-}, 30_000);
+});
 
 test("each coordinator has its own", async () => {
   await (await opened()).append([owner, head(1)]);
