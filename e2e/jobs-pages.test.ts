@@ -168,6 +168,7 @@ describe("a job that waits", () => {
     expect(await page.evaluate("document.activeElement.textContent.trim()")).toBe("Cancel job");
     await page.keyboard.press("Enter");
     await page.locator("#job-state", { hasText: "Cancelled after" }).waitFor();
+    await page.locator("#stream-state").waitFor({ state: "detached" });
     expect((await timeline(page)).at(-1)).toBe("Cancelled");
     expect(await page.getByRole("button", { name: "Cancel" }).count()).toBe(0);
     expect((await api.job(id)).status).toBe("cancelled");

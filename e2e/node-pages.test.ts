@@ -119,7 +119,7 @@ test("a model is installed with its progress on the way, another is cancelled, a
     ollama.pullTo(10);
     await page.getByRole("button", { name: "Cancel: big:70b" }).click();
     await waitFor("the pull to be left", () => ollama.pulls[1]?.state === "left");
-    await models.getByText("big:70b", { exact: true }).waitFor({ state: "detached" });
+    await models.getByText("big:70b", { exact: true }).first().waitFor({ state: "detached" });
 
     await page.getByLabel("Install a model").fill("none:1b");
     await page.keyboard.press("Enter");
@@ -174,7 +174,7 @@ test("an operator's token gives them the node that it lets in", async () => {
   await expectWholeEverywhere(browser, `${coordinator.url}/nodes/${key}`, opal, { shots, name: "node-owner" });
   // Another's node is a provider like any other, to them.
   await as(cleo, `/nodes/${key}`, async (page) => {
-    await page.locator("#node-models").getByText("qwen3:8b").waitFor();
+    await page.locator("#node-models").getByText("qwen3:8b").first().waitFor();
     expect(await page.getByRole("button", { name: "Drain" }).count()).toBe(0);
     expect(await page.locator("#commands-h-card, #owner-h-card, #install").count()).toBe(0);
   });

@@ -202,6 +202,7 @@ test("a node that is killed in mid-answer: the way shows it struck through, and 
   await busy.node.kill9();
   await said(page, "has answered");
   const way = page.locator("#talk-0 .route");
+  await way.filter({ hasText: other.name }).waitFor();
   expect(((await way.textContent()) ?? "").replace(/\s+/g, "")).toContain(`${busy.name}lostwentonwith${other.name}`);
   expect(await way.locator("s").textContent()).toBe(busy.name);
   expect(await page.locator("#talk-0 .answer").last().textContent()).toBe("Hello from here on.");
