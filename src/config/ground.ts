@@ -84,8 +84,7 @@ function settingKey(key: ConfigKey, live: boolean): SettingKey {
     section: key.section,
     kind: key.kind,
     nullable: key.nullable,
-    ...settingWords(key.name),
-    why: key.meta.why,
+    ...settingWords(key.name, key.meta.why),
     live,
     get allowed() {
       return values().allowed;

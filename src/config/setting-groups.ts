@@ -2,7 +2,8 @@
 // do, each key with a short label and its unit. The dashboard and `infernet settings` read them from here.
 import type { SettingGroup, SettingUnit } from "../settings/settings.ts";
 
-type Words = { label: string; unit?: SettingUnit };
+/** `why`: where the one of config.toml speaks of another unit. */
+type Words = { label: string; unit?: SettingUnit; why?: string };
 type Group = Omit<SettingGroup, "keys"> & { keys: Readonly<Record<string, Words>> };
 
 const plain = (text: string): SettingUnit => ({ text, sign: "", digits: 0 });
@@ -57,10 +58,26 @@ const GROUPS: readonly Group[] = [
     title: "Price limits",
     about: "What nodes may ask for a million tokens; one that asks for less or more gets no work.",
     keys: {
-      "coordinator.price_input_min": { label: "Lowest input price", unit: PRICE },
-      "coordinator.price_input_max": { label: "Highest input price", unit: PRICE },
-      "coordinator.price_output_min": { label: "Lowest output price", unit: PRICE },
-      "coordinator.price_output_max": { label: "Highest output price", unit: PRICE },
+      "coordinator.price_input_min": {
+        label: "Lowest input price",
+        unit: PRICE,
+        why: "The least a node may ask for prompt tokens.",
+      },
+      "coordinator.price_input_max": {
+        label: "Highest input price",
+        unit: PRICE,
+        why: "The most a node may ask for prompt tokens.",
+      },
+      "coordinator.price_output_min": {
+        label: "Lowest output price",
+        unit: PRICE,
+        why: "The least a node may ask for output tokens.",
+      },
+      "coordinator.price_output_max": {
+        label: "Highest output price",
+        unit: PRICE,
+        why: "The most a node may ask for output tokens.",
+      },
     },
   },
   {
@@ -68,9 +85,17 @@ const GROUPS: readonly Group[] = [
     title: "Billing and payouts",
     about: "What this instance keeps of what clients pay, and when nodes get theirs.",
     keys: {
-      "billing.fee_bps": { label: "Platform fee", unit: { text: "%", sign: "", digits: 2 } },
+      "billing.fee_bps": {
+        label: "Platform fee",
+        unit: { text: "%", sign: "", digits: 2 },
+        why: "The platform's share of what a job costs; the node gets the rest.",
+      },
       "billing.tokens_per_image": { label: "Tokens reserved per image", unit: TOKENS },
-      "payouts.minimum": { label: "Smallest payout", unit: DOLLARS },
+      "payouts.minimum": {
+        label: "Smallest payout",
+        unit: DOLLARS,
+        why: "What is owed to a node waits until it is as much.",
+      },
       "payouts.interval_h": { label: "Time between payouts", unit: HOURS },
       "payouts.max_transfers": { label: "Transfers per transaction", unit: plain("transfers") },
       "payouts.reclaim_after_h": { label: "Keep payout markers", unit: HOURS },
@@ -98,8 +123,8 @@ const GROUPS: readonly Group[] = [
     title: "What this node offers",
     about: "How much it takes on at once, and what it asks for.",
     keys: {
-      "node.price_input": { label: "Input price", unit: PRICE },
-      "node.price_output": { label: "Output price", unit: PRICE },
+      "node.price_input": { label: "Input price", unit: PRICE, why: "What you ask for prompt tokens." },
+      "node.price_output": { label: "Output price", unit: PRICE, why: "What you ask for output tokens." },
       "node.prices": { label: "Prices of single models" },
       "node.slots": { label: "Jobs side by side", unit: plain("jobs") },
     },
@@ -137,8 +162,8 @@ export const SETTING_GROUPS: readonly SettingGroup[] = GROUPS.map((group) => ({
 
 const WORDS: ReadonlyMap<string, Words> = new Map(GROUPS.flatMap(({ keys }) => Object.entries(keys)));
 
-/** What a key is called, and its unit; one that is read at the start only goes by its name. */
-export function settingWords(key: string): { label: string; unit: SettingUnit | null } {
+/** What a key is called, its unit and what it is for; one that is read at the start only goes by its name. */
+export function settingWords(key: string, why: string): { label: string; unit: SettingUnit | null; why: string } {
   const words = WORDS.get(key);
-  return { label: words?.label ?? key, unit: words?.unit ?? null };
+  return { label: words?.label ?? key, unit: words?.unit ?? null, why: words?.why ?? why };
 }

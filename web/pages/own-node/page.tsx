@@ -44,13 +44,13 @@ export const OwnNode = ({ csrf, view }: { csrf: string; view: NodeView }): Marku
           {parts.jobs}
           {parts.models}
           {parts.days}
+          <Settings view={view} csrf={csrf} />
           {parts.log}
         </div>
         <div class="stack">
           {parts.coordinators}
           {parts.earnings}
           {parts.backends}
-          <Settings view={view} csrf={csrf} />
           <DeviceCard view={view} />
         </div>
       </div>

@@ -1,7 +1,7 @@
 // Settings: what the node's operator changes while it runs, by what one wants to do.
 import type { NodeSetting, NodeView } from "../../../src/dashboard/node/view.ts";
 import type { Markup } from "../../parts/markup.ts";
-import { Body, Card, Csrf } from "../../parts/parts.tsx";
+import { Card, Csrf } from "../../parts/parts.tsx";
 import { SettingField } from "../../parts/setting-field.tsx";
 import { settingId } from "../../parts/setting-id.ts";
 import { boundsText, settingText } from "../../parts/setting-text.ts";
@@ -18,21 +18,18 @@ export const Settings = ({ view: { settings }, csrf }: Props): Markup => (
       </p>
     }
   >
-    <Body>
-      {settings.map(({ id, title, about, rows }, at) => (
-        <details id={id} open={at < OPEN}>
-          <summary>
-            <b>{title}</b>
-          </summary>
-          <div class="stack">
-            <p class="note">{about}</p>
-            {rows.map((setting) => (
-              <One setting={setting} csrf={csrf} />
-            ))}
-          </div>
-        </details>
-      ))}
-    </Body>
+    {settings.map(({ id, title, about, rows }, at) => (
+      <details id={id} class="body" open={at < OPEN}>
+        <summary>
+          <b>{title}</b> <span class="note">{about}</span>
+        </summary>
+        <ul class="settings">
+          {rows.map((setting) => (
+            <One setting={setting} csrf={csrf} />
+          ))}
+        </ul>
+      </details>
+    ))}
   </Card>
 );
 /** Groups of what is changed often. */
@@ -43,22 +40,31 @@ function One({ setting, csrf }: { setting: NodeSetting; csrf: string }): Markup 
   const [form, field] = [settingId(key), `f-${key.replace(".", "-")}`];
   const bounds = boundsText(setting) ?? (kind === "boolean" ? null : allowed);
   return (
-    <form method="post" action="/settings" hx-post="/settings" class="fields settings" id={form}>
-      <Csrf token={csrf} />
-      <input type="hidden" name="key" value={key} />
-      <label for={field}>{label}</label>
-      <div class="row">
-        <SettingField id={field} of={setting} describedBy={`${form}-why`} />
-        {fixedBy === null && (
-          <button type="submit" aria-label={`Save ${label}`}>
-            Save
-          </button>
-        )}
-      </div>
-      <p class="note" id={`${form}-why`}>
-        {why} {bounds !== null && `${bounds}. `}
-        {fixedBy === null ? `Default: ${settingText(setting, setting.default)}.` : `Fixed by ${fixedBy}.`}
-      </p>
-    </form>
+    <li id={form}>
+      <form method="post" action="/settings" hx-post="/settings">
+        <Csrf token={csrf} />
+        <input type="hidden" name="key" value={key} />
+        <div class="what">
+          <label for={field}>{label}</label>
+          <p class="note" id={`${form}-why`}>
+            {why}
+          </p>
+        </div>
+        <div class="how">
+          <div class="row">
+            <SettingField id={field} of={setting} describedBy={`${form}-why ${form}-range`} />
+            {fixedBy === null && (
+              <button type="submit" aria-label={`Save ${label}`}>
+                Save
+              </button>
+            )}
+          </div>
+          <p class="note" id={`${form}-range`}>
+            {bounds !== null && `${bounds}. `}
+            {fixedBy === null ? `Default: ${settingText(setting, setting.default)}.` : `Fixed by ${fixedBy}.`}
+          </p>
+        </div>
+      </form>
+    </li>
   );
 }
