@@ -1,9 +1,9 @@
 // Directory: the nodes that serve everybody, as everybody may see them: no addresses, no accounts.
-
 import { freeSlots, type NodeState, nodeState } from "../registry/node-state.ts";
-import type { Node, Registry } from "../registry/registry.ts";
+import type { Node, Offer, Registry } from "../registry/registry.ts";
 import { mayUse } from "../scheduler/wishes.ts";
 import type { Prices } from "./catalogue.ts";
+import { type Cursors, type ListPage, listPage } from "./paging.ts";
 
 export type ProviderRow = {
   pubkey: string;
@@ -25,29 +25,93 @@ export type ProviderRow = {
   sinceMs: number;
 };
 
+/** Of all of them, beside the page that is asked for. */
+export type Directory = {
+  page: ListPage<ProviderRow>;
+  /** Nodes that fit, all, and those of all that are online. */
+  found: number;
+  total: number;
+  online: number;
+  /** That nodes are in. */
+  regions: readonly string[];
+};
+
+export type DirectoryQuery = { q: string; state: string; region: string; order: string };
+
 const SHOWN_MODELS = 3;
+const MAX_REGIONS = 64;
 const ANYBODY = { pools: [] };
 
-/** In no order. */
-export function directory(registry: Registry, nowMs: number): ProviderRow[] {
-  const rows: ProviderRow[] = [];
+/** One pass over the nodes themselves: a row is made of those alone that are on the page. */
+export function directory(
+  registry: Registry,
+  query: DirectoryQuery,
+  { cursors, size, nowMs }: { cursors: Cursors; size: number; nowMs: number },
+): Directory {
+  const fits = fitting(query, nowMs);
+  const found: Node[] = [];
+  const regions = new Set<string>();
+  let total = 0;
+  let online = 0;
   for (const node of registry.nodes.values()) {
-    if (mayUse(ANYBODY, node.pool)) rows.push(providerRow(node, nowMs));
+    if (!mayUse(ANYBODY, node.pool)) continue;
+    total++;
+    if (node.channel !== null) online++;
+    if (node.region !== "" && regions.size < MAX_REGIONS) regions.add(node.region);
+    if (fits(node)) found.push(node);
   }
-  return rows;
+  const by = (Object.hasOwn(BY, query.order) ? BY[query.order] : undefined) ?? BY.state;
+  const { rows, ...beside } = listPage(found, (node) => [by?.(node, nowMs) ?? 0, node.pubkey], cursors, size);
+  const page = { rows: rows.map((node) => providerRow(node, nowMs)), ...beside };
+  return { page, found: found.length, total, online, regions: [...regions] };
+}
+
+function fitting({ q, state, region }: DirectoryQuery, nowMs: number): (node: Node) => boolean {
+  const part = q.toLowerCase();
+  const has = (text: string) => text.toLowerCase().includes(part);
+  return (node) =>
+    (state === "" || isIn(nodeState(node, nowMs), state)) &&
+    (region === "" || node.region === region) &&
+    (part === "" ||
+      has(node.name) ||
+      has(deviceName(node)) ||
+      node.pubkey.startsWith(part) ||
+      shownModels(node).some(({ model }) => has(model)));
+}
+
+function isIn(state: NodeState, wanted: string): boolean {
+  if (wanted === "online") return state !== "offline";
+  return state === wanted || (wanted === "serving" && state === "full");
+}
+
+const RANKS: Readonly<Record<NodeState, number>> = { serving: 0, idle: 1, full: 2, suspect: 3, paused: 4, offline: 5 };
+/** What stands first has the least. */
+const BY: Readonly<Record<string, (node: Node, nowMs: number) => number | string>> = {
+  state: (node, nowMs) => RANKS[nodeState(node, nowMs)],
+  fast: (node) => -tokensPerSOf(node),
+  cheap: ({ offers }) =>
+    offers.length === 0 ? Number.MAX_SAFE_INTEGER : least(offers, "priceInput") + least(offers, "priceOutput"),
+  long: (node) => (node.channel === null ? Number.MAX_SAFE_INTEGER - node.lastSeenMs : node.connectedMs),
+  new: (node) => (node.channel === null ? Number.MAX_SAFE_INTEGER - node.lastSeenMs : -node.connectedMs),
+  name: ({ name }) => name.toLowerCase(),
+};
+
+type OfferNumber = "priceInput" | "priceOutput" | "tokensPerS";
+const least = (offers: readonly Offer[], of: OfferNumber): number =>
+  offers.reduce((min, offer) => Math.min(min, offer[of]), Number.POSITIVE_INFINITY);
+const most = (offers: readonly Offer[], of: OfferNumber): number =>
+  offers.reduce((max, offer) => Math.max(max, offer[of]), 0);
+/** 0 where nothing was measured. */
+const tokensPerSOf = ({ offers }: Node): number => most(offers, "tokensPerS");
+const shownModels = ({ offers }: Node): readonly Offer[] => offers.slice(0, SHOWN_MODELS);
+
+function pricesOf({ offers }: Node): Prices | null {
+  if (offers.length === 0) return null;
+  const [input, inputMax] = [least(offers, "priceInput"), most(offers, "priceInput")];
+  return { input, inputMax, output: least(offers, "priceOutput"), outputMax: most(offers, "priceOutput") };
 }
 
 function providerRow(node: Node, nowMs: number): ProviderRow {
-  const { offers } = node;
-  let tokensPerS = 0;
-  const prices = { input: Infinity, inputMax: 0, output: Infinity, outputMax: 0 };
-  for (const offer of offers) {
-    if (offer.tokensPerS > tokensPerS) tokensPerS = offer.tokensPerS;
-    if (offer.priceInput < prices.input) prices.input = offer.priceInput;
-    if (offer.priceInput > prices.inputMax) prices.inputMax = offer.priceInput;
-    if (offer.priceOutput < prices.output) prices.output = offer.priceOutput;
-    if (offer.priceOutput > prices.outputMax) prices.outputMax = offer.priceOutput;
-  }
   return {
     pubkey: node.pubkey,
     name: node.name,
@@ -56,10 +120,10 @@ function providerRow(node: Node, nowMs: number): ProviderRow {
     state: nodeState(node, nowMs),
     free: freeSlots(node),
     slots: node.slots,
-    models: offers.length,
-    modelNames: offers.slice(0, SHOWN_MODELS).map(({ model }) => model),
-    prices: offers.length > 0 ? prices : null,
-    tokensPerS: tokensPerS > 0 ? tokensPerS : null,
+    models: node.offers.length,
+    modelNames: shownModels(node).map(({ model }) => model),
+    prices: pricesOf(node),
+    tokensPerS: tokensPerSOf(node) || null,
     sinceMs: node.channel === null ? node.lastSeenMs : node.connectedMs,
   };
 }

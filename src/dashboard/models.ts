@@ -6,7 +6,7 @@ import { pageAnswer } from "./answer.ts";
 import { catalogued, type ModelRow, type ServingRow, servingNodes } from "./catalogue.ts";
 import type { DashboardDeps } from "./deps.ts";
 import type { Network } from "./network.ts";
-import { comparePlaces, listPage, type Place } from "./paging.ts";
+import { listPage, type Place } from "./paging.ts";
 import { publicPage } from "./public.ts";
 import { cursorsOf, hrefWith } from "./query.ts";
 import { notFound } from "./refusal.ts";
@@ -37,8 +37,8 @@ const wantedOf = ({ query }: HumanCall): Wanted => {
 async function cataloguePage(deps: DashboardDeps, network: Network, call: HumanCall): Promise<Response> {
   const wanted = wantedOf(call);
   const all = await network.models();
-  const { rows, placeOf } = ordered(all.filter(fits(wanted)), wanted.order, network.used());
-  const page = listPage(rows, placeOf, cursorsOf(call), PAGE);
+  const placeOf = placesBy(wanted.order, network.used());
+  const page = listPage(all.filter(fits(wanted)), placeOf, cursorsOf(call), PAGE);
   const { Models } = await import("../../web/pages/models.tsx");
   const view = {
     viewer: viewerOf(deps, call),
@@ -60,11 +60,7 @@ function fits({ q, can, context }: Wanted): (row: ModelRow) => boolean {
 }
 
 /** What stands first has the least. What can be served now stands before what cannot. */
-function ordered(
-  rows: readonly ModelRow[],
-  order: string,
-  used: ReadonlyMap<string, number>,
-): { rows: readonly ModelRow[]; placeOf: (row: ModelRow) => Place } {
+function placesBy(order: string, used: ReadonlyMap<string, number>): (row: ModelRow) => Place {
   const by: Record<string, (row: ModelRow) => number | string> = {
     used: ({ id, nodes }) => -(used.get(id) ?? 0) - nodes / 1_000_000,
     cheap: ({ prices, can }) => prices.input + (isOnlyEmbedding(can) ? 0 : prices.output),
@@ -72,8 +68,7 @@ function ordered(
     name: ({ id }) => id.toLowerCase(),
   };
   const rank = (Object.hasOwn(by, order) ? by[order] : undefined) ?? by.used;
-  const placeOf = (row: ModelRow): Place => [rank?.(row) ?? 0, row.id];
-  return { rows: [...rows].sort((a, b) => comparePlaces(placeOf(a), placeOf(b))), placeOf };
+  return (row) => [rank?.(row) ?? 0, row.id];
 }
 const isOnlyEmbedding = (can: ModelRow["can"]): boolean => can.includes("embeddings") && !can.includes("chat");
 

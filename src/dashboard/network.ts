@@ -5,7 +5,6 @@ import { once } from "../lib/once.ts";
 import { modelUse } from "../stats/model-use.ts";
 import { catalogue, type ModelRow } from "./catalogue.ts";
 import type { DashboardDeps } from "./deps.ts";
-import { directory, type ProviderRow } from "./directory.ts";
 import { completePoints } from "./overview/view.ts";
 import { publicPage } from "./public.ts";
 import { readerOf } from "./reader.ts";
@@ -13,8 +12,6 @@ import { readerOf } from "./reader.ts";
 export type Network = {
   /** By name. */
   models(): Promise<readonly ModelRow[]>;
-  /** In no order. */
-  providers(): Promise<readonly ProviderRow[]>;
   /** Requests of the last week by model, as of a minute ago or so. */
   used(): ReadonlyMap<string, number>;
   now(): Promise<NetworkNow>;
@@ -31,14 +28,12 @@ const EVERY_MS = 2_000;
 export function createNetwork(deps: DashboardDeps): Network {
   const { clock, registry, stats, startedMs, db, log } = deps;
   const models = once(clock, KEEP_MS, () => catalogue(registry, clock.nowMs()), { staleMs: STALE_MS });
-  const providers = once(clock, KEEP_MS, () => directory(registry, clock.nowMs()), { staleMs: STALE_MS });
   let use: ReadonlyMap<string, number> = new Map();
   const freshUse = once(clock, KEEP_USE_MS, async () => {
     use = await modelUse(db, Math.floor(clock.nowMs() / DAY_MS) - USE_DAYS);
   });
   return {
     models,
-    providers,
     /** Nobody waits for it: an order of a minute ago is good. */
     used() {
       freshUse().catch((error) => log.warn("how often models were used cannot be read", { err: error }));

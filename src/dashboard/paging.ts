@@ -17,36 +17,66 @@ const placeSchema = z.tuple([z.union([z.number(), z.string().max(512)]), z.strin
 const MAX_CURSOR_CHARS = 4_096;
 
 const compared = (a: number | string, b: number | string): number => (a < b ? -1 : a > b ? 1 : 0);
-export const comparePlaces = ([a, i]: Place, [b, j]: Place): number => compared(a, b) || compared(i, j);
+const comparePlaces = ([a, i]: Place, [b, j]: Place): number => compared(a, b) || compared(i, j);
 
-/** `rows` in the order of their places. A cursor that is none of ours begins at the start. */
+/**
+ * A page of `rows`, which are in any order and are not sorted for it: of ten thousand, the fifty of a page are looked for.
+ * A cursor that is none of ours begins at the start.
+ */
 export function listPage<T>(
   rows: readonly T[],
   placeOf: (row: T) => Place,
   { after, before }: Cursors,
   size: number,
 ): ListPage<T> {
-  const cursor = placeIn(after) ?? placeIn(before);
-  const at = cursor === null ? 0 : firstPast(rows, placeOf, cursor, placeIn(after) !== null);
-  const from = placeIn(after) === null && cursor !== null ? Math.max(0, at - size) : at;
-  const shown = rows.slice(from, from + size);
-  const [first, last] = [shown[0], shown.at(-1)];
-  return {
-    rows: shown,
-    newer: from > 0 && first !== undefined ? cursorOf(placeOf(first)) : null,
-    older: from + size < rows.length && last !== undefined ? cursorOf(placeOf(last)) : null,
-  };
+  const [past, until] = [placeIn(after), placeIn(before)];
+  const newerOf = ([first]: readonly Placed<T>[]) => (first === undefined ? null : cursorOf(first.place));
+  const olderOf = (shown: readonly Placed<T>[]) => newerOf(shown.slice(-1));
+  if (past === null && until !== null) {
+    const { nearest, count } = nearestOf(rows, placeOf, until, -1, size);
+    const shown = nearest.reverse();
+    // With fewer before it, it is the first page.
+    if (count >= size) {
+      const [newer, older] = [count > size ? newerOf(shown) : null, count < rows.length ? olderOf(shown) : null];
+      return { rows: shown.map(({ row }) => row), newer, older };
+    }
+  }
+  const { nearest: shown, count } = nearestOf(rows, placeOf, past, 1, size);
+  const [newer, older] = [count < rows.length ? newerOf(shown) : null, count > size ? olderOf(shown) : null];
+  return { rows: shown.map(({ row }) => row), newer, older };
 }
 
-/** The first row that stands at the place or behind it; with `past`, behind it. */
-function firstPast<T>(rows: readonly T[], placeOf: (row: T) => Place, place: Place, past: boolean): number {
+type Placed<T> = { row: T; place: Place };
+
+/** Those nearest to `from` (null: to the beginning), behind it or, with -1, before it; and how many there are that way. */
+function nearestOf<T>(
+  rows: readonly T[],
+  placeOf: (row: T) => Place,
+  from: Place | null,
+  way: 1 | -1,
+  size: number,
+): { nearest: Placed<T>[]; count: number } {
+  const nearest: Placed<T>[] = [];
+  let count = 0;
+  for (const row of rows) {
+    const place = placeOf(row);
+    if (from !== null && way * comparePlaces(place, from) <= 0) continue;
+    count++;
+    const farthest = nearest[size - 1];
+    if (farthest && way * comparePlaces(place, farthest.place) >= 0) continue;
+    if (farthest) nearest.pop();
+    nearest.splice(firstFarther(nearest, place, way), 0, { row, place });
+  }
+  return { nearest, count };
+}
+
+function firstFarther<T>(nearest: readonly Placed<T>[], place: Place, way: 1 | -1): number {
   let low = 0;
-  let high = rows.length;
+  let high = nearest.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    const row = rows[middle];
-    const order = row === undefined ? 1 : comparePlaces(placeOf(row), place);
-    if (order < 0 || (past && order === 0)) low = middle + 1;
+    const other = nearest[middle];
+    if (other && way * comparePlaces(other.place, place) < 0) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -14,7 +14,7 @@ export function publicRoutes(deps: DashboardDeps): HttpRoute[] {
     ...homeRoutes(deps, network),
     ...networkRoutes(deps, network),
     ...modelRoutes(deps, network),
-    ...providerRoutes(deps, network),
+    ...providerRoutes(deps),
     ...checkRoutes(deps),
     ...docsRoutes(deps, network),
   ];

@@ -85,6 +85,7 @@ async function totalOf(execute: Execute, accountId: string): Promise<Omit<Earnin
   return { unpaid: big(books?.[0]) - big(books?.[1]), inPayout: big(books?.[1]), paid: big(paid?.[0]) };
 }
 
+/** Few statements for all of them: each is a way to another thread and back. */
 async function eachOf(execute: Execute, accountId: string, fromDay: number, today: number) {
   const rows = await execute(
     `select n.pubkey, n.name, coalesce(sum(case when d.day = ? then d.node_amount end), 0), coalesce(sum(d.node_amount), 0),
@@ -92,26 +93,26 @@ async function eachOf(execute: Execute, accountId: string, fromDay: number, toda
      where ${MINE} group by n.pubkey order by 4 desc, n.first_seen_ms, n.pubkey limit ${MOST_NODES}`,
     [today, fromDay, accountId],
   );
-  return await Promise.all(rows.map((row) => nodeOf(execute, row)));
+  const keys = JSON.stringify(rows.map(([pubkey]) => pubkey));
+  const now = new Map((await execute(NOW, [keys])).map(([pubkey, ...amounts]) => [pubkey, amounts.map(big)]));
+  const outside = new Map((await execute(OUTSIDE, [keys])).map(([pubkey, amount]) => [pubkey, big(amount)]));
+  return rows.map((row: SqlRow): NodeEarnings & EarningsNow => {
+    const [pubkey, name, earnedToday, earned, receipts] = row;
+    const [balance = 0n, held = 0n, paid = 0n] = now.get(pubkey) ?? [];
+    return {
+      ...{ pubkey: String(pubkey), name: String(name), today: big(earnedToday), earned: big(earned) },
+      ...{ receipts: Number(receipts), unpaid: balance - held, inPayout: held, paid },
+      outside: outside.get(pubkey) ?? 0n,
+    };
+  });
 }
 
-/** Through the few movements that admins made, not through all of the node's. */
-const OUTSIDE = `select sum(-m.amount) from ledger_entries e
-  join ledger_transactions t on t.id = e.transaction_id and t.kind = 'payout'
-  join ledger_entries m on m.account = 'node/' || ?1 and m.transaction_id = t.id
-  where e.account = '${SYSTEM_ACCOUNTS.adjustments}'`;
+const NOW = `select n.value, l.balance, l.held, (select sum(node_amount) from payouts where node = n.value and state = 'paid')
+  from json_each(?) n left join ledger_accounts l on l.id = 'node/' || n.value`;
 
-async function nodeOf(execute: Execute, [node, name, today, earned, receipts]: SqlRow) {
-  const pubkey = String(node);
-  const [row] = await execute(
-    `select l.balance, l.held, (select sum(node_amount) from payouts where node = ?1 and state = 'paid'), (${OUTSIDE})
-     from (select 1) left join ledger_accounts l on l.id = 'node/' || ?1`,
-    [pubkey],
-  );
-  const [balance, held, paid, outside] = [0, 1, 2, 3].map((at) => big(row?.[at]));
-  return {
-    ...{ pubkey, name: String(name), today: big(today), earned: big(earned), receipts: Number(receipts) },
-    unpaid: (balance ?? 0n) - (held ?? 0n),
-    ...{ inPayout: held ?? 0n, paid: paid ?? 0n, outside: outside ?? 0n },
-  };
-}
+/** Through the few movements that admins made, not through all of the nodes'. */
+const OUTSIDE = `with moved as materialized (select t.id from ledger_entries e
+    join ledger_transactions t on t.id = e.transaction_id and t.kind = 'payout'
+    where e.account = '${SYSTEM_ACCOUNTS.adjustments}')
+  select n.value, sum(-m.amount) from json_each(?) n cross join moved
+    join ledger_entries m on m.account = 'node/' || n.value and m.transaction_id = moved.id group by n.value`;
