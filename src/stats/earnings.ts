@@ -36,7 +36,8 @@ export type EarningsNow = {
 /** More nodes than people look through: of an account with more, those that earn most. */
 export const MOST_NODES = 100;
 
-const MINE = "n.account_id = ? and n.role = 'provider'";
+/** With a plus, so that it is the account's index that is read: most nodes of all have this role. */
+const MINE = "n.account_id = ? and +n.role = 'provider'";
 const big = (value: unknown): bigint => BigInt((value ?? 0) as number);
 
 /** Of the last `days` days. All of one moment, and off the event loop: an account may have thousands of nodes. */
@@ -79,7 +80,7 @@ async function totalOf(execute: Execute, accountId: string): Promise<Omit<Earnin
     [accountId],
   );
   const [paid] = await execute(
-    `select sum(p.node_amount) from nodes n join payouts p on p.node = n.pubkey and p.state = 'paid' where ${MINE}`,
+    `select sum(p.node_amount) from nodes n join payouts p on p.node = n.pubkey and +p.state = 'paid' where ${MINE}`,
     [accountId],
   );
   return { unpaid: big(books?.[0]) - big(books?.[1]), inPayout: big(books?.[1]), paid: big(paid?.[0]) };
