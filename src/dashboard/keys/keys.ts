@@ -58,7 +58,6 @@ const notAnOwner = (deps: DashboardDeps, call: SignedInCall): Promise<Response> 
     words: "Only an owner of the account makes, rotates and revokes its keys.",
     code: "not_owner",
   });
-const load = () => import("../../../web/pages/keys.tsx");
 const around = (deps: DashboardDeps, call: SignedInCall) => ({
   viewer: viewerOf(deps, call),
   mayChange: mayChange(call),
@@ -66,7 +65,7 @@ const around = (deps: DashboardDeps, call: SignedInCall) => ({
 });
 
 async function list(deps: DashboardDeps, call: SignedInCall): Promise<Response> {
-  const [{ Keys }, all] = await Promise.all([load(), keysOf(deps, call)]);
+  const [{ Keys }, all] = await Promise.all([import("../../../web/pages/keys/list.tsx"), keysOf(deps, call)]);
   const filter = keyFilter(call);
   const found = filtered(all, filter, deps.clock.nowMs());
   const { rows, ...cursors } = listPage(found, (key) => [-key.created_ms, key.id], cursorsOf(call), PAGE);
@@ -76,7 +75,7 @@ async function list(deps: DashboardDeps, call: SignedInCall): Promise<Response> 
 }
 
 async function one(deps: DashboardDeps, call: SignedInCall): Promise<Response> {
-  const [{ Key }, all] = await Promise.all([load(), keysOf(deps, call)]);
+  const [{ Key }, all] = await Promise.all([import("../../../web/pages/keys/key.tsx"), keysOf(deps, call)]);
   const found = all.find(({ id }) => id === call.params.id);
   if (!found) return notFound(deps, call, call.human, "key");
   return pageAnswer(call.request, Key({ ...around(deps, call), ...(await keyView(deps, found)) }));
@@ -95,7 +94,7 @@ async function form(
   fault: Fault | null,
   status = 422,
 ): Promise<Response> {
-  const { NewKey } = await load();
+  const { NewKey } = await import("../../../web/pages/keys/new-key.tsx");
   const { roles } = call.human.user;
   const offers = {
     workers: roles.includes("operator") || roles.includes("admin"),
@@ -129,7 +128,7 @@ async function shown(
   { id, key }: { id: string; key: string },
   old: { endsMs: number } | null,
 ): Promise<Response> {
-  const [{ KeyShown }, all] = await Promise.all([load(), keysOf(deps, call)]);
+  const [{ KeyShown }, all] = await Promise.all([import("../../../web/pages/keys/shown.tsx"), keysOf(deps, call)]);
   const row = all.find((known) => known.id === id);
   const [model = "MODEL"] = chatModels(deps, row?.pools ?? []);
   const example = row?.role === "operator" ? null : { address: addressOf(deps, call.request), model };

@@ -1,5 +1,5 @@
 // View: the account's keys, as their pages show them.
-import type { KeyView } from "../../../web/pages/keys.tsx";
+import type { KeyView } from "../../../web/pages/keys/list.tsx";
 import type { KeyRow } from "../../admin/operations.ts";
 import { keySpend } from "../../http/key-spend.ts";
 import type { SignedInCall } from "../../http/routes.ts";
