@@ -317,6 +317,21 @@ describe("the docs", () => {
     expect(complaints).toEqual([]);
     await context.close();
   });
+
+  test("a link to a route unfolds it, without a script too, and no other", async () => {
+    for (const javaScriptEnabled of [true, false]) {
+      const context = await browser.newContext({ javaScriptEnabled, viewport: { width: 360, height: 740 } });
+      const page = await context.newPage();
+      await page.goto(at("/reference#get-api-v-usage"));
+      await page.locator("#get-api-v-usage-call").waitFor();
+      expect(await page.locator("details.fold[open] > summary h3").allTextContents()).toEqual(["GET /api/v1/usage"]);
+      const line = await page.locator("details.fold[open] > summary").boundingBox();
+      // Below the bars that stay in place.
+      expect(line?.y).toBeGreaterThan(90);
+      expect(line?.y).toBeLessThan(200);
+      await context.close();
+    }
+  });
 });
 
 describe("the receipt checker", () => {

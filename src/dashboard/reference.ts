@@ -1,38 +1,47 @@
 // Reference: every route with what it takes, made from the routes themselves.
 import { z } from "zod";
-import type { Field, Group, ReferenceView, RouteView } from "../../web/pages/reference.tsx";
+import type { Area, Field, ReferenceView, RouteView } from "../../web/pages/reference.tsx";
 import { allErrors } from "../http/errors.ts";
 import type { HttpRoute } from "../http/routes.ts";
 
-export function referenceOf(routes: readonly HttpRoute[]): Pick<ReferenceView, "groups" | "errors"> {
-  const groups = READERS.map(([reader, title, about]): Group => {
-    const theirs = routes.filter((route) => readerOf(route) === reader && !isAlias(route, routes));
-    return { title, about, routes: theirs.map(viewOf) };
-  });
-  return { groups: groups.filter((one) => one.routes.length > 0), errors: allErrors() };
+export function referenceOf(routes: readonly HttpRoute[]): Pick<ReferenceView, "areas" | "errors"> {
+  const told = routes.filter((route) => route.tier !== "local" && !isAlias(route, routes));
+  const areas = AREAS.map(
+    ([id, title]): Area => ({ id, title, routes: told.filter((route) => areaOf(route) === id).map(viewOf) }),
+  );
+  return { areas: areas.filter((one) => one.routes.length > 0), errors: allErrors() };
 }
 
-type Reader = "client" | "worker" | "public" | "machine" | "human";
-const READERS: readonly [Reader, string, string][] = [
-  [
-    "client",
-    "For clients",
-    "Authorization: Bearer inf_…, or a request signed by a key that is registered as a client.",
-  ],
-  ["public", "For everybody", "No authentication."],
-  ["worker", "For workers", "Authorization: Bearer inf_…, a key of role operator."],
-  [
-    "human",
-    "For people",
-    "The session cookie; what changes something sends the session's csrf_token as x-csrf-token too.",
-  ],
-  ["machine", "For nodes that poll", "Signed with X-Infernet-Auth by the node's key."],
+/** What a route is for, by its path: the first that fits. */
+const AREAS: readonly [string, string, RegExp][] = [
+  ["inference", "Inference", /^\/(v1|x402)\//],
+  ["jobs", "Jobs", /^\/api\/v1\/(jobs|webhooks)\b/],
+  ["usage", "Usage, money, receipts", /^\/api\/v1\/(key|credits|usage|statement|receipts)\b/],
+  ["funding", "Funding", /^\/api\/v1\/funding\//],
+  ["sign-in", "Signing in", /^\/api\/v1\/auth\//],
+  ["your-account", "Account", /^\/api\/v1\/account\b/],
+  ["organisations", "Organisations", /^\/api\/v1\/organisations\b/],
+  ["administration", "Administration", /^\/api\/v1\/admin\//],
+  ["workers", "Workers", /^\/api\/v1\/worker\//],
+  ["nodes", "Nodes that poll", /^\/api\/v1\/node\//],
+  ["instance", "Instance", /^/],
 ];
+const areaOf = ({ path }: HttpRoute): string | undefined => AREAS.find(([, , fits]) => fits.test(path))?.[0];
 
-/** Nobody reads of the routes that are for this instance's own commands. */
-function readerOf(route: HttpRoute): Reader | null {
-  if (route.tier === "local") return null;
-  return route.tier === "client" && route.scope === "operator" ? "worker" : route.tier;
+type Reader = "client" | "worker" | "public" | "machine" | "human";
+/** What a request proves itself with. */
+const PROOFS: Readonly<Record<Reader, string>> = {
+  client: "Authorization: Bearer inf_…, or a request signed by a key that is registered as a client.",
+  public: "No authentication.",
+  worker: "Authorization: Bearer inf_…, a key of role operator.",
+  human: "The session cookie; what changes something sends the session's csrf_token as x-csrf-token too.",
+  machine: "Signed with X-Infernet-Auth by the node's key.",
+};
+
+/** Routes of this instance's own commands are told to nobody. */
+function readerOf({ tier, ...route }: HttpRoute): Reader {
+  if (tier === "local") return "machine";
+  return tier === "client" && "scope" in route && route.scope === "operator" ? "worker" : tier;
 }
 
 /** What is under /v1 as well is shown there. */
@@ -47,11 +56,20 @@ function viewOf(route: HttpRoute): RouteView {
     method: route.method,
     path,
     summary: route.summary,
+    proof: PROOFS[readerOf(route)],
     answers: route.answers ?? "application/json",
     streams: route.streams === true,
     fields,
-    example: route.example ?? null,
+    call: callOf(route),
   };
+}
+
+/** Sessions and signatures are no matter of a shell, and a body without an example is not made up. */
+function callOf(route: HttpRoute): RouteView["call"] {
+  const reader = readerOf(route);
+  if (reader === "human" || reader === "machine") return null;
+  if (route.body !== undefined && route.example === undefined) return null;
+  return { body: route.example ?? null, isOpen: reader === "public" };
 }
 
 type JsonSchema = {

@@ -171,3 +171,14 @@ document.addEventListener("input", (event) => {
   const output = event.target.closest?.("label")?.querySelector("output");
   if (output) output.textContent = event.target.value;
 });
+
+// What an address leads into is unfolded: not every browser does it by itself.
+const unfold = () => {
+  const target = document.getElementById(location.hash.slice(1));
+  const fold = target?.closest("details:not([open])");
+  if (!fold) return;
+  fold.open = true;
+  target.scrollIntoView();
+};
+document.addEventListener("DOMContentLoaded", unfold);
+addEventListener("hashchange", unfold);

@@ -5,6 +5,7 @@ import { Code } from "../parts/code.tsx";
 import type { Markup } from "../parts/markup.ts";
 import { Body, Card, Table, Th } from "../parts/parts.tsx";
 import { Head, Shell, type Viewer } from "../parts/shell.tsx";
+import { number } from "../parts/text.tsx";
 
 /** `name` of a field in an object: `provider.order`. */
 export type Field = { name: string; type: string; isRequired: boolean; about: string };
@@ -14,24 +15,26 @@ export type RouteView = {
   method: string;
   path: string;
   summary: string;
+  /** What a request proves itself with. */
+  proof: string;
   /** Content type of the answer. */
   answers: string;
   /** Whether it can be had as a stream too. */
   streams: boolean;
   fields: Field[];
-  /** A body to call it with; null where there is none to show. */
-  example: object | null;
+  /** How a shell calls it, with a key unless it is open; null where there is none to show. */
+  call: { body: object | null; isOpen: boolean } | null;
 };
-export type Group = { title: string; about: string; routes: RouteView[] };
+export type Area = { id: string; title: string; routes: RouteView[] };
 export type ReferenceView = {
   viewer: Viewer;
   version: string;
   url: string;
-  groups: readonly Group[];
+  areas: readonly Area[];
   errors: readonly { code: string; status: number; type: string }[];
 };
 
-export const Reference = ({ viewer, version, url, groups, errors }: ReferenceView): Markup => (
+export const Reference = ({ viewer, version, url, areas, errors }: ReferenceView): Markup => (
   <Shell viewer={{ ...viewer, path: "/docs" }} title="API reference" scripts={[KEY_SCRIPT]}>
     <Head
       title="API reference"
@@ -47,63 +50,73 @@ export const Reference = ({ viewer, version, url, groups, errors }: ReferenceVie
         openapi.json
       </a>
     </Head>
-    {groups.map((group) => (
-      <Contents group={group} />
-    ))}
-    {groups.flatMap((group) => group.routes.map((route) => <Route route={route} about={group.about} url={url} />))}
-    <Errors errors={errors} />
+    <div class="cols guide">
+      <Index areas={areas} />
+      <div class="stack">
+        {areas.map((area) => (
+          <Card id={area.id} title={area.title} aside={<span class="note">{routes(area)}</span>}>
+            {area.routes.map((route) => (
+              <Route route={route} url={url} />
+            ))}
+          </Card>
+        ))}
+        <Errors errors={errors} />
+      </div>
+    </div>
   </Shell>
 );
 
-const Contents = ({ group }: { group: Group }): Markup => (
-  <Card id={`for-${group.title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`} title={group.title}>
-    <Table
-      name={`Routes ${group.title.toLowerCase()}`}
-      head={
-        <>
-          <Th>Route</Th>
-          <Th>What it does</Th>
-        </>
-      }
-    >
-      {group.routes.map((route) => (
-        <tr>
-          <td class="whole">
-            <a class="path" href={`#${route.id}`}>
-              {route.method} {parts(route.path)}
-            </a>
-          </td>
-          <td class="whole">{route.summary}</td>
-        </tr>
+const routes = ({ routes: { length } }: Area): string => (length === 1 ? "1 route" : `${number(length)} routes`);
+
+const Index = ({ areas }: { areas: readonly Area[] }): Markup => (
+  <nav aria-label="Areas">
+    <ul>
+      {[...areas, { id: "errors", title: "Errors" }].map(({ id, title }) => (
+        <li>
+          <a href={`#${id}`}>{title}</a>
+        </li>
       ))}
-    </Table>
-  </Card>
+    </ul>
+  </nav>
 );
 
-const Route = ({ route, about, url }: { route: RouteView; about: string; url: string }): Markup => (
-  <section class="card" aria-labelledby={route.id}>
-    <header>
-      <h2 id={route.id} class="path">
+/** The id is of something that is folded: browsers unfold what an address leads into, and what they find. */
+const Route = ({ route, url }: { route: RouteView; url: string }): Markup => (
+  <details class="fold">
+    <summary>
+      <h3 class="path">
         {route.method} {parts(route.path)}
-      </h2>
-    </header>
-    <Body>
-      <p>{route.summary}</p>
-      <p class="note">
-        {about} Answers {route.answers}
-        {route.streams && ", or text/event-stream with stream: true"}.
-      </p>
-      {route.example !== null && (
-        <Code
-          id={`${route.id}-call`}
-          name={`A call of ${route.method} ${route.path}`}
-          text={curlCall(url, route.path, route.example)}
-        />
-      )}
-    </Body>
-    {route.fields.length > 0 && <Fields route={route} />}
-  </section>
+      </h3>
+      <span>{route.summary}</span>
+    </summary>
+    <div>
+      <span id={route.id} class="start"></span>
+      <Body>
+        <p class="note">
+          {route.proof} Answers {route.answers}
+          {route.streams && ", or text/event-stream with stream: true"}. <a href={`#${route.id}`}>Link to this route</a>
+        </p>
+        {route.call !== null && (
+          <Code
+            id={`${route.id}-call`}
+            name={`A call of ${route.method} ${route.path}`}
+            text={callOf(url, route, route.call)}
+          />
+        )}
+      </Body>
+      {route.fields.length > 0 && <Fields route={route} />}
+    </div>
+  </details>
 );
+
+/** What stands for something in the path is written as it is in the docs: `ID`. */
+function callOf(url: string, { method, path, answers }: RouteView, { body, isOpen }: NonNullable<RouteView["call"]>) {
+  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => name.toUpperCase());
+  if (isOpen) return `curl ${url}${filled}`;
+  const usual = body === null ? "GET" : "POST";
+  const flags = [...(method === usual ? [] : [`-X ${method}`]), ...(answers === "text/event-stream" ? ["-N"] : [])];
+  return curlCall(url, filled, body, flags.length === 0 ? {} : { flags: flags.join(" ") });
+}
 
 const Fields = ({ route }: { route: RouteView }): Markup => (
   <Table
