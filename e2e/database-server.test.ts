@@ -68,6 +68,68 @@ describe.skipIf(sqldPath === null)("with its database on a libSQL server", () =>
     await waitFor("the key to be refused at the second", () => answers(401), { deadlineMs: 10_000 });
   });
 
+  test("a node that is linked to one is online at both, is counted once, and is reached by a command from either", async () => {
+    const started = performance.now();
+    const nodesAt = async (instance: Instance) =>
+      (await commandJson<Output<"listNodes">>(stage.executable, instance.dataDirectory, ["nodes", "list"])).nodes;
+    const node = await stage.node(
+      first,
+      [stage.backend({ model: "of-a-node" }).url],
+      '[node]\nname = "dune"\nallow_commands = ["drain"]',
+    );
+    const seen = await waitFor("the node at the second", async () =>
+      (await nodesAt(second)).find(({ name, online }) => name === "dune" && online),
+    );
+    expect(seen).toMatchObject({ models: ["of-a-node"], slots: expect.any(Number) });
+    const page = async (path: string) => (await fetch(`${second.url}${path}`)).text();
+    expect(await page(`/nodes/${seen.pubkey}`)).toContain("linked to another coordinator of this network");
+    expect(await page("/nodes")).toContain("dune");
+    // The own nodes of both, and this one.
+    await waitFor("three nodes in the figures of each", async () => {
+      const homes = await Promise.all([first, second].map(async ({ url }) => (await fetch(url)).text()));
+      return homes.every((html) => /Online<[\s\S]{0,200}?>\s*3\b/.test(html));
+    });
+    await commandJson(stage.executable, second.dataDirectory, ["nodes", "command", seen.pubkey, "drain"]);
+    await waitFor("the drain to show at the second", async () =>
+      (await nodesAt(second)).find(({ pubkey, standing }) => pubkey === seen.pubkey && standing?.status === "draining"),
+    );
+    await node.kill9();
+    await waitFor("it to be offline at the second", async () =>
+      (await nodesAt(second)).find(({ pubkey, online }) => pubkey === seen.pubkey && !online),
+    );
+    expect(performance.now() - started).toBeLessThan(60_000);
+  }, 60_000);
+
+  test("a coordinator that is killed takes its nodes with it, but not those that hold a link to each", async () => {
+    const pubkey = (await commandJson<Output<"status">>(stage.executable, first.dataDirectory, ["status"])).pubkey;
+    const coordinators = [first, second].map(({ url }) => `{ url = "${url}", pubkey = "${pubkey}" }`).join(", ");
+    const config = `[node]\nname = "both"\ncoordinators = [${coordinators}]`;
+    await stage.node(first, [stage.backend({ model: "of-both" }).url], config);
+    const at = async (instance: Instance, model: string) =>
+      (
+        await commandJson<Output<"listModels">>(stage.executable, instance.dataDirectory, ["models", "list"])
+      ).models.some(({ name }) => name === model);
+    await waitFor("it to be linked to both", async () => (await at(first, "of-both")) && (await at(second, "of-both")));
+    const nodes = async () =>
+      (await commandJson<Output<"listNodes">>(stage.executable, second.dataDirectory, ["nodes", "list"])).nodes;
+    const own = (await commandJson<Output<"listNodes">>(stage.executable, first.dataDirectory, ["nodes", "list"]))
+      .nodes;
+    expect(own.filter(({ online }) => online)).toHaveLength(3);
+    await first.kill9();
+    await waitFor(
+      "the first's own node to be offline",
+      async () => (await nodes()).filter((one) => one.online).length === 2,
+      {
+        deadlineMs: 40_000,
+      },
+    );
+    expect(await nodes()).toContainEqual(expect.objectContaining({ name: "both", online: true }));
+    first = await stage.restart(first);
+    await waitFor("all to be online again", async () => (await nodes()).filter((one) => one.online).length === 3, {
+      deadlineMs: 40_000,
+    });
+  }, 90_000);
+
   test("without its server an instance is not ready, and answers chats all the same", async () => {
     const api = apiOf(first, await createKey(stage.executable, first));
     await server.kill();

@@ -14,6 +14,7 @@ import type { Clock } from "../lib/clock.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type Pubkey, pubkeySchema } from "../protocol/primitives.ts";
 import type { CommandDelivery } from "../registry/command-delivery.ts";
+import { isOnline, onlyElsewhere } from "../registry/node-state.ts";
 import { allowNode, approveNode, ejectNode, listNodes, placeNode } from "../registry/nodes.ts";
 import { type Node, priceRange, type Registry } from "../registry/registry.ts";
 import type { NodeRow as StoredNode } from "../registry/schema.ts";
@@ -163,7 +164,7 @@ function modelRows({ models }: Live["registry"]): ModelRow[] {
 function nodeRow(row: StoredNode, live: ReadonlyMap<Pubkey, Node> | undefined): NodeRow {
   const pubkey = pubkeySchema.parse(row.pubkey);
   const node = live?.get(pubkey);
-  const online = node !== undefined && node.channel !== null;
+  const online = node !== undefined && isOnline(node);
   return {
     pubkey,
     name: node?.name || row.name || null,
@@ -175,12 +176,17 @@ function nodeRow(row: StoredNode, live: ReadonlyMap<Pubkey, Node> | undefined): 
     pool: row.pool || PUBLIC,
     maintenance: row.maintenance,
     region: node?.claimedRegion || null,
-    models: node?.offers.map((offer) => offer.model) ?? [],
+    models: node ? servedBy(node) : [],
     slots: node?.slots ?? row.slots,
     running: node?.running ?? 0,
     last_seen_ms: online ? node.lastSeenMs : row.lastSeenMs,
   };
 }
+
+/** At another coordinator of the network as far as that one tells. */
+const servedBy = (node: Node): string[] => [
+  ...(onlyElsewhere(node)?.shown.modelNames ?? node.offers.map(({ model }) => model)),
+];
 
 async function approve(deps: AskedDeps, pubkey: Pubkey): Answer<{ pubkey: Pubkey }> {
   const approved = await approveNode(deps, pubkey);

@@ -16,6 +16,7 @@ import {
   MAX_OPEN_COMMANDS,
   type NewCommand,
 } from "../registry/commands.ts";
+import { isOnline } from "../registry/node-state.ts";
 import { nodeNames } from "../registry/nodes.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { CommandRow as StoredCommand } from "../registry/schema.ts";
@@ -106,7 +107,7 @@ async function rowsOf({ db, live }: CommandsDeps, rows: readonly StoredCommand[]
       id: row.id,
       node: pubkey,
       node_name: node?.name || known.get(pubkey) || null,
-      online: node !== undefined && node.channel !== null,
+      online: node !== undefined && isOnline(node),
       command: row.command,
       model: row.args.model ?? null,
       ...(row.args.terms === undefined ? {} : { terms: row.args.terms }),

@@ -158,7 +158,9 @@ function servingRow(offer: Offer, nowMs: number): ServingRow {
 export const isReady = (state: NodeState): boolean => state === "serving" || state === "idle" || state === "full";
 /** More than any node makes. */
 const MOST_TOKENS_PER_S = 1_000_000;
-const RANKS: Readonly<Record<NodeState, number>> = { idle: 0, serving: 0, full: 1, suspect: 2, paused: 3, offline: 4 };
+const RANKS: Readonly<Record<NodeState, number>> = {
+  ...{ idle: 0, serving: 0, full: 1, suspect: 2, elsewhere: 3, paused: 3, offline: 4 },
+};
 const NONE: readonly string[] = [];
 const MAX_QUANTIZATIONS = 8;
 

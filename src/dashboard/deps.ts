@@ -11,9 +11,11 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import type { CommandDelivery } from "../registry/command-delivery.ts";
+import type { Presence } from "../registry/presence.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Funding } from "../settlement/funding.ts";
 import type { ReceiptArchive } from "../settlement/receipt-export.ts";
+import type { Figures } from "../stats/now.ts";
 import type { Stats } from "../stats/stats.ts";
 import type { Live } from "./live.ts";
 
@@ -29,6 +31,8 @@ export type DashboardDeps = {
   jobs: Jobs;
   delivery: Pick<CommandDelivery, "progressOf">;
   stats: Stats;
+  /** The other coordinators on the database. */
+  presence: Pick<Presence<Figures>, "others">;
   live: Live;
   chat: ChatDeps;
   jobsHttp: JobsHttpDeps;

@@ -1,5 +1,5 @@
 // Directory: the nodes that serve everybody, as everybody may see them: no addresses, no accounts.
-import { freeSlots, type NodeState, nodeState } from "../registry/node-state.ts";
+import { freeSlots, isOnline, type NodeState, nodeState, onlyElsewhere } from "../registry/node-state.ts";
 import type { Node, Offer, Registry } from "../registry/registry.ts";
 import { mayUse } from "../scheduler/wishes.ts";
 import type { Prices } from "./catalogue.ts";
@@ -56,7 +56,7 @@ export function directory(
   for (const node of registry.nodes.values()) {
     if (!mayUse(ANYBODY, node.pool)) continue;
     total++;
-    if (node.channel !== null) online++;
+    if (isOnline(node)) online++;
     if (node.region !== "" && regions.size < MAX_REGIONS) regions.add(node.region);
     if (fits(node)) found.push(node);
   }
@@ -76,7 +76,7 @@ function fitting({ q, state, region }: DirectoryQuery, nowMs: number): (node: No
       has(node.name) ||
       has(deviceName(node)) ||
       node.pubkey.startsWith(part) ||
-      shownModels(node).some(({ model }) => has(model)));
+      shownModels(node).some(has));
 }
 
 function isIn(state: NodeState, wanted: string): boolean {
@@ -84,15 +84,19 @@ function isIn(state: NodeState, wanted: string): boolean {
   return state === wanted || (wanted === "serving" && state === "full");
 }
 
-const RANKS: Readonly<Record<NodeState, number>> = { serving: 0, idle: 1, full: 2, suspect: 3, paused: 4, offline: 5 };
+const RANKS: Readonly<Record<NodeState, number>> = {
+  ...{ serving: 0, idle: 1, full: 2, elsewhere: 3, suspect: 4, paused: 5, offline: 6 },
+};
 /** What stands first has the least. */
 const BY: Readonly<Record<string, (node: Node, nowMs: number) => number | string>> = {
   state: (node, nowMs) => RANKS[nodeState(node, nowMs)],
   fast: (node) => -tokensPerSOf(node),
-  cheap: ({ offers }) =>
-    offers.length === 0 ? Number.MAX_SAFE_INTEGER : least(offers, "priceInput") + least(offers, "priceOutput"),
-  long: (node) => (node.channel === null ? Number.MAX_SAFE_INTEGER - node.lastSeenMs : node.connectedMs),
-  new: (node) => (node.channel === null ? Number.MAX_SAFE_INTEGER - node.lastSeenMs : -node.connectedMs),
+  cheap(node) {
+    const prices = pricesOf(node);
+    return prices === null ? Number.MAX_SAFE_INTEGER : prices.input + prices.output;
+  },
+  long: (node) => (isOnline(node) ? sinceMsOf(node) : Number.MAX_SAFE_INTEGER - node.lastSeenMs),
+  new: (node) => (isOnline(node) ? -sinceMsOf(node) : Number.MAX_SAFE_INTEGER - node.lastSeenMs),
   name: ({ name }) => name.toLowerCase(),
 };
 
@@ -103,9 +107,17 @@ const most = (offers: readonly Offer[], of: OfferNumber): number =>
   offers.reduce((max, offer) => Math.max(max, offer[of]), 0);
 /** 0 where nothing was measured. */
 const tokensPerSOf = ({ offers }: Node): number => most(offers, "tokensPerS");
-const shownModels = ({ offers }: Node): readonly Offer[] => offers.slice(0, SHOWN_MODELS);
+/** By name. */
+const shownModels = (node: Node): readonly string[] =>
+  onlyElsewhere(node)?.shown.modelNames.slice(0, SHOWN_MODELS) ??
+  node.offers.slice(0, SHOWN_MODELS).map(({ model }) => model);
+const sinceMsOf = (node: Node): number =>
+  onlyElsewhere(node)?.sinceMs ?? (node.channel === null ? node.lastSeenMs : node.connectedMs);
 
-function pricesOf({ offers }: Node): Prices | null {
+function pricesOf(node: Node): Prices | null {
+  const elsewhere = onlyElsewhere(node);
+  if (elsewhere) return elsewhere.shown.prices;
+  const { offers } = node;
   if (offers.length === 0) return null;
   const [input, inputMax] = [least(offers, "priceInput"), most(offers, "priceInput")];
   return { input, inputMax, output: least(offers, "priceOutput"), outputMax: most(offers, "priceOutput") };
@@ -120,11 +132,11 @@ function providerRow(node: Node, nowMs: number): ProviderRow {
     state: nodeState(node, nowMs),
     free: freeSlots(node),
     slots: node.slots,
-    models: node.offers.length,
-    modelNames: shownModels(node).map(({ model }) => model),
+    models: onlyElsewhere(node)?.shown.models ?? node.offers.length,
+    modelNames: shownModels(node),
     prices: pricesOf(node),
     tokensPerS: tokensPerSOf(node) || null,
-    sinceMs: node.channel === null ? node.lastSeenMs : node.connectedMs,
+    sinceMs: sinceMsOf(node),
   };
 }
 

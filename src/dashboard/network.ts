@@ -2,6 +2,7 @@
 import type { NetworkNow } from "../../web/parts/network.tsx";
 import type { HttpRoute } from "../http/routes.ts";
 import { once } from "../lib/once.ts";
+import { isOnline } from "../registry/node-state.ts";
 import { modelUse } from "../stats/model-use.ts";
 import { catalogue, type ModelRow } from "./catalogue.ts";
 import type { DashboardDeps } from "./deps.ts";
@@ -43,9 +44,10 @@ export function createNetwork(deps: DashboardDeps): Network {
       const load = stats.now();
       const rows = await models();
       const regions = new Set<string>();
-      for (const { region, channel } of registry.nodes.values()) {
-        if (channel !== null && region !== "") regions.add(region);
+      for (const node of registry.nodes.values()) {
+        if (node.region !== "" && isOnline(node)) regions.add(node.region);
       }
+      const since = deps.presence.others().flatMap((one) => (one.isSilent ? [] : [one.startedMs]));
       return {
         online: load.nodes.online,
         regions: regions.size,
@@ -56,7 +58,7 @@ export function createNetwork(deps: DashboardDeps): Network {
         running: load.running,
         slots: load.slots,
         firstTokenMs: load.hour.firstTokenP50Ms,
-        upMs: Math.max(0, clock.nowMs() - startedMs),
+        upMs: Math.max(0, clock.nowMs() - Math.min(startedMs, ...since)),
       };
     }),
   };

@@ -6,6 +6,7 @@ import type { HttpRoute } from "../http/routes.ts";
 import { usd } from "../lib/money.ts";
 import { once } from "../lib/once.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import { isOnline } from "../registry/node-state.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { readerOf } from "./reader.ts";
 import { isAdmin } from "./viewer.ts";
@@ -72,10 +73,11 @@ export function createNotices({ db, clock, registry }: Omit<Deps, "live" | "peop
     kept.push({ ...notice, n: lastN });
   };
   const lookAtNodes = (nowMs: number, isNews: boolean) => {
-    for (const { pubkey, channel, name, account } of registry.nodes.values()) {
+    for (const node of registry.nodes.values()) {
+      const { pubkey, name, account } = node;
       const about = { accountId: account, path: `/nodes/${pubkey}`, text: "" };
       const gone = away.get(pubkey);
-      if (channel !== null) {
+      if (isOnline(node)) {
         there.add(pubkey);
         if (gone?.told && isNews) add({ ...about, title: `${plainName(name)} is back` });
         away.delete(pubkey);

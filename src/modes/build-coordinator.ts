@@ -27,12 +27,14 @@ import { markOf } from "../protocol/trail.ts";
 import { commandDelivery } from "../registry/command-delivery.ts";
 import { createLinks, type Links } from "../registry/links.ts";
 import { createPollers } from "../registry/pollers.ts";
+import { alone, createPresence, type Presence } from "../registry/presence.ts";
 import { regionName } from "../registry/region.ts";
 import { createRegistry, type Registry } from "../registry/registry.ts";
 import { databaseStore } from "../settings/database-store.ts";
 import { openSettings, type Settings } from "../settings/settings.ts";
 import type { Funding } from "../settlement/funding.ts";
 import { createStats } from "../stats/create-stats.ts";
+import { type Figures, readFigures } from "../stats/now.ts";
 import { versionText } from "../version.ts";
 import { joinUrl } from "./addresses.ts";
 import { admitNode } from "./admission.ts";
@@ -143,7 +145,17 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     owner: data.sharedAs,
   });
   const webhooks = startWebhooks(data, { config, clock, log });
-  const stats = createStats({ db, clock, log, registry, live: () => jobs.live, replica: data.sharedAs });
+  const stats = createStats({
+    ...{ db, clock, log, registry, live: () => jobs.live, replica: data.sharedAs },
+    others: () => presence.others().flatMap(({ isSilent, figures }) => (isSilent || !figures ? [] : [figures])),
+  });
+  const presence: Presence<Figures> =
+    data.sharedAs === null
+      ? alone()
+      : createPresence({
+          ...{ db, clock, log, registry, id: data.sharedAs, version: versionText, startedMs: instance.startedMs },
+          ...{ figures: stats.figures, readFigures },
+        });
   const jobs: Jobs = createJobs({
     clock,
     log,
@@ -280,6 +292,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       jobs,
       delivery,
       stats,
+      presence,
       chat,
       jobsHttp,
       archive,
@@ -375,6 +388,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       stopFollowing();
       dashboard.stop();
       await stats.stop();
+      await presence.stop();
       links.close();
       pollers.close();
       await delivery.settled();

@@ -69,7 +69,10 @@ export function keepHouse({
       quietly("last seen", () =>
         noteSeen(
           { db },
-          [...registry.nodes.values()].map((node) => [node.pubkey, node.lastSeenMs] as const),
+          // Who is linked elsewhere is noted there.
+          [...registry.nodes.values()].flatMap(({ pubkey, channel, elsewhere, lastSeenMs }) =>
+            channel !== null || elsewhere === null ? [[pubkey, lastSeenMs] as const] : [],
+          ),
         ),
       ),
     ),

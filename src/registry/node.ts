@@ -60,6 +60,8 @@ export type Node = CandidateNode & {
   /** It is behind with reading what it was sent. */
   congested: boolean;
   channel: NodeChannel | null;
+  /** Its link to another coordinator of the network, whether it has one here or not; null where it has none. */
+  elsewhere: Elsewhere | null;
   /** What keeps models of it from being offered; null where nothing does. */
   refused: string | null;
   /** What keeps it from having work, for its operator; null where nothing does. */
@@ -71,6 +73,26 @@ export type Node = CandidateNode & {
   leastRttMs: number | null;
   lastSeenMs: number;
 };
+
+/** What other coordinators of the network show of a node that is linked here. It changes seldom. */
+export type LinkShown = {
+  name: string;
+  /** As far as it is believed. */
+  region: string;
+  claimedRegion: string;
+  device: Device | null;
+  version: string | null;
+  slots: number;
+  status: HeartbeatFrame["status"];
+  statusReason: string | null;
+  /** How many it offers, and the first of them. */
+  models: number;
+  modelNames: readonly string[];
+  /** The least and the most of what it asks, µ$ per million tokens; null where it offers nothing. */
+  prices: { input: number; inputMax: number; output: number; outputMax: number } | null;
+};
+/** A node's link to another coordinator that shares the database. */
+export type Elsewhere = { replica: string; sinceMs: number; shown: LinkShown };
 
 /** What an admin decided about a node; kept in the database, told here. */
 export type Placement = { pool: string; maintenance: boolean; account: string };
@@ -120,6 +142,7 @@ export function newNode(pubkey: Pubkey): Node {
     statusReason: null,
     version: null,
     channel: null,
+    elsewhere: null,
     refused: null,
     notice: null,
     connectedMs: 0,

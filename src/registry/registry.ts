@@ -5,7 +5,8 @@ import type { HeartbeatFrame, ReadyFrame } from "../protocol/frames.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import { mayTake, type Trail } from "../protocol/trail.ts";
 import { handlesOf, PUBLIC_POOL } from "../scheduler/wishes.ts";
-import { ANYWHERE, type Node, type NodeChannel, newNode, othersAt, type Placement } from "./node.ts";
+import { ANYWHERE, type Elsewhere, type Node, type NodeChannel, newNode, othersAt, type Placement } from "./node.ts";
+import { isOnline } from "./node-state.ts";
 import { ANY_PEER, type Offer, offersOf, type PeerRule, rerate, type Serves } from "./offers.ts";
 import { ANY_PRICE, type PriceBounds, priceRefusal } from "./price-bounds.ts";
 import { isPlausible, regionName } from "./region.ts";
@@ -102,6 +103,11 @@ export function createRegistry({
     const reason = node.maintenance ? MAINTENANCE : withheld(node.pubkey);
     node.accepting = node.channel !== null && node.status === "available" && !node.congested && reason === null;
     node.notice = node.refused ?? reason;
+  };
+  const placedNode = (pubkey: Pubkey): Node => {
+    const node = Object.assign(newNode(pubkey), placements.get(pubkey) ?? ANYWHERE);
+    node.handles = handlesOf(node);
+    return node;
   };
   const locate = (node: Node) => {
     node.region = isPlausible(region, node.claimedRegion, node.leastRttMs) ? node.claimedRegion : "";
@@ -233,6 +239,19 @@ export function createRegistry({
       consider(node);
     },
 
+    /** Another coordinator of the network told of its link to a node, or (null) that there is none any more. */
+    linkedElsewhere(pubkey: Pubkey, elsewhere: Elsewhere | null): void {
+      const node = nodes.get(pubkey) ?? (elsewhere && placedNode(pubkey));
+      if (!node) return;
+      nodes.set(pubkey, node);
+      node.elsewhere = elsewhere;
+      if (node.channel !== null) return;
+      node.lastSeenMs = clock.nowMs();
+      if (!elsewhere) return;
+      const { models: _, modelNames: _names, prices: _prices, ...shown } = elsewhere.shown;
+      Object.assign(node, shown);
+    },
+
     blame: stands.blame,
     fault: stands.fault,
     tried: stands.tried,
@@ -261,7 +280,7 @@ export function createRegistry({
     /** Lets go of nodes that are away and were not seen since. */
     forgetGone(sinceMs: number): void {
       for (const [pubkey, node] of nodes) {
-        if (node.channel === null && node.running === 0 && node.lastSeenMs < sinceMs) nodes.delete(pubkey);
+        if (!isOnline(node) && node.running === 0 && node.lastSeenMs < sinceMs) nodes.delete(pubkey);
       }
     },
   };

@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { accounts } from "../accounts/schema.ts";
 import { COMMANDS, type CommandArgs } from "../protocol/commands.ts";
+import type { LinkShown } from "./node.ts";
 
 export const NODE_ROLES = ["provider", "client", "aggregator"] as const;
 export type NodeRole = (typeof NODE_ROLES)[number];
@@ -130,3 +131,36 @@ export const joinTokens = sqliteTable(
   ],
 );
 export type JoinTokenRow = typeof joinTokens.$inferSelect;
+
+/** Coordinators that share this database and say every few seconds that they live; none where it is one's own. */
+export const replicas = sqliteTable("replicas", {
+  id: text().primaryKey(),
+  version: text().notNull(),
+  startedMs: integer("started_ms").notNull(),
+  seenMs: integer("seen_ms").notNull(),
+  /** With another number its links are others than before, and all are to be read. */
+  epoch: integer().notNull(),
+  /** Of the newest change of its links. */
+  rev: integer().notNull(),
+  /** What it does now, as its statistics say it. */
+  figures: text({ mode: "json" }).$type<unknown>().notNull(),
+});
+
+/** Which nodes hold a link to which of them. */
+export const replicaLinks = sqliteTable(
+  "replica_links",
+  {
+    replica: text().notNull(),
+    node: text().notNull(),
+    /** Goes up with each change of the replica's. */
+    rev: integer().notNull(),
+    /** Since when; null: not any more. */
+    linkedMs: integer("linked_ms"),
+    /** What others show of it. */
+    shown: text({ mode: "json" }).$type<LinkShown>(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.replica, table.node] }),
+    index("replica_links_rev").on(table.replica, table.rev),
+  ],
+);

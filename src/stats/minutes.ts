@@ -146,6 +146,13 @@ export function createMinutes({ db, clock, replica }: { db: Db; clock: Clock; re
       minutes.sort((a, b) => a.atS - b.atS);
     },
 
+    /** What other coordinators on the database did in the last hour. */
+    async others(): Promise<Span[]> {
+      const fromS = Math.floor(clock.nowMs() / 1000) - HOUR_S;
+      const sql = `select ${COLUMNS} from load_minutes where at_s > ? and replica <> ? order by at_s`;
+      return (await db.query(sql, [fromS, replica])).map(spanOf);
+    },
+
     /** Writes what changed, after what is being written; what can not be written is tried again with the next. */
     save(): Promise<void> {
       const saved = saving.then(write);

@@ -3,6 +3,7 @@
 // look.
 import type { Job } from "../jobs/job.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import type { Figures } from "./now.ts";
 import type { UsageDay, UsageDaysQuery } from "./usage.ts";
 
 export const RANGES = ["1h", "24h", "7d", "30d"] as const;
@@ -20,6 +21,8 @@ export type LoadNow = {
   /** How long the oldest has waited; null where nothing waits. */
   oldestQueuedMs: number | null;
   nodes: { online: number; serving: number; idle: number; suspect: number; paused: number };
+  /** That share the database and live; 1 where there is no other. */
+  coordinators: number;
   /** Of the last hour. */
   hour: LoadSum;
   /** The last hour by the minute, the newest last. */
@@ -86,7 +89,10 @@ export type NodeDay = {
 export type Stats = {
   /** Told of every job that ended. */
   jobEnded(job: Job): void;
+  /** Of all coordinators on the database together. */
   now(): LoadNow;
+  /** Of this one alone, for the others. */
+  figures(): Figures;
   /** Oldest first, gaps left out. */
   series(range: Range): Promise<readonly LoadPoint[]>;
   sum(range: Range): Promise<LoadSum>;

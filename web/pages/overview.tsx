@@ -2,7 +2,7 @@
 import type { Need } from "../../src/dashboard/overview/needs.ts";
 import type { RecentJob } from "../../src/dashboard/overview/recent.ts";
 import type { NodeTile, NodeTiles } from "../../src/dashboard/overview/tiles.ts";
-import type { OverviewView } from "../../src/dashboard/overview/view.ts";
+import type { CoordinatorLine, OverviewView } from "../../src/dashboard/overview/view.ts";
 import type { LoadNow, LoadPoint, Range } from "../../src/stats/stats.ts";
 import { Icon } from "../parts/icon.tsx";
 import { JobLink, JobState, NodeLink } from "../parts/job-state.tsx";
@@ -19,6 +19,7 @@ import {
   Meter,
   Score,
   Segments,
+  Status,
   Table,
   Tag,
   Th,
@@ -59,6 +60,7 @@ export const Overview = ({ viewer, view }: { viewer: Viewer; view: OverviewView 
         </div>
       </div>
       {parts["nodes-card"]}
+      {parts["coordinators-card"]}
       {parts["recent-card"]}
     </Shell>
   );
@@ -70,6 +72,7 @@ export const overviewParts = (view: OverviewView) => ({
   "needs-card": <Needs needs={view.needs} />,
   "queue-card": <Queue now={view.now} limit={view.queueLimit} />,
   "nodes-card": <Nodes nodes={view.nodes} nowMs={view.nowMs} />,
+  "coordinators-card": <Coordinators all={view.coordinators} nowMs={view.nowMs} />,
   "recent-card": <Recent jobs={view.jobs} nowMs={view.nowMs} billing={view.billing} />,
 });
 
@@ -181,6 +184,7 @@ const COUNTED = [
   ["serving", "serving"],
   ["full", "full"],
   ["idle", "idle"],
+  ["elsewhere", "at another coordinator"],
   ["suspect", "suspect"],
   ["paused", "paused"],
   ["offline", "offline"],
@@ -229,6 +233,7 @@ const STATE_WORD = {
   serving: "Serving",
   full: "Full",
   idle: "Idle",
+  elsewhere: "Online",
   suspect: "Suspect",
   paused: "Paused",
   offline: "Offline",
@@ -240,9 +245,11 @@ function Tile({ tile, nowMs }: { tile: NodeTile; nowMs: number }): Markup {
   const figure =
     state === "offline"
       ? ago(nowMs - lastSeenMs)
-      : outputPerS >= 0.5
-        ? `${number(outputPerS)} tok/s`
-        : `${number(running)}/${number(slots)}`;
+      : state === "elsewhere"
+        ? NONE
+        : outputPerS >= 0.5
+          ? `${number(outputPerS)} tok/s`
+          : `${number(running)}/${number(slots)}`;
   return (
     <a class={`tile ${tone}`} id={`tile-${pubkey.slice(0, 16)}`} href={`/nodes/${encodeURIComponent(pubkey)}`}>
       <b>
@@ -258,6 +265,57 @@ function Tile({ tile, nowMs }: { tile: NodeTile; nowMs: number }): Markup {
     </a>
   );
 }
+
+/** Where several share the database. */
+const Coordinators = ({ all, nowMs }: { all: readonly CoordinatorLine[]; nowMs: number }): Markup =>
+  all.length === 0 ? (
+    <div id="coordinators" hidden />
+  ) : (
+    <Card id="coordinators" title="Coordinators" aside={<span class="count">{number(all.length)}</span>}>
+      <Table
+        name="Table of coordinators"
+        head={
+          <>
+            <Th>Coordinator</Th>
+            <Th>State</Th>
+            <Th>Version</Th>
+            <Th n>Up for</Th>
+            <Th n>Nodes</Th>
+            <Th n>Running</Th>
+          </>
+        }
+      >
+        {all.map(({ id, version, startedMs, silentSinceMs, nodes, running }) => (
+          <tr id={`coordinator-${id || "own"}`}>
+            <td>{id === "" ? "This one" : <span class="key">{id.slice(0, 8)}</span>}</td>
+            <td class="end">
+              {silentSinceMs === null ? (
+                <Status tone="ok">Online</Status>
+              ) : (
+                <Status tone="bad">
+                  Silent, seen <Ago ms={silentSinceMs} nowMs={nowMs} />
+                </Status>
+              )}
+            </td>
+            <td>
+              <Name of={version} max={32} />
+            </td>
+            <td class="n" data-label="up for">
+              {silentSinceMs === null ? minutesOf(nowMs - startedMs) : NONE}
+            </td>
+            <td class="n" data-label="nodes">
+              {nodes === null || silentSinceMs !== null ? NONE : number(nodes)}
+            </td>
+            <td class="n end" data-label="running">
+              {running === null || silentSinceMs !== null ? NONE : number(running)}
+            </td>
+          </tr>
+        ))}
+      </Table>
+    </Card>
+  );
+/** To the minute: it is no stopwatch. */
+const minutesOf = (ms: number): string => (ms < 3_600_000 ? `${Math.floor(ms / 60_000)} min` : duration(ms));
 
 const Recent = ({ jobs, nowMs, billing }: { jobs: readonly RecentJob[]; nowMs: number; billing: boolean }): Markup => (
   <Card

@@ -7,6 +7,7 @@ export const STATE_TONE: Readonly<Record<NodeState, Tone>> = {
   serving: "live",
   full: "live",
   idle: "ok",
+  elsewhere: "ok",
   suspect: "warn",
   paused: "off",
   offline: "off",
@@ -21,6 +22,8 @@ export function stateWords(state: NodeState, free: number): string {
       return "Serving, full";
     case "idle":
       return `Idle, ${number(free)} free`;
+    case "elsewhere":
+      return "Online";
     case "suspect":
       return "Suspect";
     case "paused":

@@ -8,7 +8,7 @@ import type { HttpRoute, SignedInCall } from "../../http/routes.ts";
 import { once } from "../../lib/once.ts";
 import { pubkeySchema, uuidSchema } from "../../protocol/primitives.ts";
 import { countNodesBy, type NodeFilter } from "../../registry/node-list.ts";
-import { nodeState } from "../../registry/node-state.ts";
+import { isOnline, nodeState } from "../../registry/node-state.ts";
 import { adminRoute } from "../admin-route.ts";
 import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
@@ -99,7 +99,10 @@ function filterOf({ registry, clock }: DashboardDeps, { q, state, pool, transpor
     transport: transport === "" ? undefined : transport,
     role: role === "" ? undefined : role,
   };
-  const isOnline = (key: string) => (registry.nodes.get(key as never)?.channel ?? null) !== null;
+  const isHere = (key: string) => {
+    const node = registry.nodes.get(key as never);
+    return node !== undefined && isOnline(node);
+  };
   switch (state) {
     case "":
       return stored;
@@ -107,9 +110,9 @@ function filterOf({ registry, clock }: DashboardDeps, { q, state, pool, transpor
     case "ejected":
       return { ...stored, status: state };
     case "offline":
-      return { ...stored, status: "approved", role: stored.role ?? "provider", fits: (key) => !isOnline(key) };
+      return { ...stored, status: "approved", role: stored.role ?? "provider", fits: (key) => !isHere(key) };
     case "online":
-      return { ...stored, ...amongOrFits(keysBy(registry, ({ channel }) => channel !== null)) };
+      return { ...stored, ...amongOrFits(keysBy(registry, isOnline)) };
     default: {
       const nowMs = clock.nowMs();
       return { ...stored, ...amongOrFits(keysBy(registry, (node) => nodeState(node, nowMs) === state)) };

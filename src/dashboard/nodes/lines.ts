@@ -3,7 +3,8 @@ import { type Listed, listed, listInput } from "../../admin/listing.ts";
 import type { HumanCall } from "../../http/routes.ts";
 import type { Pubkey } from "../../protocol/primitives.ts";
 import { type ListedNode, type NodeFilter, pageNodes } from "../../registry/node-list.ts";
-import { freeSlots } from "../../registry/node-state.ts";
+import { freeSlots, isOnline, onlyElsewhere } from "../../registry/node-state.ts";
+import type { Node } from "../../registry/registry.ts";
 import { earnedBy } from "../../stats/node-earnings.ts";
 import type { DashboardDeps } from "../deps.ts";
 import { type ShownState, stateOf } from "./shown.ts";
@@ -13,13 +14,14 @@ export type NodeLine = Pick<ListedNode, "role" | "status" | "transport" | "addre
   name: string;
   state: ShownState;
   slots: number;
-  running: number;
+  /** Null where another coordinator alone knows. */
+  running: number | null;
   free: number;
   models: number;
   /** A few of them. */
   modelNames: readonly string[];
   /** Tokens per second now. */
-  outputPerS: number;
+  outputPerS: number | null;
   /** "" for the one that serves everybody. */
   pool: string;
   /** When it was last heard of; null where it never was. */
@@ -75,20 +77,30 @@ async function linesOf(deps: DashboardDeps, rows: readonly ListedNode[]): Promis
   return rows.map((row): NodeLine => {
     const pubkey = row.pubkey as Pubkey;
     const node = registry.nodes.get(pubkey);
+    const isElsewhere = node !== undefined && onlyElsewhere(node) !== null;
     const { role, status, transport, address, firstSeenMs } = row;
     return {
       ...{ pubkey, role, status, transport, address, firstSeenMs },
       name: node?.name || row.name,
       state: stateOf(row, node, nowMs),
       slots: node?.slots ?? row.slots,
-      running: node?.running ?? 0,
+      running: isElsewhere ? null : (node?.running ?? 0),
       free: node ? freeSlots(node) : 0,
-      models: node?.offers.length ?? 0,
-      modelNames: node?.offers.slice(0, SHOWN_MODELS).map(({ model }) => model) ?? [],
-      outputPerS: stats.node(pubkey)?.outputPerS ?? 0,
+      ...modelsOf(node),
+      outputPerS: isElsewhere ? null : (stats.node(pubkey)?.outputPerS ?? 0),
       pool: row.pool,
-      seenMs: node?.channel ? nowMs : (node?.lastSeenMs ?? row.lastSeenMs),
+      seenMs: node && isOnline(node) ? nowMs : (node?.lastSeenMs ?? row.lastSeenMs),
       earned: earned && (earned.get(pubkey) ?? 0),
     };
   });
+}
+
+function modelsOf(node: Node | undefined): Pick<NodeLine, "models" | "modelNames"> {
+  const elsewhere = node && onlyElsewhere(node);
+  if (elsewhere) {
+    const { models, modelNames } = elsewhere.shown;
+    return { models, modelNames: modelNames.slice(0, SHOWN_MODELS) };
+  }
+  const offers = node?.offers ?? [];
+  return { models: offers.length, modelNames: offers.slice(0, SHOWN_MODELS).map(({ model }) => model) };
 }

@@ -1,6 +1,7 @@
 // Model lines: what a node serves, with what is being done to it there: installed, removed, loaded.
 import type { CommandRow } from "../../admin/operations.ts";
-import type { Offer } from "../../registry/registry.ts";
+import { onlyElsewhere } from "../../registry/node-state.ts";
+import type { Node, Offer } from "../../registry/registry.ts";
 
 export type ModelLine = {
   name: string;
@@ -72,4 +73,14 @@ function newestByModel(commands: readonly CommandRow[], nowMs: number): Map<stri
     if (!isNews) newest.delete(model);
   }
   return newest;
+}
+
+/** Of a node that another coordinator of the network has: what that one tells, names and no more. */
+export function linesElsewhere(node: Pick<Node, "channel" | "elsewhere"> | undefined): readonly ModelLine[] {
+  const elsewhere = node && onlyElsewhere(node);
+  if (!elsewhere) return [];
+  return elsewhere.shown.modelNames.map((name) => ({
+    ...{ name, offered: true, loaded: null, contextLength: null, quantization: null, price: null, tokensPerS: null },
+    ...{ rests: false, command: null },
+  }));
 }

@@ -4,6 +4,7 @@ import { accountName } from "../../../web/parts/text.tsx";
 import type { HttpRoute, SignedInCall } from "../../http/routes.ts";
 import { once } from "../../lib/once.ts";
 import { countNodesOf } from "../../registry/node-list.ts";
+import { isOnline } from "../../registry/node-state.ts";
 import { earnedOf } from "../../stats/node-earnings.ts";
 import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
@@ -86,8 +87,9 @@ function totalsByAccount(deps: DashboardDeps): (accountId: string) => Promise<To
 async function totalsOf(deps: DashboardDeps, accountId: string): Promise<Totals> {
   const { clock, registry, stats, billing } = deps;
   const totals: Totals = { known: 0, online: 0, running: 0, slots: 0, outputPerS: 0, earned: null };
-  for (const { account, channel, running, slots, pubkey } of registry.nodes.values()) {
-    if (account !== accountId || channel === null) continue;
+  for (const node of registry.nodes.values()) {
+    const { account, running, slots, pubkey } = node;
+    if (account !== accountId || !isOnline(node)) continue;
     totals.online += 1;
     totals.running += running;
     totals.slots += slots;

@@ -1,6 +1,7 @@
 // Notes: why a node has no work, or less than it could, in words for those who run it.
 import type { Tone } from "../../../web/parts/parts.tsx";
 import { duration } from "../../../web/parts/text.tsx";
+import { isOnline } from "../../registry/node-state.ts";
 import type { Node } from "../../registry/registry.ts";
 import type { NodeRow } from "../../registry/schema.ts";
 
@@ -21,9 +22,16 @@ export function notesOn(row: Row, node: Node | undefined, nowMs: number): Note[]
     return [{ tone: "bad", title: "Ejected", words }];
   }
   if (row.role !== "provider") return [];
-  if (!node || node.channel === null) return [offline(row)];
+  if (!node || !isOnline(node)) return [offline(row)];
+  if (node.channel === null) return [...refusals(row, node), ELSEWHERE];
   return [...refusals(row, node), ...doubts(node, nowMs)];
 }
+
+const ELSEWHERE: Note = {
+  tone: "ok",
+  title: "Linked to another coordinator of this network",
+  words: "That one gives it work and knows what it does now. Commands reach it from here too.",
+};
 
 function offline({ lastSeenMs, transport }: Row): Note {
   if (lastSeenMs === null) {

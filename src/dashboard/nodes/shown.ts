@@ -11,7 +11,7 @@ import type { Node, Registry } from "../../registry/registry.ts";
 import type { NodeRow } from "../../registry/schema.ts";
 import type { NodeDay, NodeSample } from "../../stats/stats.ts";
 import type { DashboardDeps } from "../deps.ts";
-import { type ModelLine, modelLines } from "./model-lines.ts";
+import { linesElsewhere, type ModelLine, modelLines } from "./model-lines.ts";
 import { type Note, notesOn } from "./notes.ts";
 import type { Right } from "./rights.ts";
 import { type TermsShown, termsShown } from "./terms.ts";
@@ -106,7 +106,7 @@ export async function nodeShown(
     pubkey,
     name: node?.name || row.name,
     state: stateOf(row, node, nowMs),
-    sinceMs: node?.channel ? node.connectedMs : (node?.lastSeenMs ?? row.lastSeenMs),
+    sinceMs: node?.channel ? node.connectedMs : (node?.elsewhere?.sinceMs ?? node?.lastSeenMs ?? row.lastSeenMs),
     region: node?.region ?? "",
     device: deviceName(node?.device ?? null),
     slots: node?.slots ?? row.slots,
@@ -114,7 +114,7 @@ export async function nodeShown(
     free: node ? freeSlots(node) : 0,
     outputPerS: stats.node(pubkey)?.outputPerS ?? 0,
     uptime: uptimeOf(days, row.firstSeenMs, nowMs),
-    models: modelLines(node?.offers ?? [], commands, nowMs),
+    models: [...modelLines(node?.offers ?? [], commands, nowMs), ...linesElsewhere(node)],
     nowMs,
     billing: billing !== "off",
     right,

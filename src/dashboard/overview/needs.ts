@@ -1,8 +1,10 @@
 // Needs: what waits for an admin, and nothing else; each with where it is dealt with.
 import { modelHref } from "../../../web/parts/model-href.ts";
 import { settingHref } from "../../../web/parts/setting-id.ts";
+import { ago } from "../../../web/parts/text.tsx";
 import { pubkeySchema } from "../../protocol/primitives.ts";
 import { pageNodes } from "../../registry/node-list.ts";
+import { isOnline } from "../../registry/node-state.ts";
 import { getNode } from "../../registry/nodes.ts";
 import type { Node } from "../../registry/registry.ts";
 import type { NodeRow, NodeStatus } from "../../registry/schema.ts";
@@ -19,7 +21,10 @@ export type Need = {
   act: { href: string; label: string } | null;
 };
 
-type Deps = Pick<DashboardDeps, "db" | "registry" | "clock" | "admin" | "people" | "mode" | "billing" | "queueLimit">;
+type Deps = Pick<
+  DashboardDeps,
+  "db" | "registry" | "clock" | "admin" | "people" | "mode" | "billing" | "queueLimit" | "presence"
+>;
 
 /** Of one kind, those that are named. */
 const NAMED = 3;
@@ -33,6 +38,7 @@ const FLAP_MS = 60_000;
 export async function needsOf(deps: Deps, now: LoadNow, lastAudit: { broken: string | null }): Promise<Need[]> {
   const all = await Promise.all([
     storage(deps),
+    silent(deps),
     books(deps, lastAudit),
     payouts(deps),
     unserved(deps),
@@ -58,6 +64,17 @@ function storage({ db }: Deps): Need[] {
       act: null,
     },
   ];
+}
+
+function silent({ presence, clock }: Deps): Need[] {
+  return presence
+    .others()
+    .filter(({ isSilent }) => isSilent)
+    .map(({ id, heardMs }): Need => {
+      const words = `Coordinator ${id.slice(0, 8)} says nothing any more`;
+      const note = `Last heard of ${ago(clock.nowMs() - heardMs)}. Its asynchronous jobs wait for it; after a day it is forgotten here.`;
+      return { tone: "bad", about: null, words, note, act: null };
+    });
 }
 
 async function books({ admin, billing }: Deps, { broken }: { broken: string | null }): Promise<Need[]> {
@@ -139,7 +156,7 @@ function unsteady({ registry, clock }: Deps): Need[] {
   for (const node of registry.nodes.values()) {
     const flaps = Math.max(0, node.flaps - Math.floor((nowMs - node.flappedMs) / FLAP_MS));
     if (flaps >= FLAPS) {
-      const note = node.channel === null ? "It is away now." : "It gets little work until its link holds.";
+      const note = !isOnline(node) ? "It is away now." : "It gets little work until its link holds.";
       found.push({ node, words: `dropped ${flaps} links lately`, note, weight: flaps * 10 });
     } else if (node.failures >= FAILURES && node.channel !== null) {
       const words = `failed ${node.failures} jobs in a row`;
@@ -159,8 +176,8 @@ function unsteady({ registry, clock }: Deps): Need[] {
   return needs;
 }
 
-function queues({ queueLimit, registry }: Deps, { models }: LoadNow): Need[] {
-  const limit = queueLimit();
+function queues({ queueLimit, registry }: Deps, { models, coordinators }: LoadNow): Need[] {
+  const limit = queueLimit() * coordinators;
   if (limit === 0) return [];
   return models
     .filter(({ queued }) => queued * 2 >= limit)

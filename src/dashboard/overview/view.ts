@@ -19,9 +19,22 @@ export type OverviewView = {
   /** Jobs that may wait for one model. */
   queueLimit: number;
   nodes: NodeTiles;
+  /** Those that share the database, this one first; empty where there is no other. */
+  coordinators: readonly CoordinatorLine[];
   jobs: readonly RecentJob[];
   billing: boolean;
   nowMs: number;
+};
+
+export type CoordinatorLine = {
+  id: string;
+  version: string;
+  startedMs: number;
+  /** When it was heard of last; null: it lives. */
+  silentSinceMs: number | null;
+  /** Null where its version tells it otherwise. */
+  nodes: number | null;
+  running: number | null;
 };
 
 const DAY_MS = 86_400_000;
@@ -54,8 +67,24 @@ export async function overviewView(
   return {
     ...{ range, now, sum, points: completePoints(points, nowMs), money, needs, jobs, nowMs },
     feeBps: deps.feeBps,
-    queueLimit: deps.queueLimit(),
+    // Each has a queue of its own.
+    queueLimit: deps.queueLimit() * now.coordinators,
+    coordinators: coordinatorsOf(deps),
     nodes: nodeTiles(registry, stats, nowMs),
     billing: deps.billing !== "off",
   };
+}
+
+function coordinatorsOf({ presence, stats, version, startedMs }: DashboardDeps): CoordinatorLine[] {
+  const others = presence.others();
+  if (others.length === 0) return [];
+  const own = stats.figures();
+  return [
+    { id: "", version, startedMs, silentSinceMs: null, nodes: own.nodes.online, running: own.running },
+    ...others.map(({ id, version, startedMs, isSilent, heardMs, figures }) => ({
+      ...{ id, version, startedMs, silentSinceMs: isSilent ? heardMs : null },
+      nodes: figures?.nodes.online ?? null,
+      running: figures?.running ?? null,
+    })),
+  ];
 }

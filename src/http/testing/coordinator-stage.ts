@@ -25,6 +25,7 @@ import type { JobId, Pubkey } from "../../protocol/primitives.ts";
 import { type CommandDelivery, commandDelivery } from "../../registry/command-delivery.ts";
 import { createLinks } from "../../registry/links.ts";
 import { createPollers, type Pollers } from "../../registry/pollers.ts";
+import { alone } from "../../registry/presence.ts";
 import { testSettings } from "../../settings/testing/settings.ts";
 import { testArchive } from "../../settlement/testing/test-archive.ts";
 import { createStats } from "../../stats/create-stats.ts";
@@ -212,6 +213,7 @@ export async function coordinatorStage(
   const live = createLive({ clock: systemClock, log: NO_LOG });
   const dashboard: DashboardDeps = {
     ...{ db, clock, log: NO_LOG, people, human, admin, registry, jobs, delivery, stats, live, chat, jobsHttp, archive },
+    presence: alone(),
     ...{ funding: null, billing: "off", feeBps: 1_200, mode: "coordinator", version: "test" },
     ...{
       coordinator: COORDINATOR.pubkey,

@@ -52,10 +52,10 @@ export const NodeLines = ({ list, name, rows, nowMs, full = false, billing, act 
           <ModelNames row={row} />
         </td>
         <td class="n" data-label="jobs">
-          {row.slots === 0 ? NONE : `${number(row.running)} / ${number(row.slots)}`}
+          {row.slots === 0 || row.running === null ? NONE : `${number(row.running)} / ${number(row.slots)}`}
         </td>
         <td class="n end" data-label="tok/s">
-          {number(row.outputPerS)}
+          {row.outputPerS === null ? NONE : number(row.outputPerS)}
         </td>
         {billing && (
           <td class="n" data-label="today">

@@ -54,13 +54,19 @@ const sum = (days: readonly NodeDay[], of: (day: NodeDay) => number): number =>
 export function NodeFigures({ node }: { node: NodeShown }): Markup {
   const { inner, slots, running, uptime } = node;
   const today = inner?.days.at(-1);
+  const isElsewhere = node.state === "elsewhere";
   return (
     <Figures id="node-figures">
       <Figure
         label="Output now"
-        value={number(node.outputPerS)}
-        unit="tok/s"
-        note={slots > 0 ? `${number(running)} of ${number(slots)} slots busy` : "no slots"}
+        {...(isElsewhere ? { value: NONE } : { value: number(node.outputPerS), unit: "tok/s" })}
+        note={
+          isElsewhere
+            ? "linked to another coordinator of this network"
+            : slots > 0
+              ? `${number(running)} of ${number(slots)} slots busy`
+              : "no slots"
+        }
       />
       <Figure
         label="Uptime, 30 days"
