@@ -80,7 +80,7 @@ export type NodeSideDeps = {
   identity: Identity;
   targets: readonly Target[];
   /** What stands above the configuration. */
-  settings: Pick<Settings, "find" | "change">;
+  settings: Pick<Settings, "find" | "changeAll">;
   /** The coordinator is this very process. */
   governed?: boolean;
   restart: (() => void) | undefined;

@@ -58,6 +58,21 @@ test("a change is in effect and kept over a restart, under the coordinator's nam
   expect((await stage({ directory: on.directory })).terms.now()).toMatchObject({ slots: 4, price_output: 250_000 });
 });
 
+test("a change takes effect as a whole: half of it is seen by nobody, and what does not fit changes nothing", async () => {
+  const on = await stage();
+  const seen: unknown[] = [];
+  on.settings.onChange(() => {
+    const { slots, price_input, price_output } = on.terms.now();
+    seen.push([slots, price_input, price_output]);
+  });
+  await on.terms.configure({ slots: 4, price_input: 5, price_output: 6 }, COORDINATOR);
+  expect(seen).toEqual([[4, 5, 6]]);
+  const wrong = await on.terms.configure({ slots: 1, price_input: 9, schedule: ["whenever"] }, COORDINATOR);
+  expect(wrong).toMatchObject({ ok: false, error: expect.stringMatching(/^node\.schedule.*nothing was changed$/) });
+  expect(on.terms.now()).toMatchObject({ slots: 4, price_input: 5, price_output: 6, schedule: [] });
+  expect(seen).toHaveLength(1);
+});
+
 test("one that a flag fixes is told, and a change with it changes nothing at all", async () => {
   const flag: Source = { from: "flag", where: "--node-slots" };
   const on = await stage({ written: { slots: 2 }, sources: { "node.slots": flag } });

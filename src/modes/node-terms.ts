@@ -10,7 +10,7 @@ import type { Settings } from "../settings/settings.ts";
 
 export type NodeTermsDeps = {
   config: Pick<Config, "node">;
-  settings: Pick<Settings, "find" | "change">;
+  settings: Pick<Settings, "find" | "changeAll">;
   /** The coordinator is this very process, whose admins change the node's settings anyway. */
   governed: boolean;
 };
@@ -43,7 +43,7 @@ export function nodeTermsOf({ config: { node }, settings, governed }: NodeTermsD
       fixed: fixed(),
       allows: [...allowed()],
     }),
-    /** Kept and in effect when it resolves. Nothing is changed where one of them is fixed here. */
+    /** Kept and in effect when it resolves, all of it at once. Nothing is changed where one of them is fixed here. */
     async configure(change: TermsChange, by: Origin): Promise<Result<void, string>> {
       const wanted = TERM_NAMES.filter((term) => change[term] !== undefined);
       const held = fixed().filter((term) => wanted.includes(term));
@@ -51,11 +51,9 @@ export function nodeTermsOf({ config: { node }, settings, governed }: NodeTermsD
         const why = held.map((term) => `${term} (${settings.find(keyOf(term))?.source.where ?? ""})`).join(", ");
         return err(`a flag or the environment of this node says otherwise: ${why}; nothing was changed`);
       }
-      for (const term of wanted) {
-        const changed = await settings.change(keyOf(term), { value: change[term] }, { actor: actorOf(by), from: "" });
-        if (!changed.ok) return err(`${keyOf(term)}: ${changed.error.message}`);
-      }
-      return ok(undefined);
+      const values = new Map(wanted.map((term) => [keyOf(term), change[term]]));
+      const changed = await settings.changeAll(values, { actor: actorOf(by), from: "" });
+      return changed.ok ? ok(undefined) : err(`${changed.error.key}: ${changed.error.message}; nothing was changed`);
     },
   };
 }

@@ -7,17 +7,19 @@ import type { SettingsStore } from "./settings.ts";
 
 export const databaseStore = (db: Pick<Db, "read" | "writer">): SettingsStore => ({
   read: () => db.read.select().from(settings),
-  async put(key, row, { by, atMs, before, after }) {
+  async put(changes, by, atMs) {
     await db.writer.transact(async (tx) => {
-      if (row === null) await tx.delete(settings).where(eq(settings.key, key));
-      else {
-        await tx
-          .insert(settings)
-          .values({ key, ...row })
-          .onConflictDoUpdate({ target: settings.key, set: row });
+      for (const { key, row, before, after } of changes) {
+        if (row === null) await tx.delete(settings).where(eq(settings.key, key));
+        else {
+          await tx
+            .insert(settings)
+            .values({ key, ...row })
+            .onConflictDoUpdate({ target: settings.key, set: row });
+        }
+        const change = { before: told(before, after), after: told(after, before) };
+        await audit(tx, { ...by, atMs, action: "settings.changed", subject: key, ...change });
       }
-      const change = { before: told(before, after), after: told(after, before) };
-      await audit(tx, { ...by, atMs, action: "settings.changed", subject: key, ...change });
     });
   },
 });

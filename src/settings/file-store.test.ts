@@ -60,6 +60,16 @@ test("a node changes what is a node's, and what does not fit is refused and chan
   expect(config.node.price_input).toBe(5);
 });
 
+test("the longest list of prices that may be set is read again at the next start", async () => {
+  const prices = Object.fromEntries(
+    Array.from({ length: 1024 }, (_, i) => [`${String(i).padStart(256, "ö")}*`, { input: 1e12, output: 1e12 }]),
+  );
+  const { settings } = await open();
+  expect((await settings.change("node.prices", { value: prices })).ok).toBe(true);
+  expect((await settings.change("node.price_input", { value: 7 })).ok).toBe(true);
+  expect((await open()).config.node).toMatchObject({ prices, price_input: 7 });
+});
+
 test("what cannot be written is refused in words, is not in effect, and is taken once it can be", async () => {
   const { config, settings } = await open();
   const inTheWay = join(directory, "settings.json.new");

@@ -10,7 +10,8 @@ const FILE = "settings.json";
 const fileSchema = z.array(
   z.strictObject({
     key: z.string().max(128),
-    value: z.string().max(100_000),
+    // What it may be is its key's matter: what was written once has to be read again.
+    value: z.string(),
     changedMs: z.int().min(0),
     changedBy: z.string().max(128),
   }),
@@ -35,16 +36,19 @@ export function fileStore(dataDirectory: string, log: Log): SettingsStore {
   };
   return {
     read: async () => read(),
-    async put(key, row, { by, before, after }) {
-      const others = read().filter((one) => one.key !== key);
-      const all = row === null ? others : [...others, { key, ...row }];
+    async put(changes, by) {
+      const changed = new Set(changes.map(({ key }) => key));
+      const others = read().filter(({ key }) => !changed.has(key));
+      const all = [...others, ...changes.flatMap(({ key, row }) => (row === null ? [] : { key, ...row }))];
       try {
         writeFileSync(`${file}.new`, `${JSON.stringify(all, null, 2)}\n`, { mode: 0o600, flush: true });
         renameSync(`${file}.new`, file);
       } catch (error) {
         throw unwritten(file, error);
       }
-      log.info("a setting was changed", { key, before, after, by: by.actor });
+      for (const { key, before, after } of changes) {
+        log.info("a setting was changed", { key, before, after, by: by.actor });
+      }
     },
   };
 }

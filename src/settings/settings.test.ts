@@ -59,6 +59,29 @@ test("what changes nothing is not noted", async () => {
   expect(await listAudit(db)).toEqual([]);
 });
 
+test("several are changed at once, each noted; or, where one does not fit, none", async () => {
+  const db = await database();
+  const { config, settings } = await testSettings({ db });
+  const seen: number[] = [];
+  settings.onChange(() => seen.push(config.coordinator.queue_limit));
+  const change = (limit: number, signup: string) =>
+    settings.changeAll(
+      new Map<string, unknown>([
+        [LIMIT, limit],
+        ["accounts.signup", signup],
+      ]),
+      ANNA,
+    );
+  expect(await change(3, "open")).toEqual({ ok: true, value: undefined });
+  expect(await change(4, "nobody knows")).toMatchObject({
+    ok: false,
+    error: { code: "wrong", key: "accounts.signup" },
+  });
+  expect([config.coordinator.queue_limit, config.accounts.signup, seen]).toEqual([3, "open", [3]]);
+  expect((await listAudit(db)).map(({ subject }) => subject)).toEqual([LIMIT, "accounts.signup"]);
+  expect((await testSettings({ db })).config.coordinator.queue_limit).toBe(3);
+});
+
 test("text is read as in the environment", async () => {
   const { config, settings } = await testSettings({ db: await database() });
   for (const [key, text] of [

@@ -73,7 +73,9 @@ export type SettingsError = {
   /** What is wrong, without the key. */
   message: string;
 };
+type KeyedError = SettingsError & { key: string };
 type Kept = { value: unknown; changedMs: number; changedBy: string };
+type Wanted = { key: SettingKey; value: unknown };
 
 /** One as it is kept. */
 export type StoredSetting = {
@@ -83,13 +85,18 @@ export type StoredSetting = {
   changedMs: number;
   changedBy: string;
 };
-/** Who changes it, and what was and is in effect. */
-export type SettingChange = { by: Caller; atMs: number; before: unknown; after: unknown };
+/** `row` null: it is kept no more. `before` and `after`: what was and is in effect. */
+export type SettingChange = {
+  key: string;
+  row: Omit<StoredSetting, "key"> | null;
+  before: unknown;
+  after: unknown;
+};
 /** Where settings are kept: a coordinator's database, a node's own file. */
 export type SettingsStore = {
   read(): Promise<StoredSetting[]>;
-  /** Kept for good when it resolves. `row` null: it is kept no more. */
-  put(key: string, row: Omit<StoredSetting, "key"> | null, change: SettingChange): Promise<void>;
+  /** All of them, kept for good when it resolves; or none. */
+  put(changes: readonly SettingChange[], by: Caller, atMs: number): Promise<void>;
 };
 
 export type SettingsDeps = { store: SettingsStore; clock: Pick<Clock, "nowMs">; log: Log; ground: Ground };
@@ -146,25 +153,35 @@ export async function openSettings({ store, clock, log, ground }: SettingsDeps) 
       kept: own,
     };
   };
-  /** `value` undefined: it is kept no more. */
-  const put = async (key: SettingKey, value: unknown, by: Caller): Promise<Result<Setting, SettingsError>> => {
-    const before = rowOf(key);
-    const same = value === undefined ? before.kept === null : isSame(value, before.kept?.value ?? before.value);
-    if (same) return ok(before);
+  /** All of them or none. `value` undefined: it is kept no more. */
+  const put = async (wanted: readonly Wanted[], by: Caller): Promise<Result<void, KeyedError>> => {
     const atMs = clock.nowMs();
     const next = new Map(kept);
-    if (value === undefined) next.delete(key.name);
-    else next.set(key.name, { value, changedMs: atMs, changedBy: by.actor });
+    const changes: SettingChange[] = [];
+    for (const { key, value } of wanted) {
+      const { kept: own, value: before, beneath } = rowOf(key);
+      if (value === undefined ? own === null : isSame(value, own?.value ?? before)) continue;
+      const who = { changedMs: atMs, changedBy: by.actor };
+      if (value === undefined) next.delete(key.name);
+      else next.set(key.name, { value, ...who });
+      const row = value === undefined ? null : { value: JSON.stringify(value), ...who };
+      changes.push({ key: key.name, row, before, after: value === undefined ? beneath : value });
+    }
+    const [first] = changes;
+    if (!first) return ok(undefined);
     const [fault] = ground.check(inEffect(next));
     if (fault) {
-      const message = fault.key === key.name ? fault.message : `does not fit ${fault.key}, which ${fault.message}`;
-      return err({ code: "wrong", message });
+      const own = changes.find(({ key }) => key === fault.key);
+      const message = own ? fault.message : `does not fit ${fault.key}, which ${fault.message}`;
+      return err({ code: "wrong", message, key: (own ?? first).key });
     }
-    const after = value === undefined ? before.beneath : value;
-    const row = value === undefined ? null : { value: JSON.stringify(value), changedMs: atMs, changedBy: by.actor };
-    await store.put(key.name, row, { by, atMs, before: before.value, after });
+    await store.put(changes, by, atMs);
     take(next);
-    return ok(rowOf(key));
+    return ok(undefined);
+  };
+  const putOne = async (key: SettingKey, value: unknown, by: Caller): Promise<Result<Setting, SettingsError>> => {
+    const done = await put([{ key, value }], by);
+    return done.ok ? ok(rowOf(key)) : done;
   };
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
     const done = queue.then(act);
@@ -200,7 +217,20 @@ export async function openSettings({ store, clock, log, ground }: SettingsDeps) 
         if (!key.ok) return key;
         const value = "text" in given ? ground.read(name, given.text) : ok(given.value);
         if (!value.ok) return err({ code: "wrong", message: `is ${value.error}` });
-        return await put(key.value, value.value ?? null, by);
+        return await putOne(key.value, value.value ?? null, by);
+      });
+    },
+
+    /** The same of several at once: nobody sees some of them changed and others not, whatever happens. */
+    changeAll(values: ReadonlyMap<string, unknown>, by: Caller = SYSTEM_CALLER): Promise<Result<void, KeyedError>> {
+      return inTurn(async () => {
+        const wanted: Wanted[] = [];
+        for (const [name, value] of values) {
+          const key = changeable(name);
+          if (!key.ok) return err({ ...key.error, key: name });
+          wanted.push({ key: key.value, value: value ?? null });
+        }
+        return await put(wanted, by);
       });
     },
 
@@ -208,7 +238,7 @@ export async function openSettings({ store, clock, log, ground }: SettingsDeps) 
     reset(name: string, by: Caller = SYSTEM_CALLER): Promise<Result<Setting, SettingsError>> {
       return inTurn(async () => {
         const key = changeable(name);
-        return key.ok ? await put(key.value, undefined, by) : key;
+        return key.ok ? await putOne(key.value, undefined, by) : key;
       });
     },
 
