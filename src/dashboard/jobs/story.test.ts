@@ -44,7 +44,7 @@ test("a job that failed, lost its node and was continued", () => {
     }),
   ];
   expect(told({ attempts, key: { id: "k", name: "laptop" }, held: 10_000n })).toEqual([
-    [0, "Queued", "By the key “laptop”. $0.01 held. No node with m had room for 420 ms."],
+    [0, "Queued", "By the key “laptop”. $0.01 held. Waited 420 ms for a node with m."],
     [420, "Try 1 on dune", "The only node with room."],
     [1_480, "dune failed", "Its engine failed: “CUDA out of memory”. Nothing was delivered, nothing is charged."],
     [1_480, "Waited for the next try", "For 440 ms, until a node could take it."],

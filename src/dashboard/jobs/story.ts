@@ -43,7 +43,7 @@ type Told = Pick<
 >;
 
 /** A wait shorter than this is none to speak of. */
-const WAIT_MS = 20;
+const WAIT_MS = 100;
 
 export function story(job: Told): Step[] {
   const since = (ms: number) => Math.max(0, ms - job.createdMs);
@@ -79,7 +79,7 @@ function beginning({ createdMs, attempts, held, key, kind, model }: Told): Step 
     waitMs === null
       ? []
       : waitMs > WAIT_MS
-        ? ["No node with ", { quote: model }, ` had room for ${duration(waitMs)}.`]
+        ? [`Waited ${duration(waitMs)} for a node with `, { quote: model }, "."]
         : ["A node had room at once."];
   const title = waitMs !== null && waitMs <= WAIT_MS ? "Asked for" : "Queued";
   const what = kind === "async" ? "An asynchronous job. " : "";
