@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { listAudit } from "../accounts/audit-list.ts";
 import { LOCAL_CALLER } from "../accounts/caller.ts";
 import { createOrganisation, setMember } from "../accounts/organisations.ts";
-import { members } from "../accounts/schema.ts";
+import { LOCAL_ACCOUNT_ID, members } from "../accounts/schema.ts";
 import { signUp } from "../accounts/sign-up.ts";
 import { testPeople } from "../accounts/testing/people.ts";
 import { findUser, setUserDisabled } from "../accounts/users.ts";
@@ -13,6 +13,7 @@ import { fromHex } from "../lib/hex.ts";
 import { decodeLinkCode, type LinkChallenge, signAccountLink } from "../protocol/account-link.ts";
 import { pubkeyOf } from "../protocol/schnorr.ts";
 import { createNodeChallenge, linkNode, nodesOfAccount, unlinkNode } from "./account-link.ts";
+import { commandsByIds, issueCommand, markDelivered, openCommands } from "./commands.ts";
 import { allowNode, ejectNode } from "./nodes.ts";
 
 const secret = (n: number) => fromHex(n.toString(16).padStart(64, "0"));
@@ -129,4 +130,28 @@ test("one node belongs to one account, until one of the two says otherwise", asy
   expect((await unlinkNode(on.deps, { pubkey, accountId: anna.accountId }, by)).ok).toBe(true);
   expect(await unlinkNode(on.deps, { pubkey }, by)).toEqual({ ok: false, error: "not_linked" });
   expect(await on.link(ONE, await on.challenge(eve))).toBe("eve");
+});
+
+test("what an account asked of its node is not done for whoever has the node next", async () => {
+  await using on = await network();
+  const [anna, eve] = [await on.account("anna"), await on.account("eve")];
+  const node = pubkeyOf(ONE);
+  const ask = async (accountId: string) => {
+    const wanted = { node, command: "configure", args: { terms: { price_output: 1 } }, accountId } as const;
+    const issued = await issueCommand({ ...on, newId: () => Bun.randomUUIDv7() }, wanted);
+    return issued.ok ? issued.value.id : issued.error;
+  };
+  await on.link(ONE, await on.challenge(anna));
+  const [sent, waiting, admins] = [await ask(anna.accountId), await ask(anna.accountId), await ask(LOCAL_ACCOUNT_ID)];
+  await markDelivered(on, node, [sent]);
+  expect((await unlinkNode(on.deps, { pubkey: node, accountId: anna.accountId }, by)).ok).toBe(true);
+  await on.link(ONE, await on.challenge(eve));
+  const hers = await ask(eve.accountId);
+  const open = await openCommands(on, node);
+  expect(open.map(({ id, cancelling }) => [id, cancelling])).toEqual([
+    [sent, true],
+    [admins, false],
+    [hers, false],
+  ]);
+  expect((await commandsByIds(on, [waiting]))[0]).toMatchObject({ state: "cancelled", endedMs: on.clock.nowMs() });
 });

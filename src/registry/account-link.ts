@@ -11,6 +11,7 @@ import { toHex } from "../lib/hex.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { encodeLinkCode, type LinkChallenge, verifyAccountLink } from "../protocol/account-link.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
+import { dropCommands } from "./commands.ts";
 import { type NodeRow, nodes } from "./schema.ts";
 
 const CHALLENGE_TTL_MS = 3_600_000;
@@ -115,8 +116,10 @@ export async function unlinkNode(
     const [node] = await tx.select().from(nodes).where(linked);
     if (node === undefined) return err("not_linked");
     await tx.update(nodes).set({ accountId: LOCAL_ACCOUNT_ID }).where(eq(nodes.pubkey, pubkey));
+    const nowMs = clock.nowMs();
+    await dropCommands(tx, { node: pubkey, accountId: node.accountId, nowMs });
     const before = { account: node.accountId };
-    await audit(tx, { atMs: clock.nowMs(), ...by, action: "node.unlinked", subject: pubkey, before });
+    await audit(tx, { atMs: nowMs, ...by, action: "node.unlinked", subject: pubkey, before });
     return ok({ ...node, accountId: LOCAL_ACCOUNT_ID });
   });
 }

@@ -215,6 +215,26 @@ export async function cancelCommand(
   });
 }
 
+/**
+ * Wants stopped what an account asked of a node that it gives up: never sent, it is `cancelled` at once; sent, the node is
+ * asked. Else it would be done for whoever has the node next. In the transaction that takes it away.
+ */
+export async function dropCommands(
+  tx: Drizzle,
+  { node, accountId, nowMs }: { node: Pubkey; accountId: string; nowMs: number },
+): Promise<void> {
+  const theirs = and(eq(commands.nodePubkey, node), eq(commands.accountId, accountId));
+  const error = "whoever asked for it has the node no more";
+  await tx
+    .update(commands)
+    .set({ state: "cancelled", cancelling: true, error, endedMs: nowMs })
+    .where(and(theirs, eq(commands.state, "queued")));
+  await tx
+    .update(commands)
+    .set({ cancelling: true })
+    .where(and(theirs, eq(commands.state, "running")));
+}
+
 /** The newest first, by their ids; those of one node, or older than one, where it is given. */
 export async function listCommands(
   { db }: { db: Db },
