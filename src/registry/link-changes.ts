@@ -4,16 +4,18 @@ import type { Pubkey } from "../protocol/primitives.ts";
 import type { LinkShown, Node } from "./node.ts";
 import type { Registry } from "./registry.ts";
 
-/** `sinceMs` and `shownJson` null: it is linked here no more. */
-export type LinkChange = { pubkey: Pubkey; sinceMs: number | null; shownJson: string | null };
+/** `made` null: it is linked here no more. */
+export type LinkChange = { pubkey: Pubkey; made: Told | null };
 
 export type LinkChanges = {
-  /** What is new since it was told. */
+  /** What is new since it was told; of much, the first `MOST_NEWS`. */
   news(): LinkChange[];
   /** It was written. */
   told(change: LinkChange): void;
 };
 
+/** So many are made in one turn of the event loop: a few milliseconds. */
+export const MOST_NEWS = 1_000;
 const NAMED_MODELS = 32;
 
 /** What was told of a node, and what it was made of. */
@@ -21,7 +23,7 @@ type Told = Pick<
   Node,
   "connectedMs" | "name" | "device" | "offers" | "status" | "statusReason" | "region" | "version"
 > & {
-  shownJson: string | null;
+  shownJson: string;
 };
 
 export function linkChanges({ nodes }: Pick<Registry, "nodes">): LinkChanges {
@@ -29,33 +31,30 @@ export function linkChanges({ nodes }: Pick<Registry, "nodes">): LinkChanges {
   return {
     news() {
       const changes: LinkChange[] = [];
+      for (const pubkey of told.keys()) {
+        if ((nodes.get(pubkey)?.channel ?? null) === null) changes.push({ pubkey, made: null });
+      }
       for (const node of nodes.values()) {
+        if (changes.length >= MOST_NEWS) break;
         if (node.channel === null) continue;
         const before = told.get(node.pubkey);
         if (before && isSame(before, node)) continue;
-        const shownJson = JSON.stringify(shownOf(node));
+        const made = toldOf(node, JSON.stringify(shownOf(node)));
         // Made anew, and the same.
-        if (before?.connectedMs === node.connectedMs && before.shownJson === shownJson)
-          told.set(node.pubkey, toldOf(node, shownJson));
-        else changes.push({ pubkey: node.pubkey, sinceMs: node.connectedMs, shownJson });
-      }
-      for (const pubkey of told.keys()) {
-        if ((nodes.get(pubkey)?.channel ?? null) === null) changes.push({ pubkey, sinceMs: null, shownJson: null });
+        if (before?.connectedMs === made.connectedMs && before.shownJson === made.shownJson)
+          told.set(node.pubkey, made);
+        else changes.push({ pubkey: node.pubkey, made });
       }
       return changes;
     },
-    told({ pubkey, sinceMs, shownJson }) {
-      const node = nodes.get(pubkey);
-      if (sinceMs === null || !node) told.delete(pubkey);
-      // What changed while it was being written is looked at again.
-      else told.set(pubkey, { ...toldOf(node, shownJson), connectedMs: sinceMs, offers: NONE });
+    told({ pubkey, made }) {
+      if (made === null) told.delete(pubkey);
+      else told.set(pubkey, made);
     },
   };
 }
 
-const NONE: Node["offers"] = [];
-
-const toldOf = (node: Node, shownJson: string | null): Told => {
+const toldOf = (node: Node, shownJson: string): Told => {
   const { connectedMs, name, device, offers, status, statusReason, region, version } = node;
   return { connectedMs, name, device, offers, status, statusReason, region, version, shownJson };
 };

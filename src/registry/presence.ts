@@ -1,14 +1,16 @@
 // Presence: coordinators that share a database tell each other that they live, what they do, and which nodes are linked
 // to them. Each writes what changed every few seconds and reads what the others wrote; who says nothing for a while
 // counts as gone, and its links with it. A coordinator with a database of its own has no part in it.
-import type { SqlRow, SqlValue } from "../db/executor.ts";
+import { and, eq, gt } from "drizzle-orm";
+import type { SqlValue } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
-import { type LinkChanges, linkChanges } from "./link-changes.ts";
+import { type LinkChange, type LinkChanges, linkChanges, MOST_NEWS } from "./link-changes.ts";
 import type { LinkShown } from "./node.ts";
 import type { Registry } from "./registry.ts";
+import { replicaLinks, replicas } from "./schema.ts";
 
 /** Another coordinator on the database. */
 export type Replica<F> = {
@@ -62,8 +64,6 @@ const SAY_LINK = `insert or replace into replica_links (replica, node, rev, link
 const SAY_SELF = `insert into replicas (id, version, started_ms, seen_ms, epoch, rev, figures) values (?, ?, ?, ?, ?, ?, ?)
   on conflict (id) do update set version = excluded.version, started_ms = excluded.started_ms,
     seen_ms = excluded.seen_ms, epoch = excluded.epoch, rev = excluded.rev, figures = excluded.figures`;
-const HEAR = "select id, version, started_ms, seen_ms, epoch, rev, figures from replicas order by id";
-const HEAR_LINKS = `select node, rev, linked_ms, shown from replica_links where replica = ? and rev > ? order by rev limit ${READ_AT_ONCE}`;
 
 /** What this one knows of another. */
 type Other<F> = Replica<F> & {
@@ -133,19 +133,25 @@ function telling<F>({ db, clock, registry, id, version, startedMs, figures }: Pr
     epoch = Math.max(epoch + 1, clock.nowMs());
     rev = 0;
   };
+  const say = async (news: readonly LinkChange[]): Promise<void> => {
+    for (let from = 0; from < news.length; from += ROWS_AT_ONCE) {
+      const some = news.slice(from, from + ROWS_AT_ONCE);
+      const rows = some.map(({ pubkey, made }): SqlValue[] => [
+        ...[id, pubkey, ++rev, made?.connectedMs ?? null, made?.shownJson ?? null],
+      ]);
+      await writer.batch(SAY_LINK, rows, { durable: false });
+      for (const one of some) links.told(one);
+    }
+  };
   const isKnown = async (): Promise<boolean> =>
     (await db.query("select 1 from replicas where id = ? and epoch = ?", [id, epoch])).length > 0;
   return {
     async tell(): Promise<void> {
       if (!(await isKnown())) await beginAnew();
-      const news = links.news();
-      for (let from = 0; from < news.length; from += ROWS_AT_ONCE) {
-        const some = news.slice(from, from + ROWS_AT_ONCE);
-        const rows = some.map(({ pubkey, sinceMs, shownJson }): SqlValue[] => [
-          ...[id, pubkey, ++rev, sinceMs, shownJson],
-        ]);
-        await writer.batch(SAY_LINK, rows, { durable: false });
-        for (const one of some) links.told(one);
+      for (;;) {
+        const news = links.news();
+        await say(news);
+        if (news.length < MOST_NEWS) break;
       }
       const self = [id, version, startedMs, clock.nowMs(), epoch, rev, JSON.stringify(figures())];
       await writer.batch(SAY_SELF, [self], { durable: false });
@@ -182,20 +188,24 @@ function listening<F>({ db, clock, registry, id: own, readFigures }: PresenceDep
   };
   const readLinks = async (other: Other<F>): Promise<void> => {
     for (;;) {
-      const rows = await db.query(HEAR_LINKS, [other.id, other.rev]);
-      for (const [node, rev, linkedMs, shown] of rows) {
-        const pubkey = String(node) as Pubkey;
-        other.rev = Number(rev);
-        if (linkedMs === null || typeof shown !== "string") other.links.delete(pubkey);
-        else other.links.set(pubkey, { sinceMs: Number(linkedMs), shown: JSON.parse(shown) as LinkShown });
+      const rows = await db.read
+        .select()
+        .from(replicaLinks)
+        .where(and(eq(replicaLinks.replica, other.id), gt(replicaLinks.rev, other.rev)))
+        .orderBy(replicaLinks.rev)
+        .limit(READ_AT_ONCE);
+      for (const { node, rev, linkedMs, shown } of rows) {
+        const pubkey = node as Pubkey;
+        other.rev = rev;
+        if (linkedMs === null || shown === null) other.links.delete(pubkey);
+        else other.links.set(pubkey, { sinceMs: linkedMs, shown });
         settle(pubkey);
       }
       if (rows.length < READ_AT_ONCE) return;
     }
   };
-  const hearOne = async (row: SqlRow): Promise<void> => {
-    const [id, version] = row.map(String) as [string, string];
-    const [, , startedMs, seenMs, epoch, rev] = row.map(Number) as [number, number, number, number, number, number];
+  const hearOne = async (row: typeof replicas.$inferSelect): Promise<void> => {
+    const { id, version, startedMs, seenMs, epoch, rev } = row;
     const nowMs = clock.nowMs();
     const known = others.get(id);
     const other: Other<F> = known ?? {
@@ -206,7 +216,7 @@ function listening<F>({ db, clock, registry, id: own, readFigures }: PresenceDep
     if (!known) insertById(others, other);
     if (other.seenMs !== seenMs) other.heardMs = nowMs;
     if (other.epoch !== epoch) dropLinks(other);
-    Object.assign(other, { version, startedMs, seenMs, epoch, figures: readFigures(JSON.parse(String(row[6]))) });
+    Object.assign(other, { version, startedMs, seenMs, epoch, figures: readFigures(row.figures) });
     // `doubt` says who is silent.
     if (nowMs - other.heardMs > SILENT_MS) return;
     const wasSilent = other.isSilent;
@@ -218,12 +228,12 @@ function listening<F>({ db, clock, registry, id: own, readFigures }: PresenceDep
   return {
     others: (): readonly Replica<F>[] => [...others.values()],
     async hear(): Promise<void> {
-      const rows = await db.query(HEAR, []);
+      const rows = await db.read.select().from(replicas).orderBy(replicas.id);
       const nowMs = clock.nowMs();
       if (nowMs - heardMs > DEAF_MS) for (const other of others.values()) dropLinks(other);
-      const there = new Set(rows.map(([id]) => String(id)));
+      const there = new Set(rows.map(({ id }) => id));
       for (const other of [...others.values()]) if (!there.has(other.id)) forget(other);
-      for (const row of rows) if (row[0] !== own) await hearOne(row);
+      for (const row of rows) if (row.id !== own) await hearOne(row);
       heardMs = nowMs;
       await forgetDead({ db }, [...others.values()], nowMs);
     },

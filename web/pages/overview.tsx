@@ -269,7 +269,7 @@ function Tile({ tile, nowMs }: { tile: NodeTile; nowMs: number }): Markup {
 /** Where several share the database. */
 const Coordinators = ({ all, nowMs }: { all: readonly CoordinatorLine[]; nowMs: number }): Markup =>
   all.length === 0 ? (
-    <div id="coordinators" hidden />
+    <div id="coordinators-card" hidden />
   ) : (
     <Card id="coordinators" title="Coordinators" aside={<span class="count">{number(all.length)}</span>}>
       <Table
