@@ -22,7 +22,8 @@ export function weekMinute(date: Date): WeekMinute {
  * are none). Days are those on which the span begins; one that ends at or before its start ends on the next day.
  */
 export function parseSpan(text: string): Result<Span, string> {
-  const parts = text.trim().toLowerCase().split(/\s+/);
+  // One line: as two it would be shown, and read again, as two spans.
+  const parts = /[\r\n]/.test(text) ? [] : text.trim().toLowerCase().split(/\s+/);
   const [first = "", second] = parts;
   if (first === "" || parts.length > 2) return wrong(text);
   const onlyTimes = second === undefined && first.includes(":");

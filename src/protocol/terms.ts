@@ -26,7 +26,7 @@ export const patternPricesSchema = z.record(
   z
     .string()
     .max(257)
-    .regex(/^[^*]+\*?$|^\*$/, 'must be the name of a model, or the beginning of names and a "*"'),
+    .regex(/^[^*\p{Cc}]+\*?$|^\*$/u, 'must be the name of a model, or the beginning of names and a "*"'),
   z.strictObject({ input: price, output: price }),
 );
 const atMost = (max: number) =>

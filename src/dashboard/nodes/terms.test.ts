@@ -59,7 +59,7 @@ test.each([
 });
 
 test("what is fixed on its machine, or reads not back as it was, is no field", () => {
-  const form = shown({ fixed: ["slots"], prices: { "a\nb": { input: 1, output: 1 } } })?.form;
+  const form = shown({ fixed: ["slots"], prices: { " a": { input: 1, output: 1 } } })?.form;
   expect(Object.keys(form?.texts ?? {})).toEqual(["price_input", "price_output", "schedule", "idle_only"]);
   // A field that the form never had is not heard.
   expect(termsTyped(formOf({ slots: "9" }))).toEqual({ ok: true, value: null });
@@ -79,4 +79,12 @@ test("what came to nothing is shown for a day", () => {
   expect(refused(999_999_999)).toBe("refused");
   expect(refused(1)).toBeUndefined();
   expect(shown({}, [row({ state: "completed", ended_ms: 999_999_999 })])?.command).toBeNull();
+});
+
+test("prices that are too long for a form are left out of it, and the rest can be changed", () => {
+  const prices = Object.fromEntries(
+    Array.from({ length: 128 }, (_, i) => [`${i}`.padStart(250, "x"), { input: 1, output: 2 }]),
+  );
+  expect(Object.keys(shown({ prices })?.form?.texts ?? {})).not.toContain("prices");
+  expect(sent({ slots: "4" }, { prices })).toEqual({ ok: true, value: { slots: 4 } });
 });

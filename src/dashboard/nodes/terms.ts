@@ -29,6 +29,8 @@ export type TermsShown = {
   command: CommandRow | null;
 };
 
+/** Of prices in the form. Browsers may send three bytes for each, and a form has at most 64 KiB. */
+const MAX_LINES_BYTES = 8_000;
 /** What came to nothing is shown for so long, unless it was tried again. */
 const FAILED_SHOWN_MS = 86_400_000;
 
@@ -48,15 +50,16 @@ function toldOf(row: CommandRow | undefined, nowMs: number): CommandRow | null {
   return row.ended_ms !== null && nowMs - row.ended_ms > FAILED_SHOWN_MS ? null : row;
 }
 
-function textsOf(terms: NodeTerms, { fixed, prices }: NodeTerms): TermTexts {
-  const shown = FORM_TERMS.filter((term) => !fixed.includes(term) && (term !== "prices" || areLines(prices)));
+function textsOf(terms: NodeTerms, told: NodeTerms): TermTexts {
+  const shown = FORM_TERMS.filter((term) => !told.fixed.includes(term) && (term !== "prices" || areLines(told)));
   return Object.fromEntries(shown.map((term) => [term, textOf(terms, term)]));
 }
 
-/** Each of them is a line that reads back as what it was. */
-const areLines = (prices: NodeTerms["prices"]): boolean => {
-  const patterns = Object.keys(prices);
-  return patterns.length <= MAX_CHANGED_PATTERNS && patterns.every((one) => one === one.trim() && !/[\r\n]/.test(one));
+/** Each of them is a line that reads back as what it was, and a form has room for all, as they were too. */
+const areLines = (terms: NodeTerms): boolean => {
+  const patterns = Object.keys(terms.prices);
+  const fit = patterns.length <= MAX_CHANGED_PATTERNS && Buffer.byteLength(textOf(terms, "prices")) <= MAX_LINES_BYTES;
+  return fit && patterns.every((one) => one === one.trim());
 };
 
 function textOf(terms: NodeTerms, term: FormTerm): string {
