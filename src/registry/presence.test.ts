@@ -62,7 +62,7 @@ test("a node that is linked to one is online at the other, and offline once its 
   expect([stateAt(a), stateAt(b)]).toEqual(["idle", "elsewhere"]);
   expect(b.registry.nodes.get(NODE)).toMatchObject({ name: "dune", slots: 2, elsewhere: { replica: "a" } });
   expect(b.registry.models.size).toBe(0);
-  expect(b.presence.others()).toMatchObject([{ id: "a", isSilent: false, figures: { online: 1 } }]);
+  expect(b.presence.others()).toMatchObject([{ id: "a", isSilent: false, linked: 1, figures: { online: 1 } }]);
   a.registry.detach(node);
   await beat(a, b);
   expect(stateAt(b)).toBe("offline");
@@ -139,4 +139,36 @@ test("who was forgotten tells everything anew", async () => {
   expect(stateAt(b)).toBe("offline");
   await beat(a, b);
   expect(stateAt(b)).toBe("elsewhere");
+});
+
+test.each([-30 * 3_600_000, -60_000, 60_000, 30 * 3_600_000])(
+  "a clock that is off by %d ms hides nobody",
+  async (off) => {
+    const own = manualClock(clock.nowMs() + off);
+    const [a, b] = [side("a", own), side("b")];
+    link(a);
+    for (let i = 0; i < 20; i++) {
+      for (const one of [clock, own]) one.advance(3_000);
+      await beat(a, b);
+    }
+    expect(stateAt(b)).toBe("elsewhere");
+    const [other] = b.presence.others();
+    expect(other).toMatchObject({ id: "a", isSilent: false, heardMs: clock.nowMs() });
+    expect(clock.nowMs() - (other?.startedMs ?? 0)).toBe(60_000);
+  },
+);
+
+test("who has been silent for a day is forgotten, also by whoever starts only then", async () => {
+  const own = manualClock();
+  const a = side("a", own);
+  link(a);
+  await beat(a);
+  clock.advance(25 * 3_600_000);
+  const b = side("b");
+  await beat(b);
+  expect(b.presence.others()).toMatchObject([{ id: "a", isSilent: true }]);
+  clock.advance(SILENT_MS + 1);
+  await beat(b);
+  expect(b.presence.others()).toEqual([]);
+  expect(await database.db.query("select count(*) from replica_links")).toEqual([[0]]);
 });

@@ -16,11 +16,14 @@ import { replicaLinks, replicas } from "./schema.ts";
 export type Replica<F> = {
   id: string;
   version: string;
+  /** By this coordinator's clock, as all times here: clocks of machines differ. */
   startedMs: number;
-  /** When it was heard of last, by this coordinator's clock. */
+  /** When it was heard of last. */
   heardMs: number;
   /** It neither lives nor said that it stops. */
   isSilent: boolean;
+  /** Nodes that are linked there, wherever else they are. */
+  linked: number;
   /** Null where its version says them otherwise. */
   figures: F | null;
 };
@@ -66,7 +69,10 @@ const SAY_SELF = `insert into replicas (id, version, started_ms, seen_ms, epoch,
     seen_ms = excluded.seen_ms, epoch = excluded.epoch, rev = excluded.rev, figures = excluded.figures`;
 
 /** What this one knows of another. */
-type Other<F> = Replica<F> & {
+type Other<F> = Omit<Replica<F>, "linked"> & {
+  /** When its row was seen first. */
+  knownMs: number;
+  /** Its last sign, by its own clock. */
   seenMs: number;
   epoch: number;
   rev: number;
@@ -209,14 +215,16 @@ function listening<F>({ db, clock, registry, id: own, readFigures }: PresenceDep
     const nowMs = clock.nowMs();
     const known = others.get(id);
     const other: Other<F> = known ?? {
-      ...{ id, version, startedMs, seenMs, epoch, rev: 0, isSilent: true, figures: null, links: new Map() },
+      ...{ id, version, startedMs, knownMs: nowMs, seenMs, epoch, rev: 0, isSilent: true, figures: null },
+      links: new Map(),
       // Of the first sign only its own clock is known.
       heardMs: Math.min(seenMs, nowMs),
     };
     if (!known) insertById(others, other);
     if (other.seenMs !== seenMs) other.heardMs = nowMs;
+    if (!known || other.seenMs !== seenMs) other.startedMs = other.heardMs - Math.max(0, seenMs - startedMs);
     if (other.epoch !== epoch) dropLinks(other);
-    Object.assign(other, { version, startedMs, seenMs, epoch, figures: readFigures(row.figures) });
+    Object.assign(other, { version, seenMs, epoch, figures: readFigures(row.figures) });
     // `doubt` says who is silent.
     if (nowMs - other.heardMs > SILENT_MS) return;
     const wasSilent = other.isSilent;
@@ -226,7 +234,10 @@ function listening<F>({ db, clock, registry, id: own, readFigures }: PresenceDep
   };
 
   return {
-    others: (): readonly Replica<F>[] => [...others.values()],
+    others: (): readonly Replica<F>[] =>
+      [...others.values()].map(({ id, version, startedMs, heardMs, isSilent, figures, links }) => ({
+        ...{ id, version, startedMs, heardMs, isSilent, figures, linked: links.size },
+      })),
     async hear(): Promise<void> {
       const rows = await db.read.select().from(replicas).orderBy(replicas.id);
       const nowMs = clock.nowMs();
@@ -257,7 +268,8 @@ function insertById<F>(others: Map<string, Other<F>>, one: Other<F>): void {
 }
 
 async function forgetDead<F>({ db }: { db: Db }, others: readonly Other<F>[], nowMs: number): Promise<void> {
-  const dead = others.filter(({ heardMs }) => nowMs - heardMs > FORGOTTEN_MS);
+  // Its clock may be a day behind: whether it lives shows once it had the time to say something.
+  const dead = others.filter(({ heardMs, knownMs }) => nowMs - heardMs > FORGOTTEN_MS && nowMs - knownMs > SILENT_MS);
   for (const { id, seenMs } of dead) {
     await db.writer.transact(
       async (_tx, execute) => {
