@@ -53,11 +53,13 @@ test("a node that another coordinator has is online on every page, with what is 
 test("the overview lists coordinators where there are several, and says which of them is silent", async () => {
   expect(await text("/admin")).not.toContain("Table of coordinators");
   const heardMs = on.clock.nowMs();
-  const one = { version: "1.2.3", startedMs: heardMs, heardMs, figures: FIGURES };
+  const one = { version: "1.2.3", startedMs: heardMs, heardMs, linked: 6, figures: FIGURES };
   others.push({ id: "b0".repeat(8), isSilent: false, ...one }, { id: "c0".repeat(8), isSilent: true, ...one });
   on.clock.advance(5_000);
   const page = await text("/admin");
   expect(page).toContain("Table of coordinators");
+  // What is linked there, of which its figures leave out what counts elsewhere.
+  expect(page).toMatch(/data-label="nodes">6</);
   expect(page).toContain("Coordinator c0c0c0c0 says nothing any more");
   expect(page).not.toContain("Coordinator b0b0b0b0 says");
 });

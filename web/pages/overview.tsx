@@ -304,7 +304,7 @@ const Coordinators = ({ all, nowMs }: { all: readonly CoordinatorLine[]; nowMs: 
               {silentSinceMs === null ? minutesOf(nowMs - startedMs) : NONE}
             </td>
             <td class="n" data-label="nodes">
-              {nodes === null || silentSinceMs !== null ? NONE : number(nodes)}
+              {silentSinceMs !== null ? NONE : number(nodes)}
             </td>
             <td class="n end" data-label="running">
               {running === null || silentSinceMs !== null ? NONE : number(running)}

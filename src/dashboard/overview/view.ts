@@ -32,8 +32,9 @@ export type CoordinatorLine = {
   startedMs: number;
   /** When it was heard of last; null: it lives. */
   silentSinceMs: number | null;
+  /** Linked to it, wherever else they are. */
+  nodes: number;
   /** Null where its version tells it otherwise. */
-  nodes: number | null;
   running: number | null;
 };
 
@@ -75,15 +76,15 @@ export async function overviewView(
   };
 }
 
-function coordinatorsOf({ presence, stats, version, startedMs }: DashboardDeps): CoordinatorLine[] {
+/** A node that is linked to several counts at each. */
+function coordinatorsOf({ presence, registry, stats, version, startedMs }: DashboardDeps): CoordinatorLine[] {
   const others = presence.others();
   if (others.length === 0) return [];
-  const own = stats.figures();
+  const linked = [...registry.nodes.values()].filter(({ channel }) => channel !== null).length;
   return [
-    { id: "", version, startedMs, silentSinceMs: null, nodes: own.nodes.online, running: own.running },
-    ...others.map(({ id, version, startedMs, isSilent, heardMs, figures }) => ({
-      ...{ id, version, startedMs, silentSinceMs: isSilent ? heardMs : null },
-      nodes: figures?.nodes.online ?? null,
+    { id: "", version, startedMs, silentSinceMs: null, nodes: linked, running: stats.figures().running },
+    ...others.map(({ id, version, startedMs, isSilent, heardMs, linked: nodes, figures }) => ({
+      ...{ id, version, startedMs, silentSinceMs: isSilent ? heardMs : null, nodes },
       running: figures?.running ?? null,
     })),
   ];
