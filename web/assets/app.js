@@ -62,11 +62,17 @@ function toast({ text, kind = "ok", undo }) {
   if (kind === "ok") setTimeout(() => box.remove(), undo ? 12_000 : 6_000);
 }
 document.addEventListener("toast", (event) => toast(event.detail));
+let unanswered;
 document.addEventListener("htmx:error", (event) => {
-  if (event.detail.ctx && !event.detail.ctx.sourceElement?.matches("[hx-sse\\:connect]")) {
-    toast({ text: "No answer from the server. What you see may be out of date.", kind: "bad" });
-  }
+  if (!event.detail.ctx || event.detail.ctx.sourceElement?.matches("[hx-sse\\:connect]")) return;
+  clearTimeout(unanswered);
+  unanswered = setTimeout(
+    () => toast({ text: "No answer from the server. What you see may be out of date.", kind: "bad" }),
+    200,
+  );
 });
+// Firefox and Safari end a page's requests just before it is left: that is no failure, nor one to come back to.
+addEventListener("pagehide", () => clearTimeout(unanswered));
 
 // hx-confirm="Eject dune?" data-act="Eject node" [data-name="dune"] [data-what="Its jobs …"]: our dialog, not the
 // browser's. With a name, the name is typed.
