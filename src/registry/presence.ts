@@ -118,6 +118,8 @@ export function createPresence<F>(deps: PresenceDeps<F>): Presence<F> {
     async stop() {
       stopBeating();
       await beating;
+      // The others find out: a stop waits for the database once, not twice.
+      if (isAway) return;
       await teller.leave().catch((error: unknown) => {
         log.warn("other coordinators could not be told that this one stops; they find out", { err: error });
       });
@@ -204,7 +206,7 @@ function listening<F>({ db, clock, registry, id: own, readFigures }: PresenceDep
         const pubkey = node as Pubkey;
         other.rev = rev;
         if (linkedMs === null || shown === null) other.links.delete(pubkey);
-        else other.links.set(pubkey, { sinceMs: linkedMs, shown });
+        else other.links.set(pubkey, { sinceMs: here(other, linkedMs), shown });
         settle(pubkey);
       }
       if (rows.length < READ_AT_ONCE) return;
@@ -222,9 +224,10 @@ function listening<F>({ db, clock, registry, id: own, readFigures }: PresenceDep
     };
     if (!known) insertById(others, other);
     if (other.seenMs !== seenMs) other.heardMs = nowMs;
-    if (!known || other.seenMs !== seenMs) other.startedMs = other.heardMs - Math.max(0, seenMs - startedMs);
+    other.seenMs = seenMs;
+    other.startedMs = here(other, Math.min(startedMs, seenMs));
     if (other.epoch !== epoch) dropLinks(other);
-    Object.assign(other, { version, seenMs, epoch, figures: readFigures(row.figures) });
+    Object.assign(other, { version, epoch, figures: readFigures(row.figures) });
     // `doubt` says who is silent.
     if (nowMs - other.heardMs > SILENT_MS) return;
     const wasSilent = other.isSilent;
@@ -259,6 +262,10 @@ function listening<F>({ db, clock, registry, id: own, readFigures }: PresenceDep
     },
   };
 }
+
+/** A moment that the other told, by the clock of this one. */
+const here = ({ heardMs, seenMs }: { heardMs: number; seenMs: number }, toldMs: number): number =>
+  toldMs - seenMs + heardMs;
 
 /** The order is the same at every coordinator. */
 function insertById<F>(others: Map<string, Other<F>>, one: Other<F>): void {
