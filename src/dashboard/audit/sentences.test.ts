@@ -72,3 +72,12 @@ test.each([
 ] as const)("%j is told as a person would", (entry, words) => {
   expect(said(entry as Partial<Entry>)).toBe(words);
 });
+
+test("of two people of one name it is told who took whom out, and who left", () => {
+  const names = { ...NAMES, user: () => plain("Ada") };
+  const of = (actor: string) =>
+    sentenceOf({ actor, action: "org.member_removed", subject: "org", before: { user: "ada" }, after: null }, names)
+      .map((part) => (typeof part === "string" ? part : part.name))
+      .join("");
+  expect([of("user/ada"), of("user/eve")]).toEqual(["Ada left account org", "user/eve took Ada out of account org"]);
+});

@@ -53,9 +53,11 @@ const key = (told: Told): Named => told.names.key(told.entry.subject, after(told
 const isOwn = ({ entry }: Told): boolean => entry.actor === `user/${entry.subject}`;
 const byName = (name: string | null): string => (name === null ? "" : ` by the name ${name}`);
 
-function member(told: Told): Named {
+/** Of an organisation: who it is about, and whether they did it themselves. Names are no proof: two may share one. */
+function member(told: Told): { whom: Named; isOwn: boolean } {
   const id = after(told, "user") ?? before(told, "user");
-  return id === null ? { name: "somebody", href: null } : told.names.user(id);
+  if (id === null) return { whom: { name: "somebody", href: null }, isOwn: false };
+  return { whom: told.names.user(id), isOwn: told.entry.actor === `user/${id}` };
 }
 
 const COMMANDS: Readonly<Record<string, string>> = {
@@ -112,16 +114,16 @@ export const SENTENCES: Readonly<Record<AuditAction, Teller>> = {
     ` from ${before(told, "name") ?? "none"} to ${after(told, "name") ?? "none"}`,
   ],
   "org.member_added": (told) => {
-    const [whom, role] = [member(told), after(told, "role") ?? "member"];
-    if (whom.name === told.who.name) return [told.who, " joined ", account(told), ` as ${role}`];
+    const [{ whom, isOwn }, role] = [member(told), after(told, "role") ?? "member"];
+    if (isOwn) return [told.who, " joined ", account(told), ` as ${role}`];
     return [told.who, " added ", whom, " to ", account(told), ` as ${role}`];
   },
   "org.member_changed": (told) => [
-    ...[told.who, " made ", member(told), ` ${after(told, "role") ?? "something else"} of `, account(told)],
+    ...[told.who, " made ", member(told).whom, ` ${after(told, "role") ?? "something else"} of `, account(told)],
   ],
   "org.member_removed": (told) => {
-    const whom = member(told);
-    if (whom.name === told.who.name) return [told.who, " left ", account(told)];
+    const { whom, isOwn } = member(told);
+    if (isOwn) return [told.who, " left ", account(told)];
     return [told.who, " took ", whom, " out of ", account(told)];
   },
   "session.created": ({ who }) => [who, " signed in"],
