@@ -21,12 +21,26 @@ export function fromField(
 ): Result<{ value: string[] | number } | { text: string }, string> {
   const { kind, unit, nullable, min, max } = key;
   if (kind === "list") return ok({ value: text.split(/\r?\n/).flatMap((line) => line.trim() || []) });
-  const typed = text.trim();
+  const typed = kind === "integer" ? figureIn(text, unit) : text.trim();
   if (kind !== "integer" || (nullable && typed === "")) return ok({ text: kind === "integer" ? typed : text });
   if (!unit || unit.digits === 0) return ok({ text: typed });
-  const value = fromDecimal(typed.replace(unit.sign, ""), unit.digits);
+  const value = fromDecimal(typed, unit.digits);
   const fits = value !== undefined && value >= (min ?? 0) && value <= (max ?? Number.MAX_SAFE_INTEGER);
   if (fits) return ok({ value });
   const least = settingText({ unit: { ...unit, text: "" } }, 1);
   return err(`must be ${boundsText(key) ?? "a number"}, in steps of ${least.trim()}`);
+}
+
+/** Between groups of three digits. */
+const GAP = /(?<=\d)\s(?=\d{3}(?!\d))/g;
+
+/** The figure alone: pages write it with its unit and in groups of digits. */
+function figureIn(text: string, unit: TypedKey["unit"]): string {
+  const [before, after] = [unit?.sign ?? "", unit?.text ?? ""];
+  const typed = text.trim();
+  const bare = typed.slice(typed.startsWith(before) ? before.length : 0);
+  return bare
+    .slice(0, bare.endsWith(after) ? bare.length - after.length : bare.length)
+    .trim()
+    .replace(GAP, "");
 }
