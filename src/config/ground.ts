@@ -54,7 +54,10 @@ export function configGround(loaded: Config, sources: Readonly<Record<string, So
       if (parsed.success) return [];
       const layers = { tree, sources: { ...sources }, problems: [], warnings: [] };
       return parsed.error.issues.flatMap((issue) =>
-        explain(issue, layers).map(({ key, message }) => ({ key: ownerOf(key), message })),
+        explain(issue, layers).map(({ key, message }) => {
+          const [owner, entry] = [ownerOf(key), entryIn(key)];
+          return { key: owner, message: entry === "" ? message : `${message} (in ${entry})` };
+        }),
       );
     },
     lay(values) {
@@ -69,6 +72,12 @@ export function configGround(loaded: Config, sources: Readonly<Record<string, So
 const ownerOf = (path: string): string =>
   CONFIG_KEYS.find(({ name }) => path === name || path.startsWith(`${name}.`) || path.startsWith(`${name}[`))?.name ??
   path;
+
+/** Of `node.prices.llama3.input` what stands in the table: `llama3.input`. */
+function entryIn(path: string): string {
+  const owner = ownerOf(path);
+  return path.startsWith(`${owner}.`) ? path.slice(owner.length + 1) : "";
+}
 
 const tableOf = (tree: Tree, { section }: ConfigKey): Tree => (section === "" ? tree : (tree[section] as Tree));
 

@@ -23,7 +23,13 @@ export type ConfigKey = {
   schema: z.ZodType;
 };
 
-type Def = { type: string; innerType?: z.ZodType; element?: z.ZodType; options?: z.ZodType[] };
+type Def = {
+  type: string;
+  innerType?: z.ZodType;
+  element?: z.ZodType;
+  valueType?: z.ZodType;
+  options?: z.ZodType[];
+};
 const defOf = (schema: z.ZodType): Def => schema.def as unknown as Def;
 
 /** The schema without defaults, nullability and the like. */
@@ -102,7 +108,7 @@ export function schemaAt(path: readonly PropertyKey[]): z.ZodType | undefined {
     if (!schema) return undefined;
     const inner: z.ZodType = bare(schema);
     if (inner instanceof z.ZodObject) schema = (inner.shape as Record<string, z.ZodType>)[String(step)];
-    else schema = typeof step === "number" ? defOf(inner).element : undefined;
+    else schema = typeof step === "number" ? defOf(inner).element : defOf(inner).valueType;
   }
   return schema;
 }

@@ -125,7 +125,10 @@ const GROUPS: readonly Group[] = [
     keys: {
       "node.price_input": { label: "Input price", unit: PRICE, why: "What you ask for prompt tokens." },
       "node.price_output": { label: "Output price", unit: PRICE, why: "What you ask for output tokens." },
-      "node.prices": { label: "Prices of single models" },
+      "node.prices": {
+        label: "Prices of single models",
+        why: "Models that cost something else, by name or how names begin (with a *; the longest counts), in µ$ per million tokens: 1000000 is $1.",
+      },
       "node.slots": { label: "Jobs side by side", unit: plain("jobs") },
     },
   },

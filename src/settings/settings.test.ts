@@ -105,6 +105,8 @@ test.each([
   ["accounts.signup", "all", "wrong", '"open", "invite", "closed"'],
   ["aliases", "{", "wrong", "not valid JSON"],
   ["aliases", '{"a": []}', "wrong", "aliases"],
+  ["node.prices", '{"a":{"input":1.5,"output":2}}', "wrong", "an integer from 0 to 1000000000000 (in a.input)"],
+  ["node.prices", '{"a":{"input":1}}', "wrong", "is missing; must be an integer"],
   ["coordinator.price_input_min", "2000000000", "wrong", "price_input_max"],
   ["server.port", "80", "not_live", "start"],
   ["nothing.here", "1", "unknown", "no such key"],
