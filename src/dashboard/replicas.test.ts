@@ -1,6 +1,7 @@
 // Several coordinators on one database: what the pages of one tell of the others and of their nodes.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
+import { StorageError } from "../db/errors.ts";
 import { type CoordinatorStage, coordinatorStage } from "../http/testing/coordinator-stage.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import type { LinkShown } from "../registry/node.ts";
@@ -62,4 +63,18 @@ test("the overview lists coordinators where there are several, and says which of
   expect(page).toMatch(/data-label="nodes">6</);
   expect(page).toContain("Coordinator c0c0c0c0 says nothing any more");
   expect(page).not.toContain("Coordinator b0b0b0b0 says");
+});
+
+test("where nobody can write, the storage is told and not that others are silent", async () => {
+  const { writer } = on.dashboard.db;
+  await writer.transact(async (_, execute) => execute("create table filler (text)", []));
+  await writer.exclusive((connection) => connection.script("PRAGMA max_page_count = 1"));
+  while (writer.trouble() === null) {
+    const row = ["insert into filler values (hex(zeroblob(?)))", [[2_000]]] as const;
+    await writer.batch(...row).catch((error: unknown) => expect(error).toBeInstanceOf(StorageError));
+  }
+  on.clock.advance(5_000);
+  const page = await text("/admin");
+  expect(page).toContain("The disk is full");
+  expect(page).not.toContain("says nothing any more");
 });

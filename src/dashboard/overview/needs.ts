@@ -66,7 +66,9 @@ function storage({ db }: Deps): Need[] {
   ];
 }
 
-function silent({ presence, clock }: Deps): Need[] {
+function silent({ presence, clock, db }: Deps): Need[] {
+  // Where nobody can write, nobody says anything; what is wrong then is the storage.
+  if (db.writer.trouble() !== null) return [];
   return presence
     .others()
     .filter(({ isSilent }) => isSilent)
