@@ -1,7 +1,7 @@
 // Operation: what every operation does around its own act.
 import type { z } from "zod";
 import { type Caller, LOCAL_CALLER } from "../accounts/caller.ts";
-import { StorageError } from "../db/errors.ts";
+import { storageFault } from "../db/errors.ts";
 import { err, type Result } from "../lib/result.ts";
 import { type AdminError, type Operation, parseInput } from "./operations.ts";
 
@@ -18,8 +18,9 @@ export function operation<I extends z.ZodType, T>(
     try {
       return await act(parsed.value, by);
     } catch (error) {
-      if (!(error instanceof StorageError)) throw error;
-      return err({ code: "storage_failed", message: error.message });
+      const fault = storageFault(error);
+      if (fault === null) throw error;
+      return err({ code: "storage_failed", message: fault.message });
     }
   };
 }

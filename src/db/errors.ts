@@ -48,6 +48,12 @@ export function rootCause(error: unknown): unknown {
   return error instanceof DrizzleQueryError && error.cause !== undefined ? error.cause : error;
 }
 
+/** The storage's fault in what was thrown; null where it is none. What reads through drizzle throws comes wrapped. */
+export function storageFault(error: unknown): StorageError | null {
+  const cause = rootCause(error);
+  return cause instanceof StorageError ? cause : null;
+}
+
 /** Codes of a statement that is itself at fault; the storage is well. */
 const STATEMENT_CODES = /^(SQLITE_(CONSTRAINT|MISMATCH|ERROR|RANGE|TOOBIG|AUTH|MISUSE|UNKNOWN)|SQL_)/;
 

@@ -1,12 +1,18 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { DrizzleQueryError } from "drizzle-orm/errors";
+import { StorageError } from "../db/errors.ts";
 import { MemoryNonces } from "../identity/nonces.ts";
 import { systemClock } from "../lib/clock.ts";
 import { type LogFields, silentLog } from "../lib/log.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
+import type { HumanAuthDeps } from "./human/guard.ts";
 import type { HttpRoute } from "./routes.ts";
 import { type HttpServer, startServer } from "./server.ts";
 
 const LIMIT = 1000;
+/** A read whose server does not answer. */
+const unreadable = () =>
+  new DrizzleQueryError("select a_secret", [], new StorageError("storage_failed", "the database could not be read"));
 const routes: HttpRoute[] = [
   {
     method: "POST",
@@ -38,6 +44,21 @@ const routes: HttpRoute[] = [
     summary: "",
     handle: () => Promise.reject(new Error("a table's name")),
   },
+  {
+    method: "GET",
+    path: "/unreadable",
+    tier: "public",
+    summary: "",
+    handle: () => Promise.reject(unreadable()),
+  },
+  {
+    method: "GET",
+    path: "/unreadable/page",
+    tier: "human",
+    access: "visitor",
+    summary: "",
+    handle: () => Promise.reject(unreadable()),
+  },
 ];
 const logged: LogFields[] = [];
 
@@ -63,7 +84,7 @@ beforeAll(() => {
     idleTimeoutS: 10,
     routes,
     clientAuth: { ring: { find: () => undefined }, verify, requireApiKey: false, maxHops: 3, fairByAccount: false },
-    humanAuth: null,
+    humanAuth: { cookies: { tls: false, publicUrl: null } } as unknown as HumanAuthDeps,
     verify,
     links: null,
   });
@@ -123,3 +144,13 @@ test("a fault is told to the log, and to whoever asks only that there was one", 
     expect([String(err), entry]).toEqual(["Error: a table's name", { message: "a request failed", path }]);
   }
 });
+
+test.each(["/unreadable", "/unreadable/page"])(
+  "%s: a database that cannot be read is no fault of ours",
+  async (path) => {
+    const answer = await fetch(server.url + path);
+    const text = await answer.text();
+    expect([answer.status, JSON.parse(text).error.code]).toEqual([503, "storage_failed"]);
+    expect(text).not.toContain("a_secret");
+  },
+);

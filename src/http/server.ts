@@ -2,6 +2,7 @@
 // the rest to Elysia's router.
 import type { Server } from "bun";
 import { Elysia } from "elysia";
+import { storageFault } from "../db/errors.ts";
 import { rememberRegistered, type VerifyDeps } from "../identity/verify-request.ts";
 import type { Log } from "../lib/log.ts";
 import type { Links } from "../registry/links.ts";
@@ -108,6 +109,9 @@ function router(deps: ServerDeps, server: () => Server<LinkSocket>) {
       err: error instanceof Error ? error : String(error),
       path: pathOf(request.url),
     });
+    if (storageFault(error) !== null) {
+      return refuse(pathOf(request.url), "storage_failed", "the database could not be read; try again in a moment");
+    }
     return refuse(pathOf(request.url), "internal_error", "something went wrong here; the log has more");
   });
   for (const route of deps.routes) {

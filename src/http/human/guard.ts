@@ -4,7 +4,7 @@ import type { People } from "../../accounts/people.ts";
 import { isSameText } from "../../accounts/secrets.ts";
 import { csrfToken, findSession } from "../../accounts/sessions.ts";
 import { allow, type TooMany } from "../../accounts/sign-in.ts";
-import { StorageError } from "../../db/errors.ts";
+import { storageFault } from "../../db/errors.ts";
 import { ok, type Result } from "../../lib/result.ts";
 import { type ErrorCode, errorResponse } from "../errors.ts";
 import { readBounded } from "../machine-auth.ts";
@@ -29,8 +29,9 @@ const CHANGES_PER_HOUR = 1_000;
 
 /** Answers a request of this tier, or says why not. Nothing of it may be kept by a cache. */
 export async function guardHuman(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promise<Response> {
-  const response = await answer(deps, route, call).catch((fault: unknown) => {
-    if (!(fault instanceof StorageError)) throw fault;
+  const response = await answer(deps, route, call).catch((error: unknown) => {
+    const fault = storageFault(error);
+    if (fault === null) throw error;
     const { human = null } = call as Partial<HumanCall>;
     return refused(deps, route, call)("storage_failed", fault.message, human);
   });
