@@ -121,6 +121,15 @@ test("a price and a schedule that are set here count at once, at the coordinator
     ]);
     return models[0]?.price_output === 250_000 ? true : undefined;
   });
+  const prices = Object.fromEntries(
+    Array.from({ length: 200 }, (_, i) => [`some-model-${i}`, { input: i, output: i }]),
+  );
+  await page.locator("#f-node-prices").fill(JSON.stringify(prices));
+  const [saved] = await Promise.all([
+    page.waitForResponse((answer) => answer.url().endsWith("/settings")),
+    page.locator("#set-node-prices button").click(),
+  ]);
+  expect(saved.ok()).toBe(true);
   // Some other day: it is paused until then, and lets go when the schedule does.
   const days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
   const other = `${days[(new Date().getDay() + 3) % 7]} 03:00-03:01`;

@@ -117,6 +117,17 @@ test("a list is typed one entry a line", async () => {
   await post(`${path}?reset=1`, {}, HTMX);
 });
 
+test("a long table is saved whole, and one too long for an address is not undone by one", async () => {
+  const path = "/admin/settings/node.prices";
+  const long = (input: number) =>
+    JSON.stringify(Object.fromEntries(Array.from({ length: 1024 }, (_, i) => [`模型 ${i}`, { input, output: 2 }])));
+  expect((await post(path, { value: long(1) }, HTMX)).status).toBe(200);
+  const again = await post(path, { value: long(3) }, HTMX);
+  expect(again.status).toBe(200);
+  expect(again.headers.get("hx-trigger")).not.toContain("undo");
+  await post(`${path}?reset=1`, {}, HTMX);
+});
+
 test("what is not there, or is read at the start only, is not changed", async () => {
   expect((await post("/admin/settings/nothing.here", { value: "1" })).status).toBe(404);
   const start = await post("/admin/settings/server.port", { value: "1" }, HTMX);

@@ -10,12 +10,14 @@ import { adminRoute } from "./admin-route.ts";
 import { fragmentAnswer, isHtmx, pageAnswer, type Toast } from "./answer.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { notFound } from "./refusal.ts";
-import { fieldText, fromField } from "./settings/typed.ts";
+import { fieldText, fromField, MAX_SETTING_FORM_BYTES } from "./settings/typed.ts";
 import { type SettingFault, settingsView, settingViews } from "./settings/view.ts";
 import { viewerOf } from "./viewer.ts";
 import { sentence } from "./words.ts";
 
 const PATH = "/admin/settings";
+/** Characters of the way back: it travels in a header, and then in an address. */
+const MAX_UNDO = 4_096;
 
 export const settingsRoutes = (deps: DashboardDeps): HttpRoute[] => [
   adminRoute({
@@ -27,6 +29,7 @@ export const settingsRoutes = (deps: DashboardDeps): HttpRoute[] => [
     method: "POST",
     path: `${PATH}/:key`,
     summary: "Changes a setting: `value` as text, or `reset`.",
+    maxBodyBytes: MAX_SETTING_FORM_BYTES,
     handle: (call) => change(deps, call),
   }),
 ];
@@ -98,8 +101,6 @@ function toastOf(before: SettingRow, after: SettingRow): Toast {
   if (JSON.stringify(before.kept) === JSON.stringify(after.kept)) return { text: `${after.label}: as it was` };
   const back = before.kept ? `value=${encodeURIComponent(fieldText(before, before.kept.value))}` : "reset=1";
   const shown = settingText(after, after.value);
-  return {
-    text: `${after.label}: ${shown.length > 60 ? "changed" : shown}`,
-    undo: `${PATH}/${encodeURIComponent(after.key)}?${back}`,
-  };
+  const text = `${after.label}: ${shown.length > 60 ? "changed" : shown}`;
+  return back.length > MAX_UNDO ? { text } : { text, undo: `${PATH}/${encodeURIComponent(after.key)}?${back}` };
 }

@@ -107,7 +107,11 @@ export type HumanRoute = RouteBase & {
       }
   );
 /** Of a node's own dashboard. */
-export type OwnerRoute = RouteBase & { tier: "human" } & (
+export type OwnerRoute = RouteBase & {
+  tier: "human";
+  /** As of the others. */
+  maxBodyBytes?: number;
+} & (
     | {
         /** Takes the secret of a link that the node's machine gave. */
         access: "opening";

@@ -4,14 +4,14 @@ import type { Admin, AdminError } from "../../admin/operations.ts";
 import { errorResponse } from "../../http/errors.ts";
 import { bodyOf } from "../../http/human/answers.ts";
 import { closedCookie, OPEN_PATH, type OwnerAuthDeps, openedCookie } from "../../http/owner/guard.ts";
-import type { HttpRoute, OwnerCall } from "../../http/routes.ts";
+import type { HttpRoute, OwnerCall, OwnerRoute } from "../../http/routes.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { once } from "../../lib/once.ts";
 import type { Result } from "../../lib/result.ts";
 import { doneAnswer, pageAnswer, type Toast, toastAnswer } from "../answer.ts";
 import { assetRoutes } from "../assets.ts";
 import type { Live, LiveEvent, Reader } from "../live.ts";
-import { fromField } from "../settings/typed.ts";
+import { fromField, MAX_SETTING_FORM_BYTES, MAX_TYPED } from "../settings/typed.ts";
 import { type NodeEarnings, nodeView, settingKeys, type ViewDeps } from "./view.ts";
 
 export type OwnNodeDeps = ViewDeps & {
@@ -36,7 +36,7 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
   /** What was last heard of earnings: a page does not wait for coordinators, its updates bring them. */
   let heard: NodeEarnings = [];
   const view = () => nodeView(deps, heard, deps.clock.nowMs());
-  const act = (path: string, summary: string, change: (call: OwnerCall) => Promise<Response>): HttpRoute => ({
+  const act = (path: string, summary: string, change: (call: OwnerCall) => Promise<Response>): OwnerRoute => ({
     method: "POST",
     path,
     tier: "human",
@@ -115,7 +115,10 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
     act("/resume", "Takes jobs again.", async ({ request }) =>
       told(request, await deps.admin.resumeNode({}), { text: "It takes jobs again." }),
     ),
-    act("/settings", "Changes one of this node's settings.", (call) => changeSetting(deps, call)),
+    {
+      ...act("/settings", "Changes one of this node's settings.", (call) => changeSetting(deps, call)),
+      maxBodyBytes: MAX_SETTING_FORM_BYTES,
+    },
     act("/close", "Closes the dashboard in this browser.", async ({ request, token }) => {
       if (token !== null) auth.door.close(token);
       const response = doneAnswer(request, OPEN_PATH);
@@ -131,7 +134,7 @@ const ownerOf = ({ door }: OwnerAuthDeps, token: string | null): Reader => ({
   stays: () => door.find(token) !== null,
 });
 
-const settingSchema = z.object({ key: z.string().max(64), value: z.string().max(4_096).default("") });
+const settingSchema = z.object({ key: z.string().max(64), value: z.string().max(MAX_TYPED).default("") });
 
 /** In effect, and told to the coordinators, when it is answered. */
 async function changeSetting(deps: OwnNodeDeps, call: OwnerCall): Promise<Response> {

@@ -4,6 +4,11 @@ import { decimal, fromDecimal } from "../../lib/decimal.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { SettingKey } from "../../settings/settings.ts";
 
+/** Characters of a field: those of a table of prices. */
+export const MAX_TYPED = 100_000;
+/** Bytes of a form with such a field: up to three for a character, each of them written as three. */
+export const MAX_SETTING_FORM_BYTES = 1024 * 1024;
+
 export type TypedKey = Pick<SettingKey, "kind" | "unit" | "nullable" | "min" | "max">;
 
 /** A value as its field has it. */

@@ -30,8 +30,9 @@ async function answer(deps: OwnerAuthDeps, route: OwnerRoute, call: Call): Promi
   if (changes && !isFromHere(request)) {
     return errorResponse("origin_not_allowed", "this may only be asked by pages of this node");
   }
-  const body = changes ? await readBounded(request, MAX_BODY_BYTES) : null;
-  if (body && !body.ok) return errorResponse("body_too_large", `the body may have ${MAX_BODY_BYTES} bytes`);
+  const { maxBodyBytes = MAX_BODY_BYTES } = route;
+  const body = changes ? await readBounded(request, maxBodyBytes) : null;
+  if (body && !body.ok) return errorResponse("body_too_large", `the body may have ${maxBodyBytes} bytes`);
   const text = body?.ok ? new TextDecoder().decode(body.value) : "";
   const token = readCookie(deps.cookies, request, cookieName(deps));
   const known = Object.assign(call, { body: () => text, token });
