@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { type TestDatabase, testDatabase } from "../db/test-database.ts";
 import { NO_LOG } from "../jobs/testing/stage.ts";
 import { type ManualClock, manualClock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
 import type { ReadyFrame } from "../protocol/frames.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import { nodeState } from "./node-state.ts";
@@ -21,10 +22,10 @@ beforeEach(async () => {
 });
 afterEach(() => database[Symbol.asyncDispose]());
 
-function side(id: string, own = clock): Side {
+function side(id: string, own = clock, log: Log = NO_LOG): Side {
   const registry = createRegistry({ clock: own });
   const presence = createPresence<Figures>({
-    ...{ db: database.db, clock: own, log: NO_LOG, registry, id, version: "1", startedMs: own.nowMs() },
+    ...{ db: database.db, clock: own, log, registry, id, version: "1", startedMs: own.nowMs() },
     figures: () => ({ online: [...registry.nodes.values()].filter(({ channel }) => channel !== null).length }),
     readFigures: (said) => said as Figures,
   });
@@ -172,4 +173,19 @@ test("who has been silent for a day is forgotten, also by whoever starts only th
   await beat(b);
   expect(b.presence.others()).toEqual([]);
   expect(await database.db.query("select count(*) from replica_links")).toEqual([[0]]);
+});
+
+test("of two that go by the same id it is said, once each, what to do", async () => {
+  const said: string[] = [];
+  const log: Log = { ...NO_LOG, error: (message) => void said.push(message) };
+  const [a, b] = [side("a", clock, log), side("b", clock, log)];
+  await beat(a, b);
+  await beat(a, b);
+  expect(said).toEqual([]);
+  const copy = side("a", clock, log);
+  for (const one of [a, copy, a, copy, a, copy]) {
+    clock.advance(1_500);
+    await one.presence.beat();
+  }
+  expect(said).toEqual(Array(2).fill(expect.stringContaining("the same id")));
 });

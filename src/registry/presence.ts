@@ -128,7 +128,7 @@ export function createPresence<F>(deps: PresenceDeps<F>): Presence<F> {
 }
 
 /** What this coordinator says of itself. */
-function telling<F>({ db, clock, registry, id, version, startedMs, figures }: PresenceDeps<F>) {
+function telling<F>({ db, clock, log, registry, id, version, startedMs, figures }: PresenceDeps<F>) {
   const { writer } = db;
   let links: LinkChanges = linkChanges(registry);
   let epoch = 0;
@@ -151,11 +151,22 @@ function telling<F>({ db, clock, registry, id, version, startedMs, figures }: Pr
       for (const one of some) links.told(one);
     }
   };
-  const isKnown = async (): Promise<boolean> =>
-    (await db.query("select 1 from replicas where id = ? and epoch = ?", [id, epoch])).length > 0;
+  /** Of what stands of this one; null where nothing does. */
+  const epochThere = async (): Promise<unknown> =>
+    (await db.query("select epoch from replicas where id = ?", [id]))[0]?.[0] ?? null;
+  let saidEpoch: number | null = null;
+  let isTwice = false;
   return {
     async tell(): Promise<void> {
-      if (!(await isKnown())) await beginAnew();
+      const there = await epochThere();
+      if (there !== null && saidEpoch !== null && there !== saidEpoch && !isTwice) {
+        isTwice = true;
+        log.error("another coordinator on this database goes by the same id: its data directory was copied", {
+          id,
+          hint: "stop the copy, delete replica.id in its data directory and start it again",
+        });
+      }
+      if (there !== epoch) await beginAnew();
       for (;;) {
         const news = links.news();
         await say(news);
@@ -163,6 +174,7 @@ function telling<F>({ db, clock, registry, id, version, startedMs, figures }: Pr
       }
       const self = [id, version, startedMs, clock.nowMs(), epoch, rev, JSON.stringify(figures())];
       await writer.batch(SAY_SELF, [self], { durable: false });
+      saidEpoch = epoch;
     },
     async leave(): Promise<void> {
       await writer.batch("delete from replicas where id = ?", [[id]], { durable: false });
