@@ -2,10 +2,11 @@
 import type { NodeInner, NodeShown } from "../../../src/dashboard/nodes/shown.ts";
 import type { FormTerm, TermsFormView, TermsShown } from "../../../src/dashboard/nodes/terms.ts";
 import { allowingCommand, type NodeTerms } from "../../../src/protocol/terms.ts";
+import { Code } from "../../parts/code.tsx";
 import { commandState } from "../../parts/command.ts";
 import { type Fault, Field, FormFault } from "../../parts/field.tsx";
 import type { Markup } from "../../parts/markup.ts";
-import { Card, Copy, Csrf, Fact, Facts, Status, Why } from "../../parts/parts.tsx";
+import { Card, Csrf, Fact, Facts, Status, Why } from "../../parts/parts.tsx";
 import { dollars, duration, Name, NONE, number, plainName } from "../../parts/text.tsx";
 
 type Props = { node: NodeShown; inner: NodeInner; acts: boolean; csrf: string | null };
@@ -115,10 +116,10 @@ function Change({ pubkey, terms, csrf }: { pubkey: string; terms: TermsShown; cs
   if (told.allows.includes("configure")) return <p class="note">Flags on its machine fix them.</p>;
   const command = allowingCommand(told.allows);
   return (
-    <p class="note">
-      Only its machine changes them. To do it here too, run there: <code class="whole">{command}</code>{" "}
-      <Copy text={command} label="Copy the command" />
-    </p>
+    <>
+      <p class="note">Only its machine changes them. To do it here too, run there:</p>
+      <Code id="terms-allow" name="Command that lets terms be changed here" text={command} />
+    </>
   );
 }
 
