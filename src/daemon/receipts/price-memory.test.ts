@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { NO_LOG } from "../../jobs/testing/stage.ts";
@@ -20,10 +20,6 @@ afterEach(() => rm(directory, { recursive: true }));
 
 const clock = manualClock();
 const open = () => openPriceMemory({ clock, log: NO_LOG }, directory, COORDINATOR);
-const kept = async (): Promise<string[]> => readdir(path.join(directory, RECEIPTS_DIRECTORY));
-async function written(): Promise<void> {
-  while (!(await kept()).includes(`${COORDINATOR}.prices.json`)) await Bun.file(directory).exists();
-}
 
 test("what was asked for counts for a day after it was changed, for a model by its own price", () => {
   const memory = priceMemory({ clock });
@@ -47,10 +43,11 @@ test("what is said again, on each of several links, pushes nothing out", () => {
 test("after a restart the node knows what it asked for before", async () => {
   const before = await open();
   before.announced({ prices: both(1) });
-  await written();
+  await before.idle();
   const after = await open();
   after.announced({ prices: both(5) });
   expect(after.asked("m")).toEqual({ least: both(1), most: both(5) });
+  await after.idle();
 });
 
 test("a file that somebody spoilt is as none", async () => {

@@ -15,6 +15,8 @@ export type PriceMemory = {
   announced(list: PriceList): void;
   /** The least and the most that the model was offered for within a day; undefined where nothing was announced. */
   asked(model: string): { least: Prices; most: Prices } | undefined;
+  /** Until all that was announced is on the disk, or was logged as not. */
+  idle(): Promise<void>;
 };
 
 /** `until_ms`: null for what is asked for now. */
@@ -29,15 +31,17 @@ type Announced = z.infer<typeof announcedSchema>;
 const PRICE_MEMORY_MS = 24 * 3_600_000;
 const MAX_ANNOUNCED = 32;
 
-/** `earlier`: the oldest first. `keep` is told of each change. */
+/** `earlier`: the oldest first. `keep` is told of each change; `idle`: until it has kept them. */
 export function priceMemory({
   clock,
   earlier = [],
   keep = () => undefined,
+  idle = async () => undefined,
 }: {
   clock: Clock;
   earlier?: readonly Announced[];
   keep?: (all: readonly Announced[]) => void;
+  idle?: () => Promise<void>;
 }): PriceMemory {
   let all = [...earlier];
   return {
@@ -62,6 +66,7 @@ export function priceMemory({
       });
       return { least: pick(Math.min), most: pick(Math.max) };
     },
+    idle,
   };
 }
 
@@ -89,6 +94,7 @@ export async function openPriceMemory(
           log.warn("prices could not be noted; after a restart receipts at them may be disputed", { file, err: error });
         });
     },
+    idle: () => writing,
   });
 }
 

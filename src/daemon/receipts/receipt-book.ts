@@ -62,7 +62,7 @@ type Link = { say: (frame: NodeFrame) => void; key: ReceiptKey; disputed: boolea
 type Verdict = { entry: ReceiptEntry; head: ChainHead; witness: Witness | undefined } | { seq: number; reason: string };
 
 export function receiptBook(deps: ReceiptBookDeps): ReceiptBook {
-  const { log, node, coordinator, file } = deps;
+  const { log, node, coordinator, file, prices } = deps;
   const seen = witnesses(deps);
   let steps: Promise<void> = Promise.resolve();
   /** The last that was written down as disputed: once is enough. */
@@ -169,7 +169,7 @@ export function receiptBook(deps: ReceiptBookDeps): ReceiptBook {
       },
     };
   };
-  return { link: newLink, idle: () => steps };
+  return { link: newLink, idle: async () => void (await Promise.all([steps, prices.idle()])) };
 }
 
 /** Which signature is looked at beside the last: nobody can know before. */
