@@ -22,6 +22,7 @@ import sql18 from "./0018_payouts_newest.sql" with { type: "text" };
 import sql19 from "./0019_account_name.sql" with { type: "text" };
 import sql20 from "./0020_payout_states.sql" with { type: "text" };
 import sql21 from "./0021_replicas.sql" with { type: "text" };
+import sql22 from "./0022_stake_moves.sql" with { type: "text" };
 
 export const migrations: readonly Migration[] = [
   { n: 0, name: "0000_start", sql: sql0 },
@@ -46,4 +47,5 @@ export const migrations: readonly Migration[] = [
   { n: 19, name: "0019_account_name", sql: sql19 },
   { n: 20, name: "0020_payout_states", sql: sql20 },
   { n: 21, name: "0021_replicas", sql: sql21 },
+  { n: 22, name: "0022_stake_moves", sql: sql22 },
 ];

@@ -165,24 +165,34 @@ export const stakes = sqliteTable("stakes", {
   /** What could be slashed then, in base units (µ$). */
   amount: integer().notNull().default(0),
   unspendable: text({ enum: UNSPENDABLE }),
+  /** What the token account held then; null where there was none, or nobody looked. */
+  balance: integer(),
+  /** Of a pledge: the most that its owner let be taken then. */
+  cap: integer(),
 });
 export type StakeRow = typeof stakes.$inferSelect;
 
 /** Transactions of a stake's multisig that the coordinator signed, for another of its parties to sign, too. */
-export const stakeProposals = sqliteTable("stake_proposals", {
-  /** The coordinator's own signature, which pays the fee: what lands is found by it. */
-  id: text().primaryKey(),
-  nodePubkey: text("node_pubkey").notNull(),
-  act: text({ enum: ["create", "deposit", "release", "slash"] }).notNull(),
-  amount: integer().notNull(),
-  reason: text().notNull(),
-  /** Its base64 once all have signed it, kept before it is sent. */
-  wire: text(),
-  signature: text(),
-  lastValidHeight: integer("last_valid_height").notNull(),
-  state: text({ enum: ["proposed", "sent", "done", "failed", "expired"] }).notNull(),
-  createdMs: integer("created_ms").notNull(),
-});
+export const stakeProposals = sqliteTable(
+  "stake_proposals",
+  {
+    /** The coordinator's own signature, which pays the fee: what lands is found by it. */
+    id: text().primaryKey(),
+    nodePubkey: text("node_pubkey").notNull(),
+    act: text({ enum: ["create", "deposit", "release", "slash"] }).notNull(),
+    amount: integer().notNull(),
+    reason: text().notNull(),
+    /** Its base64 with the coordinator's signature, for the others to sign; null of old ones. */
+    wire: text(),
+    signature: text(),
+    lastValidHeight: integer("last_valid_height").notNull(),
+    state: text({ enum: ["proposed", "sent", "done", "failed", "expired"] }).notNull(),
+    createdMs: integer("created_ms").notNull(),
+    /** What asked for it: asked again, it is the same one. */
+    request: text().unique(),
+  },
+  (table) => [index("stake_proposals_node").on(table.nodePubkey, table.createdMs)],
+);
 export type StakeProposalRow = typeof stakeProposals.$inferSelect;
 
 /** What the coordinator itself has to send, once. */
@@ -208,7 +218,10 @@ export const onceSends = sqliteTable(
     createdMs: integer("created_ms").notNull(),
     doneMs: integer("done_ms"),
   },
-  (table) => [index("once_sends_state").on(table.state)],
+  (table) => [
+    index("once_sends_state").on(table.state),
+    index("once_sends_subject").on(table.kind, table.subject, table.createdMs),
+  ],
 );
 export type OnceSendRow = typeof onceSends.$inferSelect;
 

@@ -50,7 +50,7 @@ export async function registerStake(
   const stake: StakeRow = {
     ...{ nodePubkey, wallet, tokenAccount, multisig, registeredMs: atMs },
     ...{ kind: multisig === null ? "pledge" : "multisig", arbiter: multisig === null ? null : arbiter },
-    ...{ observedSlot: 0, observedMs: null, amount: 0, unspendable: null },
+    ...{ observedSlot: 0, observedMs: null, amount: 0, unspendable: null, balance: null, cap: null },
   };
   const { why } = worth(stake, state.get(tokenAccount), chain.mint, settlement);
   if (why !== null) return err({ code: "unspendable", why });
@@ -122,14 +122,24 @@ export async function observeStakes(deps: StakeDeps): Promise<void> {
     const part = all.slice(from, from + AT_ONCE);
     const state = await chain.finalized(part.map(({ tokenAccount }) => tokenAccount as Address));
     const rows = part.map((stake) => {
-      const { amount, why } = worth(stake, state.get(stake.tokenAccount as Address), chain.mint, settlement);
-      return [least(amount, MAX_AMOUNT), why, state.stateSlot, clock.nowMs(), stake.nodePubkey, state.stateSlot];
+      const there = state.get(stake.tokenAccount as Address);
+      const { amount, why } = worth(stake, there, chain.mint, settlement);
+      const seen = [least(amount, MAX_AMOUNT), why, ...heldIn(there, chain.mint, stake.kind)];
+      return [...seen, state.stateSlot, clock.nowMs(), stake.nodePubkey, state.stateSlot];
     });
     await db.writer.batch(
-      "update stakes set amount = ?, unspendable = ?, observed_slot = ?, observed_ms = ? where node_pubkey = ? and observed_slot <= ?",
+      `update stakes set amount = ?, unspendable = ?, balance = ?, cap = ?, observed_slot = ?, observed_ms = ?
+       where node_pubkey = ? and observed_slot <= ?`,
       rows,
     );
   }
+}
+
+/** What the account holds, and, of a pledge, the most that may be taken of it. */
+function heldIn(state: AccountState | null, mint: Address, kind: StakeRow["kind"]): (bigint | null)[] {
+  const token = state?.token ?? null;
+  if (token === null || token.mint !== mint) return [null, null];
+  return [least(token.amount, MAX_AMOUNT), kind === "pledge" ? least(token.delegatedAmount, MAX_AMOUNT) : null];
 }
 
 /** Why a node is given no work, by node; all others have no stake at all. */
