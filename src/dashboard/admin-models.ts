@@ -19,15 +19,18 @@ const PATH = "/admin/models";
 const ALIASES = `${PATH}/aliases`;
 const PAGE = 50;
 const ROWS_MS = 1_000;
+/** Of thousands of nodes: nobody waits for what was true seconds ago. */
+const KEPT = { staleMs: 4_000 };
 const KEYS_MS = 30_000;
 const MAX_QUERY = 128;
 const PRICE_KEYS = ["input_min", "input_max", "output_min", "output_max"].map((name) => `coordinator.price_${name}`);
 
 export function adminModelRoutes(deps: DashboardDeps): HttpRoute[] {
   const { registry, stats, clock, db } = deps;
+  const keys = once(clock, KEYS_MS, () => keysByPool(db, clock.nowMs()));
   const seen: Seen = {
-    rows: once(clock, ROWS_MS, () => modelRows(registry, stats.now().models, clock.nowMs())),
-    keys: once(clock, KEYS_MS, () => keysByPool(db, clock.nowMs())),
+    rows: once(clock, ROWS_MS, () => modelRows(registry, stats.now().models, clock.nowMs()), KEPT),
+    pools: once(clock, ROWS_MS, async () => await poolRows(registry, await keys()), KEPT),
   };
   return [
     adminRoute({
@@ -51,7 +54,7 @@ export function adminModelRoutes(deps: DashboardDeps): HttpRoute[] {
 }
 
 /** What is computed once for all who ask. */
-type Seen = { rows: () => Promise<ReturnType<typeof modelRows>>; keys: () => Promise<Map<string, number>> };
+type Seen = { rows: () => ReturnType<typeof modelRows>; pools: () => ReturnType<typeof poolRows> };
 
 async function viewOf(
   deps: DashboardDeps,
@@ -61,7 +64,7 @@ async function viewOf(
 ): Promise<AdminModelsView> {
   const { registry } = deps;
   const q = (call.query.get("q") ?? "").slice(0, MAX_QUERY).trim();
-  const [all, keys, listed] = await Promise.all([seen.rows(), seen.keys(), settingsOf(deps)]);
+  const [all, pools, listed] = await Promise.all([seen.rows(), seen.pools(), settingsOf(deps)]);
   const part = q.toLowerCase();
   const fitting = part === "" ? all : all.filter(({ name }) => name.toLowerCase().includes(part));
   const shown = listPage(fitting, ({ name }) => [0, name], cursorsOf(call), PAGE);
@@ -72,7 +75,7 @@ async function viewOf(
     ...{ total: all.length, q, fault },
     aliases: aliasRows(registry),
     fixedBy: aliases?.fixed ? aliases.source.where : null,
-    pools: poolRows(registry, keys),
+    pools,
     prices: PRICE_KEYS.map((key) => ({ key, value: Number(listed.find((row) => row.key === key)?.value ?? 0) })),
     ...refusedRows(registry),
     charged: deps.billing !== "off",

@@ -1,5 +1,6 @@
 // Catalogue: the models that everybody may ask for, summed up from what nodes offer now; and who serves one of them.
 
+import { inTurns } from "../lib/turns.ts";
 import { FEATURES, type Feature, TASKS, type Task } from "../protocol/generation.ts";
 import { freeSlots, type NodeState, nodeState } from "../registry/node-state.ts";
 import type { Offer, Registry } from "../registry/registry.ts";
@@ -51,14 +52,17 @@ export type ServingRow = {
 const isPublic = ({ node }: Offer): boolean => mayUse(ANYBODY, node.pool);
 const ANYBODY = { pools: [] };
 
-/** By name. Names of one model that nobody serves are left out. */
-export function catalogue(registry: Registry, nowMs: number): ModelRow[] {
+/** About a millisecond. */
+export const OFFERS_A_TURN = { most: 4_000, weigh: ([, offers]: readonly [string, readonly Offer[]]) => offers.length };
+
+/** By name. Names of one model that nobody serves are left out. In turns: there may be tens of thousands of offers. */
+export async function catalogue(registry: Registry, nowMs: number): Promise<ModelRow[]> {
   const rows = new Map<string, ModelRow>();
-  for (const [model, offers] of registry.models) {
-    if (Object.hasOwn(registry.aliases, model)) continue;
+  await inTurns(registry.models, OFFERS_A_TURN, ([model, offers]) => {
+    if (Object.hasOwn(registry.aliases, model)) return;
     const row = modelRow(model, offers, nowMs);
     if (row) rows.set(model, row);
-  }
+  });
   for (const alias of Object.keys(registry.aliases)) {
     const row = aliasRow(registry, alias, nowMs);
     if (row) rows.set(alias, row);
@@ -176,4 +180,4 @@ const OF_FEATURE: Readonly<Record<Feature, Ability>> = {
 /** 0 stands for what was not measured yet. */
 const measured = (value: number): number | null => (value > 0 ? value : null);
 /** Null of none. */
-const middle = (values: number[]): number | null => values.sort((a, b) => a - b)[values.length >> 1] ?? null;
+const middle = (values: number[]): number | null => Float64Array.from(values).sort()[values.length >> 1] ?? null;

@@ -10,6 +10,7 @@ import { type HoldRow, holds } from "../ledger/schema.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import { nextTurn } from "../lib/turns.ts";
 import { type AttemptRecord, type Job, type JobError, NODE_ERRORS } from "./job.ts";
 import { chargeFor } from "./metering.ts";
 import { type JobContentRow, type JobRow, jobContent, jobs, whereLive } from "./schema.ts";
@@ -193,7 +194,7 @@ export function jobRecords(deps: RecordsDeps): JobRecords {
     let written = 0;
     try {
       for (; written < group.length; written += ROWS_AT_ONCE) {
-        if (written > 0) await new Promise<void>((resolve) => void setImmediate(resolve));
+        if (written > 0) await nextTurn();
         const rows = group.slice(written, written + ROWS_AT_ONCE).map((job) => rowOf(job, deps.owner));
         await db.writer.transact((_tx, _execute, many) => upsert(many, rows), { durable: false });
       }

@@ -2,6 +2,7 @@
 // may be millions.
 import type { Execute, SqlRow } from "../db/executor.ts";
 import { toHex } from "../lib/hex.ts";
+import { nextTurn } from "../lib/turns.ts";
 import { pubkeySchema } from "../protocol/primitives.ts";
 import { brokenLink, type ChainHead, EMPTY_CHAIN, openReceipt, verifyHead } from "../protocol/receipt-signing.ts";
 import type { Receipt } from "../protocol/receipts.ts";
@@ -12,7 +13,6 @@ const PAGE = 200;
 
 /** Receipts verified at a stretch: some 2 ms, so that an instance that looks at its own books goes on serving. */
 const AT_ONCE = 25;
-const others = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 export const receiptLooks = (): LedgerLook[] => [checkEach, checkSettlements, checkHeads, checkVouched];
 
@@ -77,7 +77,7 @@ async function checkEach(execute: Execute): Promise<LedgerCheck> {
   for (;;) {
     const rows = (await execute(EACH, at)).map(rowOf);
     for (const [i, row] of rows.entries()) {
-      if (i % AT_ONCE === 0) await others();
+      if (i % AT_ONCE === 0) await nextTurn();
       if (row.node !== at[0]) head = EMPTY_CHAIN;
       at = [row.node, row.seq];
       const name = `receipt ${row.seq} of node ${row.node} (${row.attempt})`;

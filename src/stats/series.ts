@@ -2,6 +2,7 @@
 
 import type { SqlRow } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
+import { nextTurn } from "../lib/turns.ts";
 import { addPacked } from "./bins.ts";
 import { newSpan, type Span } from "./minutes.ts";
 import type { Range } from "./stats.ts";
@@ -32,7 +33,7 @@ export async function readSpans(db: Pick<Db, "snapshot">, range: Range, nowS: nu
   const found: Span[] = [];
   for (const row of rows) {
     found.push(spanOf(row));
-    await new Promise<void>((resolve) => void setImmediate(resolve));
+    await nextTurn();
   }
   return found;
 }

@@ -5,6 +5,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { fromHex, toHex } from "../../lib/hex.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Result } from "../../lib/result.ts";
+import { nextTurn } from "../../lib/turns.ts";
 import type { NodeFrame } from "../../protocol/frames.ts";
 import type { Pubkey } from "../../protocol/primitives.ts";
 import {
@@ -82,7 +83,7 @@ export function receiptBook(deps: ReceiptBookDeps): ReceiptBook {
     for (const [i, sealed] of page.entries()) {
       const one = opened[i];
       if (!one) break;
-      if (i > 0 && i % CHECKED_AT_ONCE === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      if (i > 0 && i % CHECKED_AT_ONCE === 0) await nextTurn();
       const verdict = judge({ node, seen, key: of.key }, head, sealed, one);
       if (verdict === "known") continue;
       if ("reason" in verdict) {

@@ -1,10 +1,12 @@
 // View: the models as an admin sees them, private pools included: who serves them, how they fare, what leads to them.
 
 import type { Db } from "../../db/open.ts";
+import { inTurns } from "../../lib/turns.ts";
 import { freeSlots, nodeState } from "../../registry/node-state.ts";
 import type { Offer, Registry } from "../../registry/registry.ts";
 import { PUBLIC_POOL } from "../../scheduler/wishes.ts";
 import type { LoadNow } from "../../stats/stats.ts";
+import { OFFERS_A_TURN } from "../catalogue.ts";
 import type { AliasFault } from "./aliases.ts";
 
 export type ModelRow = {
@@ -50,16 +52,18 @@ export type AdminModelsView = {
   charged: boolean;
 };
 
-/** By name. `load`: what waits and runs, of the fullest of them. */
-export function modelRows(registry: Registry, load: LoadNow["models"], nowMs: number): ModelRow[] {
+/** By name. `load`: what waits and runs, of the fullest of them. In turns, as the catalogue. */
+export async function modelRows(registry: Registry, load: LoadNow["models"], nowMs: number): Promise<ModelRow[]> {
   const loads = new Map(load.map((one) => [one.model, one]));
   const leading = new Map<string, string[]>();
   for (const alias of Object.keys(registry.aliases)) {
     for (const model of registry.modelsNamed(alias)) leading.set(model, [...(leading.get(model) ?? []), alias]);
   }
-  return [...registry.models]
-    .map(([name, offers]) => modelRow(name, offers, nowMs, { load: loads.get(name), aliases: leading.get(name) ?? [] }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const rows: ModelRow[] = [];
+  await inTurns(registry.models, OFFERS_A_TURN, ([name, offers]) => {
+    rows.push(modelRow(name, offers, nowMs, { load: loads.get(name), aliases: leading.get(name) ?? [] }));
+  });
+  return rows.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 type Beside = { load: LoadNow["models"][number] | undefined; aliases: readonly string[] };
@@ -94,6 +98,7 @@ function modelRow(name: string, offers: readonly Offer[], nowMs: number, { load,
   };
 }
 
+const NODES_A_TURN = { most: 2_000 };
 const poolName = (pool: string): string => (pool === PUBLIC_POOL ? "public" : pool);
 
 /** By name. */
@@ -107,7 +112,10 @@ export function aliasRows(registry: Registry): AliasRow[] {
 }
 
 /** Those that nodes are in, or that keys open. */
-export function poolRows(registry: Pick<Registry, "nodes">, keys: ReadonlyMap<string, number>): PoolRow[] {
+export async function poolRows(
+  registry: Pick<Registry, "nodes">,
+  keys: ReadonlyMap<string, number>,
+): Promise<PoolRow[]> {
   const pools = new Map<string, { nodes: number; online: number; slots: number; models: Set<string> }>();
   const poolOf = (name: string) => {
     const pool = pools.get(name) ?? { nodes: 0, online: 0, slots: 0, models: new Set<string>() };
@@ -115,14 +123,14 @@ export function poolRows(registry: Pick<Registry, "nodes">, keys: ReadonlyMap<st
     return pool;
   };
   poolOf("public");
-  for (const node of registry.nodes.values()) {
+  await inTurns(registry.nodes.values(), NODES_A_TURN, (node) => {
     const pool = poolOf(poolName(node.pool));
     pool.nodes++;
-    if (node.channel === null) continue;
+    if (node.channel === null) return;
     pool.online++;
     pool.slots += node.slots;
     for (const { model } of node.offers) pool.models.add(model);
-  }
+  });
   for (const name of keys.keys()) poolOf(name);
   return [...pools]
     .map(([name, { models, ...pool }]) => ({ name, ...pool, models: models.size, keys: keys.get(name) ?? 0 }))

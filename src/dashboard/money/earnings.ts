@@ -16,6 +16,8 @@ import { dayLabel, dayOf } from "./period.ts";
 
 /** How long sums are kept: an account may have thousands of nodes. */
 const KEEP_MS = 10_000;
+/** And given to who looks again, while they are made anew. */
+const STALE_MS = 20_000;
 /** Accounts whose sums are kept. */
 const MOST_KEPT = 500;
 const SPANS = [14, 30] as const;
@@ -30,8 +32,11 @@ export function earningsRoutes(deps: DashboardDeps): HttpRoute[] {
     const known = kept.get(key);
     if (known) return known();
     if (kept.size >= MOST_KEPT) kept.clear();
-    const make = once(deps.clock, KEEP_MS, () =>
-      accountEarnings(deps.db, accountId, { today: dayOf(deps.clock.nowMs()), days }),
+    const make = once(
+      deps.clock,
+      KEEP_MS,
+      () => accountEarnings(deps.db, accountId, { today: dayOf(deps.clock.nowMs()), days }),
+      { staleMs: STALE_MS },
     );
     kept.set(key, make);
     return make();
