@@ -51,13 +51,15 @@ const STAND_INS: Record<ProbedKind | "llama-swap", Record<string, Route>> = {
   },
 };
 const nowhere = "http://127.0.0.1:1";
+/** However slow the machine, what answers is waited for. */
+const probe = (urls: Partial<Record<ProbedKind, string>>) => probeBackends({ urls, timeoutMs: 30_000 });
 const all = (url: string): Record<ProbedKind, string> =>
   Object.fromEntries(PROBE_ORDER.map((kind) => [kind, url])) as Record<ProbedKind, string>;
 
 describe("probe", () => {
   test("each server is told apart from all others, even at another's port", async () => {
     for (const [name, routes] of Object.entries(STAND_INS)) {
-      const found = await probeBackends({ urls: all(serve(routes)) });
+      const found = await probe(all(serve(routes)));
       expect(found.map(({ kind }) => kind)).toEqual([name === "llama-swap" ? "llamacpp" : (name as ProbedKind)]);
     }
   });
@@ -68,7 +70,7 @@ describe("probe", () => {
         { error: { code: 503, message: "Loading model" } },
         { status: 503, headers: { server: "llama.cpp" } },
       );
-    const found = await probeBackends({ urls: all(serve({ "*": loading })) });
+    const found = await probe(all(serve({ "*": loading })));
     expect(found.map(({ kind }) => kind)).toEqual(["llamacpp"]);
   });
 
@@ -76,7 +78,7 @@ describe("probe", () => {
     const locked: Route = () =>
       Response.json({ error: "Unauthorized" }, { status: 401, headers: { server: "llama.cpp" } });
     const open: Route = () => Response.json({ status: "ok" }, { headers: { server: "llama.cpp" } });
-    const found = await probeBackends({ urls: all(serve({ "*": locked, "GET /health": open })) });
+    const found = await probe(all(serve({ "*": locked, "GET /health": open })));
     expect(found.map(({ kind }) => kind)).toEqual(["embedded"]);
   });
 
@@ -96,7 +98,7 @@ describe("probe", () => {
       { "GET /server_info": () => Response.json({ version: "1" }), "GET /v1/models": list({}) },
     ];
     for (const routes of others) {
-      const found = await probeBackends({ urls: all(serve(routes)) });
+      const found = await probe(all(serve(routes)));
       expect(found.map(({ kind }) => kind)).toEqual(["embedded"]);
     }
   });
@@ -104,27 +106,27 @@ describe("probe", () => {
   test("vLLM and MAX, which share a port, are never both", async () => {
     for (const kind of ["vllm", "max"] as const) {
       const url = serve(STAND_INS[kind]);
-      const found = await probeBackends({ urls: { ...all(nowhere), vllm: url, max: url } });
+      const found = await probe({ ...all(nowhere), vllm: url, max: url });
       expect(found.map((one) => one.kind)).toEqual([kind]);
     }
   });
 
   test("all that are found come in the fixed order", async () => {
     const urls = Object.fromEntries(PROBE_ORDER.map((kind) => [kind, serve(STAND_INS[kind])]));
-    const found = await probeBackends({ urls });
+    const found = await probe(urls);
     expect(found.map(({ kind }) => kind)).toEqual([...PROBE_ORDER]);
     expect(found.map(({ url }) => url)).toEqual(PROBE_ORDER.map((kind) => urls[kind] ?? null));
   });
 
   test("the embedded engine is offered only where nothing else is", async () => {
-    expect((await probeBackends({ urls: all(nowhere) })).map(({ kind }) => kind)).toEqual(["embedded"]);
-    const found = await probeBackends({ urls: { ...all(nowhere), vllm: serve(STAND_INS.vllm) } });
+    expect((await probe(all(nowhere))).map(({ kind }) => kind)).toEqual(["embedded"]);
+    const found = await probe({ ...all(nowhere), vllm: serve(STAND_INS.vllm) });
     expect(found.map(({ kind }) => kind)).toEqual(["vllm"]);
   });
 
   test("a stranger's web server and a silent one are no backend", async () => {
     const stranger = serve({ "*": () => new Response("<html>hello") });
-    expect((await probeBackends({ urls: all(stranger) })).map(({ kind }) => kind)).toEqual(["embedded"]);
+    expect((await probe(all(stranger))).map(({ kind }) => kind)).toEqual(["embedded"]);
     const silent = serve({ "*": () => new Promise<Response>(() => undefined) });
     expect((await probeBackends({ urls: all(silent), timeoutMs: 50 })).map(({ kind }) => kind)).toEqual(["embedded"]);
   });

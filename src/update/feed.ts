@@ -1,10 +1,12 @@
 // Feed: reads a release feed over HTTP, within bounds of size and time, and never with less protection than its address
 // promised.
+import type { Cancel, Clock } from "../lib/clock.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { MANIFEST_FILE, MAX_MANIFEST_BYTES, MAX_SIGNATURE_BYTES, SIGNATURE_FILE } from "./manifest.ts";
 import { refuse, type UpdateRefusal } from "./refusal.ts";
 
 export type FeedDeps = {
+  clock: Pick<Clock, "after">;
   fetch: (url: string, init?: RequestInit) => Promise<Response>;
   limits: FeedLimits;
   /** The user wants it to end. */
@@ -72,9 +74,9 @@ export async function readBody(
   take: (piece: Uint8Array) => void,
 ): Promise<Result<void, UpdateRefusal>> {
   const stop = new AbortController();
-  const whole = setTimeout(() => stop.abort(), deps.limits.totalMs);
+  const endWhole = deps.clock.after(deps.limits.totalMs, () => stop.abort());
   const signal = AbortSignal.any([stop.signal, deps.signal]);
-  const patience = startPatience(deps.limits.silenceMs, () => stop.abort());
+  const patience = startPatience(deps, () => stop.abort());
   try {
     const opened = await follow({ ...deps, signal }, url, patience);
     if (!opened.ok) return opened;
@@ -97,7 +99,7 @@ export async function readBody(
     const why = error instanceof Error ? error.message : String(error);
     return refuse("feed_unreachable", `${url.href} cannot be read: ${why}`, FEED_HINT);
   } finally {
-    clearTimeout(whole);
+    endWhole();
     patience.end();
     // What is still on its way is not wanted.
     stop.abort();
@@ -128,17 +130,17 @@ async function follow(
   return refuse("feed_failed", `${first.href} redirects more than ${MAX_REDIRECTS} times`);
 }
 
-type Patience = { renew(): void; end(): void };
+type Patience = { renew(): void; end: Cancel };
 
-/** Calls `onSilence` once nothing was heard for `ms`. */
-function startPatience(ms: number, onSilence: () => void): Patience {
-  let timer = setTimeout(onSilence, ms);
+/** Calls `onSilence` once nothing was heard for `silenceMs`. */
+function startPatience({ clock, limits: { silenceMs } }: FeedDeps, onSilence: () => void): Patience {
+  let cancel = clock.after(silenceMs, onSilence);
   return {
     renew() {
-      clearTimeout(timer);
-      timer = setTimeout(onSilence, ms);
+      cancel();
+      cancel = clock.after(silenceMs, onSilence);
     },
-    end: () => clearTimeout(timer),
+    end: () => cancel(),
   };
 }
 

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { manualClock } from "../lib/clock.ts";
 import { downloadDraft } from "./draft.ts";
 import type { FeedDeps } from "./feed.ts";
 import { clearDrafts, openPlace, type Place } from "./place.ts";
@@ -92,6 +93,7 @@ describe("a download", () => {
     target: "linux-x64",
   };
   const serving = (body: Uint8Array): FeedDeps => ({
+    clock: manualClock(),
     fetch: async () => new Response(new Blob([new Uint8Array(body)])),
     limits: { silenceMs: 10_000, totalMs: 20_000, manifestMs: 20_000 },
     signal: new AbortController().signal,

@@ -230,22 +230,22 @@ describe("models in memory", () => {
   });
   test("one that answers is not unloaded", async () => {
     const begun = Promise.withResolvers<void>();
-    const abort = new AbortController();
+    const held = Promise.withResolvers<void>();
     const answer = collect(
       own,
       { model: "tiny", max_tokens: 400, logit_bias: ENDLESS },
       {
-        signal: abort.signal,
+        // It cannot come to its end before it is read.
         onDelta: () => {
           begun.resolve();
-          return undefined;
+          return held.promise;
         },
       },
     );
     await begun.promise;
     const outcome = await own.actions?.model_unload?.("tiny", nothing, signal());
-    abort.abort();
-    await answer;
+    held.resolve();
+    expect((await answer).result.ok).toBe(true);
     expect(outcome).toMatchObject({ ok: false, error: { code: "backend_busy" } });
   });
   test("digests of the files become known, beside everything else", async () => {

@@ -1,6 +1,7 @@
 // infernet update: another release in the place of this executable, or the one before back again.
 import { type Config, loadConfig } from "../../config.ts";
 import type { Owner } from "../../identity/lock.ts";
+import { systemClock } from "../../lib/clock.ts";
 import { FEED_LIMITS } from "../../update/feed.ts";
 import { openPlace, type Place } from "../../update/place.ts";
 import type { UpdateRefusal } from "../../update/refusal.ts";
@@ -31,6 +32,7 @@ export async function update(context: Context, options: GlobalOptions, flags: Up
   const abort = new AbortController();
   const release = context.onSignal(() => abort.abort());
   const deps: InstallDeps = {
+    clock: systemClock,
     fetch: context.fetch,
     limits: FEED_LIMITS,
     signal: abort.signal,

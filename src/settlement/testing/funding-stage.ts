@@ -45,7 +45,7 @@ export async function fundingStage() {
       rpcUrls: [server.url],
       mint: on.mint as Address,
       priorityFee: { percentile: 50, maxLamports: 10_000n },
-      timeoutMs: 2_000,
+      timeoutMs: 30_000,
     },
   );
   if (!connected.ok) throw new Error(connected.error.message);

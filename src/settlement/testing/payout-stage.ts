@@ -217,7 +217,7 @@ export async function payoutWorld({ mode = "instant", random = randomBytes, trea
         rpcUrls: [url],
         mint: stage.mint as Address,
         priorityFee: { percentile: 75, maxLamports: 100_000n },
-        timeoutMs: 2_000,
+        timeoutMs: 30_000,
       },
     );
     if (!connected.ok) throw new Error(connected.error.message);
