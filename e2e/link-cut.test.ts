@@ -36,26 +36,31 @@ afterAll(() => stage.close());
 
 test("a chat and a job go on over the next link: nothing is lost, nothing comes twice, no work is done twice", async () => {
   await start(60);
-  const tokens = Array.from({ length: 300 }, (_, n) => `word${n} `);
-  backend.script({ tokens, betweenTokensMs: 5 });
-  let shown = 0;
+  const tokens = Array.from({ length: 100 }, (_, n) => `word${n} `);
+  const cuts = [20, 40, 60];
+  backend.script({ tokens, holdAfter: 80, holdAgainAfter: cuts });
+  const heldAt = (sent: number) =>
+    backend.requests.length === 2 && backend.requests.every((one) => one.state === "held" && one.sent === sent);
+  let shown = "";
   const chat = api.chat({ stream: true }).then((response) =>
     readChat(response, (text) => {
-      shown = text.length;
+      shown = text;
     }),
   );
   const job = await api.submitted();
-  for (let cuts = 0; cuts < 3; cuts++) {
-    const before = shown;
-    await waitFor("more of the answer", () => shown > before + 50, { detail: () => coordinator.output() });
+  for (const cut of cuts) {
+    await waitFor(`word ${cut} to be next`, () => heldAt(cut) && shown === tokens.slice(0, cut).join(""), {
+      detail: () => coordinator.output(),
+    });
     const links = proxy.links();
     proxy.cut();
-    const sent = backend.requests[0]?.sent ?? 0;
     // The backend works on while there is no link.
-    await waitFor("the backend to have gone on", () => (backend.requests[0]?.sent ?? 0) > sent + 5);
+    backend.release();
+    await waitFor("the backend to have gone on", () => heldAt(cut + 20));
     proxy.mend();
     await waitFor("the node to dial again", () => proxy.links() > links);
   }
+  backend.release();
   const transcript = await chat;
   expect(transcript).toMatchObject({ text: tokens.join(""), done: true, error: null });
   await api.jobIn(job, ["completed"]);

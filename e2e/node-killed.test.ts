@@ -80,7 +80,12 @@ test("killed in mid-stream, the client is told: an error event, no [DONE], the j
   const response = await api.chat({ stream: true });
   const { busy, other } = await holder(2);
   const before = other.backend.requests.length;
-  const reading = readChat(response);
+  let shown = "";
+  const reading = readChat(response, (text) => {
+    shown = text;
+  });
+  // At the client: what the node has not sent on yet dies with it.
+  await waitFor("the first part to be read", () => shown === "Hello from");
   await busy.node.kill9();
   const transcript = await reading;
   expect(transcript).toMatchObject({ text: "Hello from", done: false, finishReason: null });

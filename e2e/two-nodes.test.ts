@@ -79,8 +79,11 @@ test("with one slot each, two answers at once come from both nodes, and a third 
 test("a client that leaves is felt by the backend, and its slot is free again", async () => {
   for (const backend of backends) backend.script({ holdAfter: 2 });
   const stream = await client.chat.completions.create({ ...chat(), stream: true });
-  let read = 0;
-  for await (const _ of stream) if (++read === 2) break; // leaving the loop ends the request
+  let read = "";
+  for await (const { choices } of stream) {
+    read += choices[0]?.delta.content ?? "";
+    if (read === "Hello from") break; // leaving the loop ends the request
+  }
   await waitFor("the backend to see it", () => backends.some(({ requests }) => requests.at(-1)?.state === "aborted"));
   expect(backends.map((backend) => backend.open())).toEqual([0, 0]);
   await waitFor("both slots to be free", async () => (await listNodes()).every(({ running }) => running === 0));

@@ -37,6 +37,15 @@ test("a held answer stops after the pieces asked for and goes on when released",
   expect((await transcript).text).toBe(PLAIN_TEXT);
 });
 
+test("an answer that holds more than once goes on from one hold to the next", async () => {
+  const transcript = begin({ holdAfter: 2, holdAgainAfter: [4] }).then((reply) => readChat(reply));
+  for (const sent of [2, 4]) {
+    await waitFor(`${sent} pieces`, () => backend.requests[0]?.state === "held" && backend.requests[0].sent === sent);
+    backend.release();
+  }
+  expect((await transcript).text).toBe(PLAIN_TEXT);
+});
+
 test("a client that leaves while the answer is held is noted with the time", async () => {
   const client = new AbortController();
   const reply = begin({ holdAfter: 0 }, true, client.signal).catch(() => null);

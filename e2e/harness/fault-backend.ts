@@ -16,6 +16,8 @@ export type Script = {
   betweenTokensMs: number;
   /** Sends so many pieces, then waits for release(); null: never waits. 0 holds the answer before its first piece. */
   holdAfter: number | null;
+  /** More places to hold at, each until the next release(). */
+  holdAgainAfter: number[];
   /** After so many pieces (and a hold there), does `fault` instead of going on; null: no fault. */
   faultAfter: number | null;
   /** `die`: cuts the connection. `garbage`: an event that is no JSON. `error`: OpenAI's error event. `end`: closes the stream without an end. */
@@ -65,6 +67,7 @@ const PLAIN: Script = {
   firstTokenMs: 0,
   betweenTokensMs: 0,
   holdAfter: null,
+  holdAgainAfter: [],
   faultAfter: null,
   fault: "die",
   status: null,
@@ -122,7 +125,12 @@ export function startFaultBackend({
       gone.reject(new Gone());
     });
     const plan = { ...common, ...next.shift() };
-    const answer: Answer = { seen, plan, model, response, released: released.promise, gone: gone.promise };
+    let release = released.promise;
+    const held = async () => {
+      await Promise.race([release, gone.promise]);
+      release = released.promise;
+    };
+    const answer: Answer = { seen, plan, model, response, held, gone: gone.promise };
     if (plan.status !== null) {
       seen.state = "faulted";
       replyError(response, plan.status);
@@ -167,7 +175,8 @@ type Answer = {
   plan: Script;
   model: string;
   response: ServerResponse;
-  released: Promise<void>;
+  /** Resolves at the first release() since the request came, or since it was held before; rejects as `gone` does. */
+  held: () => Promise<void>;
   /** Rejects when the client leaves. */
   gone: Promise<never>;
 };
@@ -181,12 +190,12 @@ function replyError(response: ServerResponse, status: number): void {
 }
 
 /** Waits before piece `index` as the plan says. Throws Gone when the client leaves meanwhile. */
-async function pause({ seen, plan, released, gone }: Answer, index: number): Promise<void> {
+async function pause({ seen, plan, held, gone }: Answer, index: number): Promise<void> {
   const ms = index === 0 ? plan.firstTokenMs : plan.betweenTokensMs;
   if (ms > 0) await Promise.race([Bun.sleep(ms), gone]);
-  if (plan.holdAfter !== index) return;
+  if (plan.holdAfter !== index && !plan.holdAgainAfter.includes(index)) return;
   seen.state = "held";
-  await Promise.race([released, gone]);
+  await held();
 }
 
 async function streamed(answer: Answer): Promise<void> {

@@ -45,7 +45,8 @@ export async function startInstance(executable: string, options: InstanceOptions
     cwd: dataDirectory,
     env: plainEnvironment(dataDirectory, env),
   });
-  const [, url = ""] = await child.waitForOutput(/answers at (http\S+)/);
+  // Up to the end of the line: output comes in pieces.
+  const [, url = ""] = await child.waitForOutput(/answers at (http\S+)\s/);
   const samePort = Number(new URL(url).port);
   return {
     ...child,

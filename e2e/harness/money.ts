@@ -74,9 +74,15 @@ export async function openBooks(address: DatabaseAddress): Promise<Books> {
       return new Map(rows.map(([id, amount]) => [`${id}`, amount === null ? null : Number(amount)]));
     },
     settled: async () => {
-      await waitFor("nothing to be held any more", async () => (await self.holds()).length === 0, {
-        detail: () => JSON.stringify(db.query("select * from holds")),
-      });
+      let held: unknown[] = [];
+      await waitFor(
+        "nothing to be held any more",
+        async () => {
+          held = await db.query("select * from holds");
+          return held.length === 0;
+        },
+        { detail: () => JSON.stringify(held) },
+      );
     },
     check: () => checkLedger(db),
     close: () => db.close(),
