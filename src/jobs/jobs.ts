@@ -81,6 +81,8 @@ export function createJobs(deps: JobsDeps) {
     /** What links report to. */
     listener: linkListener(board) satisfies LinkListener,
     live: board.live as ReadonlyMap<JobId, Job>,
+    /** Over, and not told of yet: their ends are being stored. */
+    ending: board.ending as ReadonlySet<Job>,
     newId: board.newId,
     /** Resolves when what is known of chats is in the database. */
     recorded: (): Promise<void> => board.records.flush(),

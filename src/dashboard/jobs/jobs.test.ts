@@ -198,6 +198,21 @@ describe("the list", () => {
     expect(lines[1]).toContain(",'=1+1,");
   });
 
+  test("has what is over among what lives until its end is stored, and then among what ended", async () => {
+    const job = await live({ kind: "async" });
+    on.storage.broken = true;
+    on.jobs.cancel(job, { code: "client_gone", message: "gone" });
+    const sides = async () => {
+      const [above = "", below = ""] = (await page(mine, "/jobs")).split('id="jobs-list-card"');
+      return [above.includes(`id="job-${job.id}"`), below.includes(`id="job-${job.id}"`)];
+    };
+    expect(await sides()).toEqual([true, false]);
+    on.storage.broken = false;
+    on.clock.advance(1_000);
+    await on.settle();
+    expect(await sides()).toEqual([false, true]);
+  });
+
   test("tells by its stream of what lives, and how many ended", async () => {
     const job = await live();
     const told = await followed("/live/jobs");

@@ -61,7 +61,15 @@ const liveLine = (job: Job, nowMs: number, account: string | null): JobLine =>
     account,
   );
 
-/** Of stored rows; what memory knows of a live one is newer. */
+/** A job that this process has at hand: it lives, or its end is not stored yet. */
+export function jobAtHand({ jobs }: Pick<DashboardDeps, "jobs">, id: string): Job | undefined {
+  const live = jobs.live.get(id as JobId);
+  if (live) return live;
+  for (const job of jobs.ending) if (job.id === id) return job;
+  return undefined;
+}
+
+/** Of stored rows; what memory knows of one at hand is newer. */
 export async function linesOf(deps: DashboardDeps, rows: readonly JobRow[], named: boolean): Promise<JobLine[]> {
   const names = named
     ? await namesOf(
@@ -72,7 +80,7 @@ export async function linesOf(deps: DashboardDeps, rows: readonly JobRow[], name
   const nowMs = deps.clock.nowMs();
   return rows.map((row) => {
     const account = names === null ? null : (names.get(row.accountId) ?? row.accountId);
-    const live = deps.jobs.live.get(row.id as JobId);
+    const live = jobAtHand(deps, row.id);
     if (live) return liveLine(live, nowMs, account);
     return lineOf(
       {
@@ -100,7 +108,7 @@ export async function jobsNow(deps: DashboardDeps, accountId: string | null): Pr
   // A ring of the last ones: there may be very many.
   const newest: Job[] = [];
   let at = 0;
-  for (const job of deps.jobs.live.values()) {
+  for (const job of [...deps.jobs.ending, ...deps.jobs.live.values()]) {
     if (accountId !== null && job.accountId !== accountId) continue;
     if (job.state === "queued") waiting++;
     else running++;

@@ -4,12 +4,11 @@ import { Partial } from "../../../web/parts/partial.tsx";
 import { rowResponse } from "../../http/account/row-stream.ts";
 import type { SignedInCall } from "../../http/routes.ts";
 import { idAt, JOB_WINDOW, type JobFilter, jobsAfter, listJobs } from "../../jobs/list.ts";
-import type { JobId } from "../../protocol/primitives.ts";
 import { pageAnswer } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
 import { readerOf } from "../reader.ts";
 import { viewerOf } from "../viewer.ts";
-import { type JobLine, jobsNow, linesOf } from "./lines.ts";
+import { type JobLine, jobAtHand, jobsNow, linesOf } from "./lines.ts";
 import { jobsPath, jobsQuery } from "./query.ts";
 
 /** Of the account that one acts for, or of everybody: admins only, as the route says. */
@@ -29,10 +28,13 @@ export async function showJobs(deps: DashboardDeps, call: SignedInCall, whose: W
   const isPlain = jobsPath(path, asked, cursor) === path;
   const window = { limit: PAGE, window: JOB_WINDOW };
   const none = { rows: [], older: null, newer: null, looked: null };
-  const page = query.unknown ? none : await listJobs(db, filter, { ...window, ...cursor });
   const now = isPlain ? await jobsNow(deps, whose === "all" ? null : call.human.account.id) : null;
-  // What lives stands above.
-  const rows = now === null ? page.rows : page.rows.filter(({ id }) => !deps.jobs.live.has(id as JobId));
+  // A chat's record is written a moment after its end: what has ended by now says so.
+  await deps.jobs.recorded();
+  const page = query.unknown ? none : await listJobs(db, filter, { ...window, ...cursor });
+  // What lives, or ended since, stands above.
+  const above = new Set(now?.lines.map(({ id }) => id));
+  const rows = now === null ? page.rows : page.rows.filter(({ id }) => !above.has(id) && !jobAtHand(deps, id));
   const view = {
     viewer: viewerOf(deps, call),
     path,
@@ -73,9 +75,8 @@ export async function watchJobs(deps: DashboardDeps, call: SignedInCall, whose: 
       await deps.jobs.recorded();
       const made = await jobsAfter(deps.db, accountId, newest, MOST_NEW);
       newest = made.at(-1) ?? newest;
-      const { live } = deps.jobs;
-      ended += new Set([...before, ...made].filter((id) => !live.has(id as JobId))).size;
-      before = [...live.values()]
+      ended += new Set([...before, ...made].filter((id) => !jobAtHand(deps, id))).size;
+      before = [...deps.jobs.ending, ...deps.jobs.live.values()]
         .filter((job) => accountId === null || job.accountId === accountId)
         .map(({ id }) => id);
       const now = await jobsNow(deps, accountId);
