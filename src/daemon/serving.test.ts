@@ -66,6 +66,16 @@ const run = (serves: Serving) =>
 /** How many requests run at each. */
 const running = (fakes: ReturnType<typeof fake>[]): number[] => fakes.map(({ state }) => state.generations.length);
 
+test("each backend is told with what it does to models, as it stands when it was asked", async () => {
+  const router = fake();
+  const { serves } = serve([router, fake()]);
+  expect(serves.now().backends.map(({ commands }) => commands)).toEqual([[], []]);
+  const load = async () => ok(undefined);
+  Object.assign(router.backend, { actions: { model_load: load, model_unload: load } });
+  await serves.refresh();
+  expect(serves.now().backends.map(({ commands }) => commands)).toEqual([["model_load", "model_unload"], []]);
+});
+
 describe("several backends with the same model", () => {
   test("their slots are added up, and jobs go where the smaller share of them is taken", async () => {
     const fakes = [fake([model("m")], 1), fake([model("m")], 3)];

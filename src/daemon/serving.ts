@@ -159,7 +159,9 @@ function describe(deps: ServingDeps, models: readonly BackendModel[][], healthy:
   const { slots, prices, pricePatterns = {} } = deps.terms();
   const asked = deps.backends.reduce((sum, backend, i) => sum + (healthy[i] ? slotsOf(backend) : 0), 0);
   return {
-    backends: deps.backends.map(({ kind, continues }, i) => ({ kind, continues, healthy: healthy[i] ?? false })),
+    backends: deps.backends.map(({ kind, continues, actions = {} }, i) => {
+      return { kind, continues, healthy: healthy[i] ?? false, commands: Object.keys(actions) };
+    }),
     models: offers,
     slots: Math.min(4096, slots || asked),
     prices,

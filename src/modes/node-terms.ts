@@ -3,8 +3,9 @@
 import type { Actor } from "../accounts/caller.ts";
 import type { Config } from "../config.ts";
 import type { Origin } from "../daemon/commands/journal.ts";
-import { type CommandGroup, OPERATOR } from "../daemon/commands/node-commands.ts";
+import { OPERATOR } from "../daemon/commands/node-commands.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import type { CommandGroup } from "../protocol/commands.ts";
 import { type NodeTerms, TERM_NAMES, type Term, type TermsChange } from "../protocol/terms.ts";
 import type { Settings } from "../settings/settings.ts";
 

@@ -23,6 +23,13 @@ export const COMMANDS = [
   "configure",
 ] as const;
 export type Command = (typeof COMMANDS)[number];
+export type ModelCommand = Command & `model_${string}`;
+
+export const isModelCommand = (command: Command): command is ModelCommand => command.startsWith("model_");
+
+/** What `[node] allow_commands` can name. */
+export type CommandGroup = "models" | Exclude<Command, ModelCommand>;
+export const groupOf = (command: Command): CommandGroup => (isModelCommand(command) ? "models" : command);
 
 /** A model's name as its backend's library has it, never a path or an address: no leading slash or dot, no "..", no ":/". */
 export const modelNameSchema = z

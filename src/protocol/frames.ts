@@ -25,7 +25,7 @@ import {
   receiptKeySchema,
   receiptsFrame,
 } from "./receipt-frames.ts";
-import { nodeTermsSchema } from "./terms.ts";
+import { nodeTermsSchema, wordSchema } from "./terms.ts";
 import { hopsSchema, viaSchema } from "./trail.ts";
 
 /** The WebSocket subprotocol (RFC 6455 §1.9). */
@@ -80,6 +80,8 @@ export const backendInfoSchema = z.object({
   /** It can continue an assistant message, so another node's unfinished answer can be taken over. */
   continues: z.boolean(),
   healthy: z.boolean(),
+  /** Which of `COMMANDS` about models it does; absent where the program is older and does not say. */
+  commands: z.array(wordSchema).max(16).optional(),
 });
 export type BackendInfo = z.infer<typeof backendInfoSchema>;
 

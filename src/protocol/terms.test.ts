@@ -96,7 +96,7 @@ describe("what a node tells", () => {
   });
 
   test("says what is to be run on its machine to let coordinators configure it", () => {
-    expect(allowingCommand(["models", "drain"])).toBe(
+    expect(allowingCommand(["models", "drain"], "configure")).toBe(
       "infernet settings set node.allow_commands models,drain,configure",
     );
   });

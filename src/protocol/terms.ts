@@ -5,7 +5,8 @@ import { parseSpan } from "./schedule.ts";
 
 const int = (min: number, max: number) => z.int().min(min).max(max);
 /** µ$ per million tokens. A billion is 1,000 USD. */
-const price = int(0, 1_000_000_000_000);
+export const MAX_PRICE = 1_000_000_000_000;
+const price = int(0, MAX_PRICE);
 const MAX_SPANS = 64;
 const MAX_SPAN_CHARS = 128;
 const MAX_PATTERNS = 1024;
@@ -21,14 +22,14 @@ export const spanSchema = z
     if (!parsed.ok) ctx.addIssue({ code: "custom", message: parsed.error });
   });
 
-/** Prices of models, by name or by the beginning of names with a `*` behind it. */
-export const patternPricesSchema = z.record(
-  z
-    .string()
-    .max(257)
-    .regex(/^[^*\p{Cc}]+\*?$|^\*$/u, 'must be the name of a model, or the beginning of names and a "*"'),
-  z.strictObject({ input: price, output: price }),
-);
+export const MAX_PATTERN_CHARS = 257;
+/** The name of a model, or the beginning of names with a `*` behind it. */
+export const patternSchema = z
+  .string()
+  .max(MAX_PATTERN_CHARS)
+  .regex(/^[^*\p{Cc}]+\*?$|^\*$/u, 'must be the name of a model, or the beginning of names and a "*"');
+/** Prices of models. */
+export const patternPricesSchema = z.record(patternSchema, z.strictObject({ input: price, output: price }));
 const atMost = (max: number) =>
   patternPricesSchema.refine((prices) => Object.keys(prices).length <= max, `has more than ${max} entries`);
 
@@ -53,22 +54,22 @@ export const TERMS = {
 export type Term = keyof typeof TERMS;
 export const TERM_NAMES = Object.keys(TERMS) as readonly Term[];
 
-/** As in names of keys: some of them are shown as a command to be run. */
-const word = z.string().regex(/^[a-z_]{1,64}$/);
+/** As in names of keys and commands: some of them are shown as a command to be run. */
+export const wordSchema = z.string().regex(/^[a-z_]{1,64}$/);
 /** What a node says of itself. Its spans are only text here: a later program may know others. */
 export const nodeTermsSchema = z.object({
   ...TERMS,
   schedule: z.array(z.string().max(MAX_SPAN_CHARS)).max(MAX_SPANS),
   /** Those that a flag or the environment of the node fixes. */
-  fixed: z.array(word).max(64),
+  fixed: z.array(wordSchema).max(64),
   /** What it lets this coordinator ask of it, as in `allow_commands`. */
-  allows: z.array(word).max(64),
+  allows: z.array(wordSchema).max(64),
 });
 export type NodeTerms = z.infer<typeof nodeTermsSchema>;
 
-/** What is run on a node's machine to let its coordinators change its terms. */
-export const allowingCommand = (allows: readonly string[]): string =>
-  `infernet settings set node.allow_commands ${[...new Set([...allows, "configure"])].join(",")}`;
+/** What is run on a node's machine to let its coordinators ask this of it too; `group` as in `allows`. */
+export const allowingCommand = (allows: readonly string[], group: string): string =>
+  `infernet settings set node.allow_commands ${[...new Set([...allows, group])].join(",")}`;
 
 /** Some of them, as they are to be. */
 export const termsChangeSchema = z

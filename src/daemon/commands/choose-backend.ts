@@ -1,12 +1,8 @@
 // Choose backend: which of a node's inference servers does a command about a model.
 import type { Backend, ModelAction } from "../../backends/backend.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
-import type { Command } from "../../protocol/commands.ts";
+import type { ModelCommand } from "../../protocol/commands.ts";
 import type { Serves } from "../serving.ts";
-
-export type ModelCommand = Command & `model_${string}`;
-
-export const isModelCommand = (command: Command): command is ModelCommand => command.startsWith("model_");
 
 /** What each is called where it is told to people. */
 export const VERBS = {

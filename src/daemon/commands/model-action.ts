@@ -1,8 +1,7 @@
 // Model action: one command about one model at one backend, from its beginning to its end, within the disk it may take.
 import type { Backend, ModelAction } from "../../backends/backend.ts";
 import type { Clock } from "../../lib/clock.ts";
-import type { CommandEnd, CommandProgress } from "../../protocol/commands.ts";
-import type { ModelCommand } from "./choose-backend.ts";
+import type { CommandEnd, CommandProgress, ModelCommand } from "../../protocol/commands.ts";
 import type { Journal } from "./journal.ts";
 import type { ModelDisk } from "./model-disk.ts";
 

@@ -4,7 +4,15 @@ import type { Backend } from "../../backends/backend.ts";
 import type { Cancel, Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Result } from "../../lib/result.ts";
-import { type Command, type CommandEnd, wrongArgs } from "../../protocol/commands.ts";
+import {
+  type Command,
+  type CommandEnd,
+  type CommandGroup,
+  groupOf,
+  isModelCommand,
+  type ModelCommand,
+  wrongArgs,
+} from "../../protocol/commands.ts";
 import type {
   CommandAckFrame,
   CommandCancelFrame,
@@ -15,14 +23,11 @@ import type {
 import { allowingCommand, type TermsChange } from "../../protocol/terms.ts";
 import type { Gate } from "../care/standing.ts";
 import type { Serving } from "../serving.ts";
-import { chooseBackend, isModelCommand, type ModelCommand, VERBS } from "./choose-backend.ts";
+import { chooseBackend, VERBS } from "./choose-backend.ts";
 import type { Journal, Origin } from "./journal.ts";
 import { runModelAction } from "./model-action.ts";
 import type { ModelDisk } from "./model-disk.ts";
 import { type Reporter, reporter } from "./reporter.ts";
-
-/** What `[node] allow_commands` can name. */
-export type CommandGroup = "models" | "drain" | "resume" | "refresh" | "restart" | "configure";
 
 export type NodeCommandsDeps = {
   clock: Clock;
@@ -158,7 +163,7 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
   const refusalOf = (by: Origin, { command, args }: CommandFrame): string | null => {
     const allowed = deps.allowed();
     if (by !== OPERATOR && !allowed.includes(groupOf(command))) {
-      const how = command === "configure" ? `; on its machine, \`${allowingCommand(allowed)}\` allows it` : "";
+      const how = command === "configure" ? `; on its machine, \`${allowingCommand(allowed, command)}\` allows it` : "";
       return `this node does not let its coordinators ${wordsOf(command)} (node.allow_commands)${how}`;
     }
     const wrong = wrongArgs(command, args);
@@ -315,7 +320,6 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
   };
 }
 
-const groupOf = (command: Command): CommandGroup => (isModelCommand(command) ? "models" : command);
 const wordsOf = (command: Command): string => {
   if (command === "configure") return "change its slots, prices and schedule";
   return isModelCommand(command) ? `${VERBS[command]} models` : `${command} it`;

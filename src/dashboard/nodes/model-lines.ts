@@ -1,7 +1,9 @@
 // Model lines: what a node serves, with what is being done to it there: installed, removed, loaded.
 import type { CommandRow } from "../../admin/operations.ts";
+import type { ModelCommand } from "../../protocol/commands.ts";
 import { onlyElsewhere } from "../../registry/node-state.ts";
 import type { Node, Offer } from "../../registry/registry.ts";
+import { does } from "./abilities.ts";
 
 export type ModelLine = {
   name: string;
@@ -17,10 +19,14 @@ export type ModelLine = {
   tokensPerS: number | null;
   /** It failed here lately and rests. */
   rests: boolean;
+  /** What the backend that has it does to it, as far as that says. */
+  can: readonly ModelCommand[];
   /** What is under way, or came to nothing lately; never shown to everybody. */
   command: CommandRow | null;
 };
 
+/** What can be done to a model that is on offer. */
+const TO_OFFERED = ["model_load", "model_unload", "model_remove"] as const satisfies ModelCommand[];
 /** What came to nothing is shown for so long, unless it was tried again. */
 const FAILED_SHOWN_MS = 86_400_000;
 
@@ -44,6 +50,7 @@ export function modelLines(
       price: { input: offer.priceInput, output: offer.priceOutput },
       tokensPerS: offer.tokensPerS > 0 ? offer.tokensPerS : null,
       rests: offer.openUntilMs > nowMs,
+      can: TO_OFFERED.filter((one) => does(offer.node.backends[info.backend] ?? {}, one)),
       // An install that failed of a model that is there says nothing any more.
       command: command?.command === "model_install" && command.ended_ms !== null ? null : command,
     };
@@ -58,7 +65,7 @@ const byName = (a: ModelLine, b: ModelLine): number => (a.name < b.name ? -1 : 1
 
 const lineOf = (name: string, command: CommandRow): ModelLine => ({
   ...{ name, offered: false, loaded: null, contextLength: null, quantization: null, price: null, tokensPerS: null },
-  ...{ rests: false, command },
+  ...{ rests: false, can: [], command },
 });
 
 /** `commands`: the newest first. What went well is seen by what it did. */
@@ -81,6 +88,6 @@ export function linesElsewhere(node: Pick<Node, "channel" | "elsewhere"> | undef
   if (!elsewhere) return [];
   return elsewhere.shown.modelNames.map((name) => ({
     ...{ name, offered: true, loaded: null, contextLength: null, quantization: null, price: null, tokensPerS: null },
-    ...{ rests: false, command: null },
+    ...{ rests: false, can: TO_OFFERED, command: null },
   }));
 }

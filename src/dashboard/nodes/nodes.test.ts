@@ -180,13 +180,14 @@ describe("an act on a node", () => {
   });
 });
 
+const terms = (over: Partial<NodeTerms> = {}): NodeTerms => ({
+  ...{ slots: 2, price_input: 100_000, price_output: 300_000, prices: {}, schedule: [EVIL], idle_only: false },
+  ...{ idle_gpu_percent: 20, idle_cpu_percent: 50, idle_busy_s: 10, idle_resume_s: 120, idle_drain_s: 30 },
+  ...{ fixed: [], allows: ["models"] },
+  ...over,
+});
+
 describe("the terms of a node", () => {
-  const terms = (over: Partial<NodeTerms> = {}): NodeTerms => ({
-    ...{ slots: 2, price_input: 100_000, price_output: 300_000, prices: {}, schedule: [EVIL], idle_only: false },
-    ...{ idle_gpu_percent: 20, idle_cpu_percent: 50, idle_busy_s: 10, idle_resume_s: 120, idle_drain_s: 30 },
-    ...{ fixed: [], allows: ["models"] },
-    ...over,
-  });
   const set = (over: Partial<NodeTerms> | null) =>
     Object.assign(on.registry.nodes.get(own) ?? {}, { terms: over && terms(over) });
   const typed = { "was.slots": "2", slots: "4" };
@@ -242,6 +243,32 @@ describe("the terms of a node", () => {
     expect(text).toContain('value="3"');
     expect(text).not.toContain(EVIL);
     expect(await configured()).toHaveLength(1);
+  });
+});
+
+describe("what is offered to be done with a node", () => {
+  const text = async (allows: string[], commands: string[]) => {
+    const node = on.registry.nodes.get(own);
+    const [before] = node?.offers ?? [];
+    const info = { ...before?.info, loaded: false };
+    Object.assign(node ?? {}, {
+      terms: terms({ allows }),
+      backends: [{ kind: "openai", continues: false, healthy: true, commands }],
+    });
+    Object.assign(before ?? {}, { info });
+    return (await read(opal, `/nodes/${own}`)).text;
+  };
+  const ACTS = ['"model_install"', '"model_load"', '"model_remove"', 'id="hold"', 'id="refresh"', 'id="restart"'];
+  const offered = (page: string) => ACTS.filter((one) => page.includes(one));
+
+  test("is what its backends do and its machine lets; else the page says why not", async () => {
+    const all = ["model_install", "model_load", "model_remove"];
+    expect(offered(await text(["models", "drain", "refresh", "restart"], all))).toEqual(ACTS);
+    expect(offered(await text(["models", "refresh"], ["model_load"]))).toEqual(['"model_load"', 'id="refresh"']);
+    expect(await text(["models"], [])).toContain("Its backend (openai) cannot fetch models");
+    const closed = await text(["drain"], all);
+    expect(offered(closed)).toEqual(['id="hold"']);
+    expect(closed).toContain("infernet settings set node.allow_commands drain,models");
   });
 });
 

@@ -4,6 +4,7 @@ import { accounts, LOCAL_ACCOUNT_ID } from "../../accounts/schema.ts";
 import type { CommandRow } from "../../admin/operations.ts";
 import { listJobs } from "../../jobs/list.ts";
 import type { JobState } from "../../jobs/states.ts";
+import type { CommandGroup } from "../../protocol/commands.ts";
 import type { BackendInfo, Device } from "../../protocol/frames.ts";
 import type { Pubkey } from "../../protocol/primitives.ts";
 import { freeSlots, type NodeState, nodeState } from "../../registry/node-state.ts";
@@ -11,6 +12,7 @@ import type { Node, Registry } from "../../registry/registry.ts";
 import type { NodeRow } from "../../registry/schema.ts";
 import type { NodeDay, NodeSample } from "../../stats/stats.ts";
 import type { DashboardDeps } from "../deps.ts";
+import { type NoInstall, noInstall, refusedBy } from "./abilities.ts";
 import { linesElsewhere, type ModelLine, modelLines } from "./model-lines.ts";
 import { type Note, notesOn } from "./notes.ts";
 import type { Right } from "./rights.ts";
@@ -57,6 +59,10 @@ export type NodeInner = {
   /** Null where it does not say, or is not known yet. */
   terms: TermsShown | null;
   backends: readonly BackendInfo[];
+  /** What its machine lets nobody here ask of it. */
+  refuses: readonly CommandGroup[];
+  /** Null where models can be installed from here. */
+  noInstall: NoInstall | null;
   owner: { id: string; name: string; local: boolean };
   notes: readonly Note[];
   /** Of 30 days, today last. */
@@ -152,6 +158,8 @@ async function innerOf(deps: ShownDeps, known: Known): Promise<NodeInner> {
     machine: node?.device ?? null,
     terms: termsShown(node?.terms ?? null, commands, clock.nowMs()),
     backends: node?.backends ?? [],
+    refuses: refusedBy(node?.terms ?? null),
+    noInstall: noInstall(node?.terms ?? null, node?.backends ?? []),
     owner: await ownerOf(deps, row.accountId),
     notes: notesOn(row, node, clock.nowMs()),
     days,

@@ -1,5 +1,6 @@
 // Deeds: what can be done about a node, in the page's head.
 import type { NodeInner, NodeShown } from "../../../src/dashboard/nodes/shown.ts";
+import type { CommandGroup } from "../../../src/protocol/commands.ts";
 import { Act } from "../../parts/act.tsx";
 import type { Markup } from "../../parts/markup.ts";
 import { plainName, plural } from "../../parts/text.tsx";
@@ -29,54 +30,56 @@ export function Deeds({ node, inner, csrf }: Props): Markup {
 }
 
 /** Of a node that works here. */
-function Work({ node, inner: { own, standing, row }, csrf }: Props): Markup {
+function Work({ node, inner: { own, standing, row, refuses }, csrf }: Props): Markup {
   const at = `/nodes/${node.pubkey}`;
   if (row.transport !== "link") return <></>;
   const held = standing === "draining" || standing === "paused";
   // The node of this very process is asked directly, and remembers it over a restart.
   const [hold, free] = own && node.right === "admin" ? (["pause", "resume"] as const) : (["drain", "resume"] as const);
   const direct = own && node.right === "admin";
+  const takes = (group: CommandGroup) => !refuses.includes(group);
   return (
     <>
-      {held ? (
-        <Act
-          to={direct ? `${at}/resume` : `${at}/command`}
-          fields={direct ? {} : { command: free }}
-          csrf={csrf}
-          id="resume"
-        >
-          Resume
-        </Act>
-      ) : (
-        <Act
-          to={direct ? `${at}/pause` : `${at}/command`}
-          fields={direct ? {} : { command: hold }}
-          csrf={csrf}
-          id="hold"
-        >
-          {direct ? "Pause" : "Drain"}
+      {(direct || takes(held ? "resume" : "drain")) &&
+        (held ? (
+          <Act
+            to={direct ? `${at}/resume` : `${at}/command`}
+            fields={direct ? {} : { command: free }}
+            csrf={csrf}
+            id="resume"
+          >
+            Resume
+          </Act>
+        ) : (
+          <Act
+            to={direct ? `${at}/pause` : `${at}/command`}
+            fields={direct ? {} : { command: hold }}
+            csrf={csrf}
+            id="hold"
+          >
+            {direct ? "Pause" : "Drain"}
+          </Act>
+        ))}
+      {!direct && takes("refresh") && (
+        <Act to={`${at}/command`} fields={{ command: "refresh" }} csrf={csrf} id="refresh">
+          Refresh
         </Act>
       )}
-      {!direct && (
-        <>
-          <Act to={`${at}/command`} fields={{ command: "refresh" }} csrf={csrf} id="refresh">
-            Refresh
-          </Act>
-          <Act
-            to={`${at}/command`}
-            fields={{ command: "restart" }}
-            csrf={csrf}
-            id="restart"
-            ask={{
-              title: `Restart ${plainName(node.name)}?`,
-              what: `Its program stops and starts again. ${moved(node.running)}`,
-              act: "Restart node",
-              keep: "Leave it",
-            }}
-          >
-            Restart…
-          </Act>
-        </>
+      {!direct && takes("restart") && (
+        <Act
+          to={`${at}/command`}
+          fields={{ command: "restart" }}
+          csrf={csrf}
+          id="restart"
+          ask={{
+            title: `Restart ${plainName(node.name)}?`,
+            what: `Its program stops and starts again. ${moved(node.running)}`,
+            act: "Restart node",
+            keep: "Leave it",
+          }}
+        >
+          Restart…
+        </Act>
       )}
     </>
   );

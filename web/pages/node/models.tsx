@@ -1,7 +1,8 @@
 // Models: what a node serves, what is being done to it, and the form that installs more.
 import type { ModelLine } from "../../../src/dashboard/nodes/model-lines.ts";
-import type { NodeShown } from "../../../src/dashboard/nodes/shown.ts";
+import type { NodeInner, NodeShown } from "../../../src/dashboard/nodes/shown.ts";
 import { Act } from "../../parts/act.tsx";
+import { Code } from "../../parts/code.tsx";
 import { commandState, progressOf } from "../../parts/command.ts";
 import type { Markup } from "../../parts/markup.ts";
 import { modelHref } from "../../parts/model-href.ts";
@@ -17,9 +18,11 @@ export const Models = ({ node, acts, csrf }: Props): Markup => (
   <div id="node-models">
     {node.models.length === 0 ? (
       <Empty icon="model" title="No models">
-        {acts
-          ? "It serves nothing yet. Install a model below, or start a backend on the machine."
-          : "It serves nothing now."}
+        {!acts
+          ? "It serves nothing now."
+          : node.inner?.noInstall === null
+            ? "It serves nothing yet. Install a model below, or start a backend on the machine."
+            : "It serves nothing yet. Start a backend on the machine."}
       </Empty>
     ) : (
       <Table
@@ -132,7 +135,7 @@ function Doing({
 
 function ModelActs({ line, node, csrf }: { line: ModelLine; node: NodeShown; csrf: string | null }): Markup {
   const at = `/nodes/${node.pubkey}`;
-  const { name, command, loaded, offered } = line;
+  const { name, command, loaded, offered, can } = line;
   const shown = plainName(name);
   if (command !== null && command.ended_ms === null) {
     return (
@@ -158,14 +161,16 @@ function ModelActs({ line, node, csrf }: { line: ModelLine; node: NodeShown; csr
       Try again
     </Act>
   );
-  const linked = node.inner?.row.transport === "link";
+  const { transport } = node.inner?.row ?? {};
+  if (node.inner?.refuses.includes("models")) return <></>;
+  const keep = loaded === true ? "model_unload" : "model_load";
   return (
     <div class="row tight end">
       {again}
-      {offered && linked && loaded !== null && (
+      {offered && transport === "link" && loaded !== null && can.includes(keep) && (
         <Act
           to={`${at}/command`}
-          fields={{ command: loaded ? "model_unload" : "model_load", model: name }}
+          fields={{ command: keep, model: name }}
           csrf={csrf}
           look="plain"
           label={`${loaded ? "Unload" : "Load"}: ${shown}`}
@@ -173,7 +178,7 @@ function ModelActs({ line, node, csrf }: { line: ModelLine; node: NodeShown; csr
           {loaded ? "Unload" : "Load"}
         </Act>
       )}
-      {offered && node.inner?.row.transport !== "worker" && (
+      {offered && transport !== "worker" && can.includes("model_remove") && (
         <Act
           to={`${at}/command`}
           fields={{ command: "model_remove", model: name }}
@@ -193,20 +198,23 @@ function ModelActs({ line, node, csrf }: { line: ModelLine; node: NodeShown; csr
   );
 }
 
-export function InstallForm({
-  node,
-  csrf,
-  suggestions,
-}: {
-  node: NodeShown;
-  csrf: string | null;
-  suggestions: readonly string[];
-}): Markup {
-  const { transport, status, role } = node.inner?.row ?? {};
+/** Of models, for the field of the form, which changes while the page is open. */
+export const Suggestions = ({ models }: { models: readonly string[] }): Markup => (
+  <datalist id="known-models">
+    {models.map((model) => (
+      <option value={model}></option>
+    ))}
+  </datalist>
+);
+
+/** Or why there is none, where it has backends that fetch no models, or lets nobody here ask. */
+export function InstallForm({ node, inner, csrf }: Omit<Props, "acts"> & { inner: NodeInner }): Markup {
+  const { transport, status, role } = inner.row;
   if (transport === "worker" || status !== "approved" || role !== "provider") return <></>;
+  if (inner.noInstall !== null) return <NoInstallHere why={inner.noInstall} />;
   const to = `/nodes/${node.pubkey}/command`;
   return (
-    <footer>
+    <footer id="node-install">
       <form class="row grow" method="post" action={to} hx-post={to} hx-swap="none" id="install">
         {csrf !== null && <Csrf token={csrf} />}
         <input type="hidden" name="command" value="model_install" />
@@ -222,11 +230,6 @@ export function InstallForm({
             placeholder="qwen3:8b"
           />
         </label>
-        <datalist id="known-models">
-          {suggestions.map((model) => (
-            <option value={model}></option>
-          ))}
-        </datalist>
         <button type="submit" class="act">
           Install
         </button>
@@ -234,3 +237,12 @@ export function InstallForm({
     </footer>
   );
 }
+
+const NoInstallHere = ({ why: { words, command } }: { why: NonNullable<NodeInner["noInstall"]> }): Markup => (
+  <footer id="node-install">
+    <div class="stack tight grow">
+      <p class="note">{words}</p>
+      {command !== null && <Code id="install-allow" name="Command that lets models be changed here" text={command} />}
+    </div>
+  </footer>
+);

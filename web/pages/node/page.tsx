@@ -2,6 +2,7 @@
 // done about it.
 import type { NodeShown } from "../../../src/dashboard/nodes/shown.ts";
 import type { Markup } from "../../parts/markup.ts";
+import { PRICES_SCRIPT } from "../../parts/assets.ts";
 import { Card } from "../../parts/parts.tsx";
 import { Head, LiveState, Shell, type Viewer } from "../../parts/shell.tsx";
 import { Name, plainName, size } from "../../parts/text.tsx";
@@ -9,14 +10,14 @@ import { DeviceCard, OwnerCard, PaceCard } from "./aside.tsx";
 import { LoadCharts } from "./charts.tsx";
 import { Deeds } from "./deeds.tsx";
 import { EarningsCard, HistoryCard, JobsCard } from "./history.tsx";
-import { InstallForm, Models } from "./models.tsx";
+import { InstallForm, Models, Suggestions } from "./models.tsx";
 import { NodeFigures, NodeState, Notes } from "./state.tsx";
-import { TermsCard } from "./terms.tsx";
+import { TermsCard, type TermsSent } from "./terms.tsx";
 
-/** `csrf`: null where nobody is signed in; `acts`: whether they may command it. */
-export type NodePageProps = { viewer: Viewer; node: NodeShown; acts: boolean; suggestions: readonly string[] };
+/** `csrf`: null where nobody is signed in; `acts`: whether they may command it; `sent`: terms that were not right. */
+export type NodePageProps = { viewer: Viewer; node: NodeShown; acts: boolean; suggestions: readonly string[]; sent: TermsSent | null };
 
-export function NodePage({ viewer, node, acts, suggestions }: NodePageProps): Markup {
+export function NodePage({ viewer, node, acts, suggestions, sent }: NodePageProps): Markup {
   const csrf = viewer.human?.csrf ?? null;
   const crumb =
     node.right === "admin"
@@ -31,6 +32,7 @@ export function NodePage({ viewer, node, acts, suggestions }: NodePageProps): Ma
       title={plainName(node.name)}
       live={`/live/nodes/${node.pubkey}`}
       charts={inner !== null}
+      scripts={acts ? [PRICES_SCRIPT] : []}
     >
       <Head crumb={crumb} title={<Name of={node.name} />}>
         <LiveState />
@@ -48,7 +50,8 @@ export function NodePage({ viewer, node, acts, suggestions }: NodePageProps): Ma
             aside={inner?.machine?.disk_free_mib !== undefined && <DiskFree mib={inner.machine.disk_free_mib} />}
           >
             <Models node={node} acts={acts} csrf={csrf} />
-            {acts && inner && <InstallForm node={node} csrf={csrf} suggestions={suggestions} />}
+            {acts && inner && <InstallForm node={node} inner={inner} csrf={csrf} />}
+            {acts && <Suggestions models={suggestions} />}
           </Card>
           {inner && node.billing && <EarningsCard inner={inner} />}
           {inner && <JobsCard node={node} inner={inner} />}
@@ -56,7 +59,7 @@ export function NodePage({ viewer, node, acts, suggestions }: NodePageProps): Ma
         </div>
         <div class="stack">
           <DeviceCard node={node} />
-          {inner?.row.role === "provider" && <TermsCard node={node} inner={inner} acts={acts} csrf={csrf} />}
+          {inner?.row.role === "provider" && <TermsCard node={node} inner={inner} acts={acts} csrf={csrf} sent={sent} />}
           {inner && <PaceCard node={node} inner={inner} />}
           {inner && <OwnerCard node={node} inner={inner} csrf={csrf} acts={acts} />}
         </div>

@@ -6,7 +6,7 @@ import { DeviceCard } from "./aside.tsx";
 import { chartsOf, rowOf } from "./charts.tsx";
 import { Deeds } from "./deeds.tsx";
 import { HistoryCard, JobsCard } from "./history.tsx";
-import { Models } from "./models.tsx";
+import { InstallForm, Models } from "./models.tsx";
 import { NodeFigures, NodeState, Notes } from "./state.tsx";
 import { TermsNow } from "./terms.tsx";
 
@@ -66,6 +66,9 @@ export function nodeUpdates({ node, acts }: { node: NodeShown; acts: boolean }):
       : []),
     ...(inner && acts
       ? [
+          <Morphed of={of} id="node-install">
+            <InstallForm node={node} inner={inner} csrf={null} />
+          </Morphed>,
           <Morphed of={of} id="node-deeds">
             <Deeds node={node} inner={inner} csrf={null} />
           </Morphed>,
