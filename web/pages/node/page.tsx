@@ -2,7 +2,6 @@
 // done about it.
 import type { NodeShown } from "../../../src/dashboard/nodes/shown.ts";
 import type { Markup } from "../../parts/markup.ts";
-import { PRICES_SCRIPT } from "../../parts/assets.ts";
 import { Card } from "../../parts/parts.tsx";
 import { Head, LiveState, Shell, type Viewer } from "../../parts/shell.tsx";
 import { Name, plainName, size } from "../../parts/text.tsx";
@@ -12,12 +11,12 @@ import { Deeds } from "./deeds.tsx";
 import { EarningsCard, HistoryCard, JobsCard } from "./history.tsx";
 import { InstallForm, Models, Suggestions } from "./models.tsx";
 import { NodeFigures, NodeState, Notes } from "./state.tsx";
-import { TermsCard, type TermsSent } from "./terms.tsx";
+import { TermsCard } from "./terms.tsx";
 
-/** `csrf`: null where nobody is signed in; `acts`: whether they may command it; `sent`: terms that were not right. */
-export type NodePageProps = { viewer: Viewer; node: NodeShown; acts: boolean; suggestions: readonly string[]; sent: TermsSent | null };
+/** `csrf`: null where nobody is signed in; `acts`: whether they may command it. */
+export type NodePageProps = { viewer: Viewer; node: NodeShown; acts: boolean; suggestions: readonly string[] };
 
-export function NodePage({ viewer, node, acts, suggestions, sent }: NodePageProps): Markup {
+export function NodePage({ viewer, node, acts, suggestions }: NodePageProps): Markup {
   const csrf = viewer.human?.csrf ?? null;
   const crumb =
     node.right === "admin"
@@ -32,7 +31,6 @@ export function NodePage({ viewer, node, acts, suggestions, sent }: NodePageProp
       title={plainName(node.name)}
       live={`/live/nodes/${node.pubkey}`}
       charts={inner !== null}
-      scripts={acts ? [PRICES_SCRIPT] : []}
     >
       <Head crumb={crumb} title={<Name of={node.name} />}>
         <LiveState />
@@ -59,7 +57,7 @@ export function NodePage({ viewer, node, acts, suggestions, sent }: NodePageProp
         </div>
         <div class="stack">
           <DeviceCard node={node} />
-          {inner?.row.role === "provider" && <TermsCard node={node} inner={inner} acts={acts} csrf={csrf} sent={sent} />}
+          {inner?.row.role === "provider" && <TermsCard node={node} inner={inner} acts={acts} csrf={csrf} />}
           {inner && <PaceCard node={node} inner={inner} />}
           {inner && <OwnerCard node={node} inner={inner} csrf={csrf} acts={acts} />}
         </div>

@@ -1,32 +1,27 @@
 // Terms: a node's slots, prices and hours, and the form that asks it for others. The node has the last word.
 import type { NodeInner, NodeShown } from "../../../src/dashboard/nodes/shown.ts";
-import type { FormTerm, TermsFault, TermsFormView, TermsShown } from "../../../src/dashboard/nodes/terms.ts";
+import type { FormTerm, TermsFormView, TermsShown } from "../../../src/dashboard/nodes/terms.ts";
 import { allowingCommand, type NodeTerms } from "../../../src/protocol/terms.ts";
 import { Code } from "../../parts/code.tsx";
 import { commandState } from "../../parts/command.ts";
-import { Field, FormFault } from "../../parts/field.tsx";
+import { type Fault, Field, FormFault } from "../../parts/field.tsx";
 import type { Markup } from "../../parts/markup.ts";
 import { Card, Csrf, Fact, Facts, Status, Why } from "../../parts/parts.tsx";
-import { PriceTable } from "../../parts/price-table.tsx";
-import { PRICES_RULE } from "../../parts/setting-text.ts";
 import { dollars, duration, Name, NONE, number, plainName } from "../../parts/text.tsx";
 
-/** What was typed and not asked for. */
-export type TermsSent = { form: TermsFormView; fault: TermsFault };
-type Props = { node: NodeShown; inner: NodeInner; acts: boolean; csrf: string | null; sent: TermsSent | null };
-type ChangeProps = { pubkey: string; terms: TermsShown; csrf: string | null; sent: TermsSent | null };
+type Props = { node: NodeShown; inner: NodeInner; acts: boolean; csrf: string | null };
 
-export const TermsCard = ({ node, inner, acts, csrf, sent }: Props): Markup => (
+export const TermsCard = ({ node, inner, acts, csrf }: Props): Markup => (
   <Card id="terms-h" title="Terms">
     <div class="body stack">
       <TermsNow node={node} inner={inner} />
-      {acts && inner.terms && <Change pubkey={node.pubkey} terms={inner.terms} csrf={csrf} sent={sent} />}
+      {acts && inner.terms && <Change pubkey={node.pubkey} terms={inner.terms} csrf={csrf} />}
     </div>
   </Card>
 );
 
 /** As the node told them last, and what became of the newest change; while the page is open. */
-export const TermsNow = ({ node, inner: { terms, row, standing } }: Pick<Props, "node" | "inner">): Markup => (
+export const TermsNow = ({ node, inner: { terms, row, standing } }: Omit<Props, "acts" | "csrf">): Markup => (
   <div class="stack" id="node-terms">
     <Facts>{terms === null ? <Unknown slots={node.slots} /> : <Known terms={terms.told} slots={node.slots} />}</Facts>
     {terms === null && <p class="note">{whyUnknown(row.transport, standing !== null)}</p>}
@@ -109,14 +104,13 @@ function Doing({ command }: { command: NonNullable<TermsShown["command"]> }): Ma
   );
 }
 
-function Change({ pubkey, terms, csrf, sent }: ChangeProps): Markup {
-  const { told } = terms;
-  const form = sent?.form ?? terms.form;
+function Change({ pubkey, terms, csrf }: { pubkey: string; terms: TermsShown; csrf: string | null }): Markup {
+  const { told, form } = terms;
   if (form !== null) {
     return (
-      <details open={sent !== null}>
+      <details>
         <summary>Change terms</summary>
-        <TermsForm pubkey={pubkey} form={form} csrf={csrf} fault={sent?.fault ?? null} />
+        <TermsForm pubkey={pubkey} form={form} csrf={csrf} fault={null} />
       </details>
     );
   }
@@ -130,10 +124,10 @@ function Change({ pubkey, terms, csrf, sent }: ChangeProps): Markup {
   );
 }
 
-type FormProps = { pubkey: string; form: TermsFormView; csrf: string | null; fault: TermsFault | null };
+type FormProps = { pubkey: string; form: TermsFormView; csrf: string | null; fault: Fault | null };
 
 /** Alone, it answers a form that was not right. */
-export function TermsForm({ pubkey, form: { texts, was, prices }, csrf, fault }: FormProps): Markup {
+export function TermsForm({ pubkey, form: { texts, was }, csrf, fault }: FormProps): Markup {
   const to = `/nodes/${pubkey}/terms`;
   const of = (name: FormTerm) => ({ name, id: `terms-${name}`, value: texts[name], fault });
   const has = (name: FormTerm) => texts[name] !== undefined;
@@ -143,24 +137,17 @@ export function TermsForm({ pubkey, form: { texts, was, prices }, csrf, fault }:
       {Object.entries(was).map(([name, value]) => (
         <input type="hidden" name={`was.${name}`} value={value} />
       ))}
-      <FormFault fault={fault} title="Not asked for" fields={shownAtField(texts, fault)} />
+      <FormFault fault={fault} title="Not asked for" fields={Object.keys(texts)} />
       {has("slots") && <Field {...of("slots")} label="Jobs side by side" hint="0 asks its backends." max={4} />}
       {has("price_input") && <Field {...of("price_input")} label="Price in, $ per million tokens" max={24} />}
       {has("price_output") && <Field {...of("price_output")} label="Price out, $ per million tokens" max={24} />}
-      {prices !== null && (
-        <div class="field">
-          <b>Models that cost something else</b>
-          <p class="note" id="terms-prices-hint">
-            {PRICES_RULE}
-          </p>
-          <PriceTable
-            id="terms-prices"
-            label="Models that cost something else"
-            prefix="prices"
-            of={{ rows: prices, faults: fault?.prices ?? [] }}
-            describedBy="terms-prices-hint"
-          />
-        </div>
+      {has("prices") && (
+        <Lines
+          {...of("prices")}
+          label="Models that cost something else"
+          hint="One a line: a name, or how names begin with a *, then dollars in and out."
+          placeholder="llama3* 0.10 0.30"
+        />
       )}
       {has("schedule") && (
         <Lines
@@ -191,12 +178,6 @@ export function TermsForm({ pubkey, form: { texts, was, prices }, csrf, fault }:
   );
 }
 
-/** A table shows its own; what is wrong with it as a whole is said above. */
-const shownAtField = (texts: TermsFormView["texts"], fault: TermsFault | null): string[] => [
-  ...Object.keys(texts),
-  ...(fault !== null && fault.prices.length > 0 ? ["prices"] : []),
-];
-
 type LinesProps = {
   name: FormTerm;
   id: string;
@@ -204,7 +185,7 @@ type LinesProps = {
   value: string | undefined;
   hint: string;
   placeholder: string;
-  fault: TermsFault | null;
+  fault: Fault | null;
 };
 
 function Lines({ name, id, label, value, hint, placeholder, fault }: LinesProps): Markup {
