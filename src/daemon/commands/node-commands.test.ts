@@ -192,6 +192,22 @@ describe("a cancellation", () => {
     expect(on.standing().status).toBe("available");
   });
 
+  test("of such a one is told once it is written down, however often it is asked meanwhile", async () => {
+    const { backend, calls } = scriptedActions(ALL_ACTIONS);
+    const { journal } = await commandStage();
+    const written = Promise.withResolvers<void>();
+    const note: typeof journal.note = async (entry) => void (await Promise.all([journal.note(entry), written.promise]));
+    const on = await commandStage({ backends: [backend], journal: { ...journal, note } });
+    const id = Bun.randomUUIDv7();
+    for (let i = 0; i < 2; i++) on.link.obey({ type: "command_cancel", id });
+    on.command("model_install", "m", id);
+    await turns();
+    expect(on.said).toEqual([]);
+    written.resolve();
+    expect(await on.endOf(id)).toMatchObject({ outcome: "cancelled" });
+    expect([on.ends(id).length, calls]).toEqual([1, []]);
+  });
+
   test("that comes after the end changes nothing", async () => {
     const on = await commandStage();
     const id = on.command("refresh");

@@ -95,6 +95,8 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
   const { clock, log, journal, gate } = deps;
   const says = new Map<Origin, Set<Say>>();
   const underWay = new Map<string, UnderWay>();
+  /** Ends that are being written down: nobody hears of them before they are. */
+  const ending = new Set<string>();
   /** Not acknowledged yet. */
   const untold = new Map<string, Untold>();
   const drainers = new Set<Origin>();
@@ -123,7 +125,9 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
   /** Remembers that it ended and how, then says so. Where the disk refuses, doing it twice is the lesser evil. */
   const finish = async (by: Origin, id: string, { outcome, error }: CommandEnd): Promise<void> => {
     const end = { outcome, error: error === null ? null : error.slice(0, ERROR_CHARS) };
+    ending.add(keyOf(by, id));
     await journal.note({ t: "ended", by, id, ...end }).catch(noteFailed);
+    ending.delete(keyOf(by, id));
     release(by, id, end);
   };
   const release = (by: Origin, id: string, end: CommandEnd) => {
@@ -141,6 +145,7 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
     const key = keyOf(by, frame.id);
     const known = underWay.get(key);
     if (known) return known.reporter.repeat();
+    if (ending.has(key)) return;
     const ended = journal.endOf(by, frame.id) ?? untold.get(key)?.end;
     if (ended) return owe(by, frame.id, ended);
     const refusal = refusalOf(by, frame);
@@ -272,6 +277,7 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
   const cancel = (by: Origin, id: string) => {
     const one = underWay.get(keyOf(by, id));
     if (one) return one.abort.abort();
+    if (ending.has(keyOf(by, id))) return;
     const ended = journal.endOf(by, id) ?? untold.get(keyOf(by, id))?.end;
     if (ended) owe(by, id, ended);
     // Never begun here, or interrupted by a restart: nothing of it runs.
