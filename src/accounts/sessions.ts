@@ -1,6 +1,7 @@
 // Sessions: who is signed in where. A session is known by the random token in its cookie; the database has only the
 // token's hash, and is asked at each request, so that whatever ends a session ends it on every coordinator at once.
 import { and, asc, desc, eq, gt, lte, ne, or } from "drizzle-orm";
+import { storageFault } from "../db/errors.ts";
 import type { Drizzle } from "../db/executor.ts";
 import type { Db } from "../db/open.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -16,6 +17,8 @@ import { type User, withoutHash } from "./users.ts";
 const MAX_SESSIONS = 50;
 /** A session's last use is written down at most so often. */
 const SEEN_EVERY_MS = 60_000;
+/** Writes that have been under way for so long may never end. */
+const BUSY_MS = 1_000;
 const USER_AGENT_CHARS = 256;
 
 /** A session as its user sees it. */
@@ -81,14 +84,21 @@ export async function findSession(
     .innerJoin(members, and(eq(members.accountId, sessions.accountId), eq(members.userId, sessions.userId)))
     .where(and(eq(sessions.tokenHash, hashSecret("session", token)), alive));
   if (row === undefined || row.user.disabledMs !== null) return undefined;
-  if (nowMs - row.session.lastSeenMs >= SEEN_EVERY_MS) {
-    const seen = { lastSeenMs: nowMs };
-    const id = row.session.id;
-    await db.writer.transact((tx) => tx.update(sessions).set(seen).where(eq(sessions.id, id)), { durable: false });
-  }
+  if (nowMs - row.session.lastSeenMs >= SEEN_EVERY_MS) await noteSeen(db, row.session.id, nowMs);
   const { tokenHash: _, ...session } = row.session;
   const { id, kind, name } = row.account;
   return { session, user: withoutHash(row.user), account: { id, kind, name }, memberRole: row.memberRole };
+}
+
+/** Whoever only looks is not to wait, or be refused, for a disk that is full or hangs. */
+async function noteSeen({ writer }: Db, id: string, nowMs: number): Promise<void> {
+  if (writer.busyMs() >= BUSY_MS) return;
+  try {
+    const seen = { lastSeenMs: nowMs };
+    await writer.transact((tx) => tx.update(sessions).set(seen).where(eq(sessions.id, id)), { durable: false });
+  } catch (error) {
+    if (storageFault(error) === null) throw error;
+  }
 }
 
 /**

@@ -53,13 +53,23 @@ const TITLES: Partial<Record<ErrorCode, string>> = {
 /** For the guard of the human routes. */
 export const refusalPage =
   (deps: Deps) =>
-  (call: Call, human: Human | null, code: ErrorCode, message: string): Promise<Response> =>
-    refusal(deps, call, human, {
-      status: statusOf(code),
-      title: TITLES[code] ?? "That did not work",
-      words:
-        code === "csrf_failed"
-          ? "You signed in again, or act for another account, since this page was opened. Load it anew and try once more."
-          : `${message.charAt(0).toUpperCase()}${message.slice(1)}.`,
-      code,
-    });
+  (call: Call, human: Human | null, code: ErrorCode, message: string): Promise<Response> => {
+    const words =
+      code === "csrf_failed"
+        ? "You signed in again, or act for another account, since this page was opened. Load it anew and try once more."
+        : `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
+    const said = { status: statusOf(code), title: TITLES[code] ?? "That did not work", words, code };
+    return code === "storage_failed" && !isHtmx(call.request)
+      ? unavailable(call, said)
+      : refusal(deps, call, human, said);
+  };
+
+/** The browser asks for a page again, though not for an act. */
+async function unavailable({ request }: Call, { status, words, code }: Required<Refusal>): Promise<Response> {
+  const { Unavailable } = await import("../../web/pages/unavailable.tsx");
+  const { pathname, search } = new URL(request.url);
+  const again = request.method === "GET" ? pathname + search : null;
+  const headers = { "retry-after": `${AGAIN_S}`, ...(again === null ? {} : { refresh: `${AGAIN_S}` }) };
+  return pageAnswer(request, Unavailable({ words, code, again }), { status, headers });
+}
+const AGAIN_S = 5;

@@ -16,6 +16,8 @@ export type Db = {
   query(sql: string, params?: readonly SqlValue[]): Promise<SqlRow[]>;
   /** Runs `act`, whose statements all see the database as it was at the first of them. For long looks: nobody waits. */
   snapshot<T>(act: (execute: Execute) => Promise<T>): Promise<T>;
+  /** For how long reads have been answered nothing; 0 where none waits. Those of a file are done in place, and never wait. */
+  silentMs(): number;
   /** Finishes what is queued, then lets go of the file or the server. */
   close(): Promise<void>;
 };
@@ -30,7 +32,8 @@ export async function openDatabase(address: DatabaseAddress, options: WriterOpti
   try {
     if ("path" in address) {
       const { path } = address;
-      const file = { ...openEmbedded(path), snapshot: <T>(act: Act<T>) => snapshotOfFile(path, act) };
+      const snapshot = <T>(act: Act<T>) => snapshotOfFile(path, act);
+      const file = { ...openEmbedded(path), snapshot, silentMs: () => 0 };
       return assemble("embedded", path, file, options);
     }
     // Only here, so that one's own file does not pay for the network client.
@@ -44,7 +47,7 @@ export async function openDatabase(address: DatabaseAddress, options: WriterOpti
 }
 
 type Act<T> = (execute: Execute) => Promise<T>;
-type Opened = EmbeddedFile & { snapshot: Db["snapshot"] };
+type Opened = EmbeddedFile & Pick<Db, "snapshot" | "silentMs">;
 
 function assemble(kind: Db["kind"], path: string | null, file: Opened, options: WriterOptions): Db {
   const writer = createWriter(file.write, options);
@@ -56,6 +59,7 @@ function assemble(kind: Db["kind"], path: string | null, file: Opened, options: 
     writer,
     query: async (sql, params = []) => await read(sql, params),
     snapshot: file.snapshot,
+    silentMs: file.silentMs,
     async close() {
       await writer.close();
       await file.close();

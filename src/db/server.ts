@@ -3,6 +3,7 @@ import { type Client, createClient, type InStatement, type Transaction } from "@
 import type { WriteConnection } from "./connection.ts";
 import { driverFault, StorageError } from "./errors.ts";
 import { bindable, type Execute, guarded, type SqlRow, type SqlValue } from "./executor.ts";
+import { createSilence } from "./silence.ts";
 
 /** A server that does not answer for so long counts as gone; nothing may hang the writer for ever. */
 const REQUEST_TIMEOUT_MS = 20_000;
@@ -10,6 +11,8 @@ const REQUEST_TIMEOUT_MS = 20_000;
 export type ServerAddress = { url: string; authToken?: string };
 export type ServerConnection = {
   read: Execute;
+  /** Of reads. */
+  silentMs(): number;
   write: WriteConnection;
   snapshot<T>(act: (execute: Execute) => Promise<T>): Promise<T>;
   close(): Promise<void>;
@@ -23,8 +26,10 @@ export function openServer({ url, authToken }: ServerAddress): ServerConnection 
     fetch: (request: Request) =>
       fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]) }),
   });
+  const silence = createSilence();
   return {
-    read: async (sql, params) => rowsOf(await client.execute(statement(sql, params))),
+    read: (sql, params) => silence.during(async () => rowsOf(await client.execute(statement(sql, params)))),
+    silentMs: silence.ms,
     write: writeConnection(client),
     snapshot: (act) => snapshot(client, act),
     close: async () => client.close(),

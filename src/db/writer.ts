@@ -1,6 +1,7 @@
 // Writer: the only way to change the database. Writes are queued, and those that wait together share one transaction
 // (group commit): one wait for the disk serves them all. Nobody is told "done" before the commit.
 import { AsyncLocalStorage } from "node:async_hooks";
+import { nextTurn } from "../lib/turns.ts";
 import type { WriteConnection } from "./connection.ts";
 import { driverFault, rootCause, StorageError, type StorageErrorCode, toStorageError } from "./errors.ts";
 import { type Drizzle, drizzleOver, type Execute, type ExecuteMany, type SqlValue } from "./executor.ts";
@@ -39,6 +40,8 @@ export type Writer = {
   /** Refuses new writes from now on and drains. */
   close(): Promise<void>;
   stats(): WriterStats;
+  /** For how long the writes under way have been; 0 where there are none. A disk that hangs keeps them for ever. */
+  busyMs(): number;
   /** Why the storage refused a write, for as long as `probe` has not found it mended; null where writes work. */
   trouble(): StorageErrorCode | null;
   /** Tries a write that needs room and leaves nothing behind. True where it was kept: then there is no trouble. */
@@ -78,6 +81,8 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
   let running = false;
   let closed = false;
   let trouble: StorageErrorCode | null = null;
+  /** When the group under way began. */
+  let begunMs: number | null = null;
 
   /** A busy storage is a matter of moments; the rest lasts until somebody mends it. */
   function note(fault: unknown): void {
@@ -106,9 +111,13 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
   async function work(): Promise<void> {
     while (queue.length > 0) {
       if (queue[0]?.alone === true) await runAlone();
-      else await runGroup();
+      else {
+        begunMs = monotonicMs();
+        await runGroup();
+        begunMs = null;
+      }
       // Lets sockets and timers in between two groups.
-      if (queue.length > 0) await new Promise((resolve) => setImmediate(resolve));
+      if (queue.length > 0) await nextTurn();
     }
     running = false;
     for (const resolve of idle.splice(0)) resolve();
@@ -254,6 +263,7 @@ export function createWriter(connection: WriteConnection, options: WriterOptions
       await this.drain();
     },
     stats: () => ({ queued: queue.length, ...stats }),
+    busyMs: () => (begunMs === null ? 0 : monotonicMs() - begunMs),
     trouble: () => trouble,
     async probe() {
       const before = trouble;

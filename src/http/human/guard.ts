@@ -12,6 +12,7 @@ import { isOwnOrigin } from "../origin-check.ts";
 import type { Call, Human, HumanCall, HumanRoute } from "../routes.ts";
 import { bodyFields } from "./answers.ts";
 import { type CookieRule, readCookie } from "./cookies.ts";
+import { expectWrites, withPatience } from "./patience.ts";
 import { refuse } from "./refuse.ts";
 
 export type HumanAuthDeps = {
@@ -39,10 +40,24 @@ export async function guardHuman(deps: HumanAuthDeps, route: HumanRoute, call: C
   return response;
 }
 
+/** A page is given up where the database hangs; an act only before it has begun. */
 async function answer(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promise<Response> {
+  const { db } = deps.people;
+  const isPage = route.method === "GET" && route.answers === "text/html";
+  if (isPage) return await withPatience(db, async () => (await admit(deps, route, call))());
+  if (route.method !== "GET") expectWrites(db);
+  const handle = await withPatience(db, () => admit(deps, route, call));
+  return await handle();
+}
+
+/** What answers the request: the route's own handler, or a refusal. */
+async function admit(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promise<() => Response | Promise<Response>> {
   const { request } = call;
   const changes = route.method !== "GET";
-  const no = refused(deps, route, call);
+  const no =
+    (...why: Parameters<ReturnType<typeof refused>>) =>
+    () =>
+      refused(deps, route, call)(...why);
   if (changes && !isFromHere(request)) {
     return no("origin_not_allowed", "this may only be asked by pages of this instance");
   }
@@ -56,11 +71,11 @@ async function answer(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promi
     token: readCookie(deps.cookies, request, "session"),
     userAgent: request.headers.get("user-agent") ?? "",
   });
-  if (route.access === "visitor") return await route.handle(known);
+  if (route.access === "visitor") return () => route.handle(known);
   const human = await humanOf(deps, known);
-  if (route.access === "anyone") return await route.handle(Object.assign(known, { human }));
+  if (route.access === "anyone") return () => route.handle(Object.assign(known, { human }));
   if (human === null)
-    return route.answers === "text/html" ? signInFirst(request) : no("session_missing", "sign in first");
+    return route.answers === "text/html" ? () => signInFirst(request) : no("session_missing", "sign in first");
   if (route.role !== undefined && !human.user.roles.includes(route.role)) {
     return no("role_missing", `this needs the role ${route.role}`, human);
   }
@@ -71,8 +86,7 @@ async function answer(deps: HumanAuthDeps, route: HumanRoute, call: Call): Promi
     return no("csrf_failed", message, human);
   }
   const allowed = changes ? await mayChange(deps, human) : ok(undefined);
-  if (!allowed.ok) return refuse(allowed.error);
-  return await route.handle(Object.assign(known, { human }));
+  return allowed.ok ? () => route.handle(Object.assign(known, { human })) : () => refuse(allowed.error);
 }
 
 /** How this route says no. */
