@@ -54,7 +54,8 @@ async function tryToStart(executable: string): Promise<TestServer> {
     await dispose();
     throw error;
   }
-  return { url, kill, [Symbol.asyncDispose]: dispose };
+  const hang = (on: boolean) => child.kill(on ? "SIGSTOP" : "SIGCONT");
+  return { url, hang, kill, [Symbol.asyncDispose]: dispose };
 }
 
 /** Resolves when the server says that it listens; goes on reading, so that it never waits for its own log. */
