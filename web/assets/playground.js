@@ -87,6 +87,8 @@ const openTurns = () => form.querySelectorAll(".turn[data-open]");
 function closeTurn(turn) {
   const text = turn.querySelector("[id^=text-]");
   text.removeAttribute("aria-busy");
+  const thinking = turn.querySelector(".thinking");
+  thinking.hidden = thinking.querySelector("span") === null;
   delete turn.dataset.open;
   const note = document.createElement("p");
   note.className = "note";

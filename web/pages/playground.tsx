@@ -5,9 +5,10 @@ import { Icon } from "../parts/icon.tsx";
 import type { Markup } from "../parts/markup.ts";
 import { playgroundHref } from "../parts/model-href.ts";
 import { Body, Card, Copy, Csrf, Empty, Notice, Segments, Select } from "../parts/parts.tsx";
+import { Answer } from "../parts/prose.tsx";
 import { Head, Shell, type Viewer } from "../parts/shell.tsx";
 import { plainName } from "../parts/text.tsx";
-import { Answer, Kept, Turn, type TurnView, You } from "./turn.tsx";
+import { Kept, Turn, type TurnView, You } from "./turn.tsx";
 
 export { ClosingParts, Opening, Pieces, Said, type TurnView, WayPart } from "./turn.tsx";
 
@@ -163,8 +164,8 @@ const Talk = ({ view, side }: { view: PlaygroundView; side: Side }): Markup => {
         role="region"
         aria-label={`Conversation, ${name.toLowerCase()}`}
       >
-        {shown?.before.map(({ role, content }) =>
-          role === "user" ? <You text={content} /> : <Answer text={content} />,
+        {shown?.before.map(({ role, content }, i) =>
+          role === "user" ? <You text={content} /> : <Answer id={`${side}-${i}`} text={content} />,
         )}
         {shown && <Turn turn={shown.turn} />}
       </div>
@@ -258,7 +259,7 @@ const Composer = ({ chosen, onlooker, maxText, turns, form = {} }: PlaygroundVie
         </textarea>
       </label>
       <div class="row spread">
-        <span class="note">Enter sends, Shift + Enter makes a line</span>
+        <span class="note keys">Enter sends, Shift + Enter makes a line</span>
         <button type="submit" name="again" value="1" id="again" formnovalidate hidden={turns.length === 0}>
           Answer again
         </button>

@@ -3,7 +3,8 @@
 import { Icon } from "../parts/icon.tsx";
 import type { Markup } from "../parts/markup.ts";
 import { Partial } from "../parts/partial.tsx";
-import { Status, type Tone } from "../parts/parts.tsx";
+import { Copy, Status, type Tone } from "../parts/parts.tsx";
+import { Answer } from "../parts/prose.tsx";
 import { dollars, duration, Name, number, plainName } from "../parts/text.tsx";
 
 export type TurnView = {
@@ -79,7 +80,7 @@ const Reply = ({ turn }: { turn: TurnView }): Markup => {
           {text}
         </div>
       ) : (
-        <Answer text={text} />
+        <Answer id={id} text={text} />
       )}
       <div id={`calls-${id}`}>
         <Calls calls={calls} />
@@ -87,37 +88,14 @@ const Reply = ({ turn }: { turn: TurnView }): Markup => {
       {end !== null && (end.state !== "completed" || isEmpty) && <Why id={id} end={end} />}
       <div class="foot">
         <WayLine id={id} way={way} />
-        {end?.figures && <Figures id={id} figures={end.figures} />}
+        <span class="row tight">
+          {end?.figures && <Figures id={id} figures={end.figures} />}
+          {end !== null && text !== "" && <Copy text={text} label="Copy the answer" />}
+        </span>
       </div>
     </div>
   );
 };
-
-const FENCE = /^```[^\n`]*\n([\s\S]*?)(?:^```[ \t]*$|$(?![\s\S]))/gm;
-
-/** The whole text; what stands between fences as code. */
-export const Answer = ({ text }: { text: string }): Markup => {
-  const parts: Markup[] = [];
-  let from = 0;
-  for (const found of text.matchAll(FENCE)) {
-    const before = text.slice(from, found.index).replace(/\n$/, "");
-    if (before !== "") parts.push(<Prose text={before} />);
-    parts.push(
-      <pre class="code" dir="ltr" tabindex={0} role="region" aria-label="Code">
-        {(found[1] ?? "").replace(/\n$/, "")}
-      </pre>,
-    );
-    from = found.index + found[0].length;
-    if (text[from] === "\n") from++;
-  }
-  if (from < text.length) parts.push(<Prose text={text.slice(from)} />);
-  return <>{parts}</>;
-};
-const Prose = ({ text }: { text: string }): Markup => (
-  <div class="answer" dir="auto">
-    {text}
-  </div>
-);
 
 const Calls = ({ calls }: { calls: readonly Call[] }): Markup => (
   <>

@@ -196,6 +196,7 @@ test("without script the page comes back with the answer in it", async () => {
   const html = await (await asked).text();
   expect(html).toContain("<h1>Playground</h1>");
   expect(html).toMatch(/<pre class="code"[^>]*>let a;<\/pre>/);
+  expect(html).toContain('data-text="before\n```js\nlet a;\n```\nafter"');
   expect(html).toContain("&quot;role&quot;:&quot;assistant&quot;");
 });
 
