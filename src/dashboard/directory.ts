@@ -85,7 +85,7 @@ function isIn(state: NodeState, wanted: string): boolean {
 }
 
 const RANKS: Readonly<Record<NodeState, number>> = {
-  ...{ serving: 0, idle: 1, full: 2, elsewhere: 3, suspect: 4, paused: 5, offline: 6 },
+  ...{ serving: 0, idle: 1, full: 2, elsewhere: 3, bare: 4, suspect: 5, paused: 6, offline: 7 },
 };
 /** What stands first has the least. */
 const BY: Readonly<Record<string, (node: Node, nowMs: number) => number | string>> = {

@@ -21,7 +21,7 @@ test.each([
   ["serving", { foreign: 1 }],
   ["serving", { accepting: false, congested: true, running: 1 }],
   ["full", { running: 3, foreign: 1 }],
-  ["full", { slots: 0 }],
+  ["bare", { slots: 0 }],
 ] as const)("a node is %s", (state, over) => {
   expect(nodeState(node(over), NOW)).toBe(state);
 });

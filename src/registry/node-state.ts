@@ -3,10 +3,11 @@ import type { Elsewhere, Node } from "./node.ts";
 
 /**
  * `offline`: no link. `paused`: it takes nothing now, by its own will or an admin's. `suspect`: it failed lately and comes
- * last for a while. `full`, `serving`, `idle`: no slot, some, or all slots are free. `elsewhere`: it is online at another
+ * last for a while. `bare`: it has no slots at all, as when none of its backends answers. `full`, `serving`, `idle`: no
+ * slot, some, or all slots are free. `elsewhere`: it is online at another
  * coordinator of the network, which alone knows what it does.
  */
-export const NODE_STATES = ["serving", "full", "idle", "elsewhere", "suspect", "paused", "offline"] as const;
+export const NODE_STATES = ["serving", "full", "idle", "elsewhere", "bare", "suspect", "paused", "offline"] as const;
 export type NodeState = (typeof NODE_STATES)[number];
 
 type Standing = Pick<
@@ -37,6 +38,7 @@ export function nodeState(node: Standing, nowMs: number): NodeState {
   // Who is only behind with reading works on.
   if (!node.accepting && !node.congested) return "paused";
   if (node.suspectUntilMs > nowMs) return "suspect";
+  if (node.slots === 0) return "bare";
   if (freeSlots(node) === 0) return "full";
   return node.running + node.foreign === 0 ? "idle" : "serving";
 }

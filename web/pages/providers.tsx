@@ -25,6 +25,7 @@ const STATES = [
   ["online", "Online"],
   ["serving", "Serving"],
   ["idle", "Idle"],
+  ["bare", "Serves nothing"],
   ["suspect", "Suspect"],
   ["paused", "Paused"],
   ["offline", "Offline"],

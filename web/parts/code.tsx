@@ -12,10 +12,12 @@ type CodeProps = {
   text: string;
   /** The language that it is shown for, where the page has a choice. */
   as?: string;
+  /** One long line, which is read whole where it does not fit. */
+  wraps?: boolean;
 };
-export const Code = ({ id, name, text, as }: CodeProps): Markup => (
+export const Code = ({ id, name, text, as, wraps = false }: CodeProps): Markup => (
   <div class="snippet" data-as={as}>
-    <pre class="code" id={id} tabindex={0} role="region" aria-label={name}>
+    <pre class={wraps ? "code wraps" : "code"} id={id} tabindex={0} role="region" aria-label={name}>
       {text
         .split(KEY)
         .map((part) => (Object.hasOwn(FILLED, part) ? <span data-key-as={FILLED[part]}>{part}</span> : part))}

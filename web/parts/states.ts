@@ -8,6 +8,7 @@ export const STATE_TONE: Readonly<Record<NodeState, Tone>> = {
   full: "live",
   idle: "ok",
   elsewhere: "ok",
+  bare: "warn",
   suspect: "warn",
   paused: "off",
   offline: "off",
@@ -24,6 +25,8 @@ export function stateWords(state: NodeState, free: number): string {
       return `Idle, ${number(free)} free`;
     case "elsewhere":
       return "Online";
+    case "bare":
+      return "Serves nothing";
     case "suspect":
       return "Suspect";
     case "paused":

@@ -17,7 +17,7 @@ import { viewerOf } from "../viewer.ts";
 import { donePage, notDone } from "./answers.ts";
 import { besides, linePage } from "./lines.ts";
 
-export const STATES = ["online", "suspect", "paused", "pending", "offline", "ejected"] as const;
+export const STATES = ["online", "bare", "suspect", "paused", "pending", "offline", "ejected"] as const;
 const TRANSPORTS = ["link", "polling", "worker"] as const;
 const wantedSchema = z.object({
   q: z.string().trim().max(128).catch(""),

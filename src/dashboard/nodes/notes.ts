@@ -60,7 +60,7 @@ function refusals(row: Row, { refused, notice, status, statusReason, congested, 
   const ill = backends.filter(({ healthy }) => !healthy);
   if (ill.length > 0) {
     const kinds = [...new Set(ill.map(({ kind }) => kind))].join(", ");
-    const words = `What it serves is not offered while its backend does not answer. It is tried again by itself.`;
+    const words = `What it serves is not offered while its backend does not answer. It is tried again by itself; on the machine, \`infernet doctor\` says what is wrong.`;
     notes.push({ tone: "bad", title: `Backend does not answer: ${kinds}`, words });
   }
   return notes;

@@ -22,7 +22,7 @@ export type NodeTiles = { tiles: NodeTile[]; counts: Record<NodeState, number>; 
 const MOST = 12;
 /** Of them in trouble, where there are others to show. */
 const MOST_IN_TROUBLE = 4;
-const TROUBLE: readonly NodeState[] = ["suspect", "paused", "offline"];
+const TROUBLE: readonly NodeState[] = ["bare", "suspect", "paused", "offline"];
 
 /** One pass over all nodes. */
 export function nodeTiles(registry: Pick<Registry, "nodes">, stats: Pick<Stats, "node">, nowMs: number): NodeTiles {

@@ -30,6 +30,7 @@ const ROLES = [ANY, ["provider", "provider"], ["client", "client"], ["aggregator
 const STATES = [
   ANY,
   ["online", "Online"],
+  ["bare", "Serves nothing"],
   ["suspect", "Suspect"],
   ["paused", "Paused"],
   ["pending", "Waits for approval"],

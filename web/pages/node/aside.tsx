@@ -160,19 +160,21 @@ export function OwnerCard({ node, inner, csrf, acts }: OwnerProps): Markup {
           <PlaceForm node={node} inner={inner} csrf={csrf} />
         )}
         {acts && !owner.local && row.role === "provider" && row.transport !== "worker" && (
-          <Act
-            to={`/nodes/${node.pubkey}/unlink`}
-            csrf={csrf}
-            look="plain"
-            id="unlink"
-            ask={{
-              title: `Unlink ${plainName(node.name)}?`,
-              what: "It works on, and belongs to this instance from then on. What it has earned stays with it.",
-              act: "Unlink node",
-            }}
-          >
-            Unlink from {plainName(owner.name, 24)}…
-          </Act>
+          <div class="row">
+            <Act
+              to={`/nodes/${node.pubkey}/unlink`}
+              csrf={csrf}
+              look="plain"
+              id="unlink"
+              ask={{
+                title: `Unlink ${plainName(node.name)}?`,
+                what: "It works on, and belongs to this instance from then on. What it has earned stays with it.",
+                act: "Unlink node",
+              }}
+            >
+              Unlink from {plainName(owner.name, 24)}…
+            </Act>
+          </div>
         )}
       </div>
     </Card>

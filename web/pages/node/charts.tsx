@@ -41,9 +41,10 @@ export const rowOf = ({ lines }: Chart, sample: NodeSample): (number | null)[] =
 
 const TONES = [1, 2, 3] as const;
 
-export const LoadCharts = ({ inner: { samples } }: { inner: NodeInner }): Markup => (
+/** What it is busy with most stands first, by itself; `rest`: the others. */
+export const LoadCharts = ({ inner: { samples }, rest = false }: { inner: NodeInner; rest?: boolean }): Markup => (
   <>
-    {chartsOf(samples).map((chart) => (
+    {(rest ? chartsOf(samples).slice(1) : chartsOf(samples).slice(0, 1)).map((chart) => (
       <Card
         id={`${chart.id}-h`}
         title={chart.title}

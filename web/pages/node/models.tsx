@@ -242,7 +242,9 @@ const NoInstallHere = ({ why: { words, command } }: { why: NonNullable<NodeInner
   <footer id="node-install">
     <div class="stack tight grow">
       <p class="note">{words}</p>
-      {command !== null && <Code id="install-allow" name="Command that lets models be changed here" text={command} />}
+      {command !== null && (
+        <Code id="install-allow" name="Command that lets models be changed here" text={command} wraps />
+      )}
     </div>
   </footer>
 );

@@ -51,6 +51,7 @@ export function NodePage({ viewer, node, acts, suggestions }: NodePageProps): Ma
             {acts && inner && <InstallForm node={node} inner={inner} csrf={csrf} />}
             {acts && <Suggestions models={suggestions} />}
           </Card>
+          {inner && <LoadCharts inner={inner} rest />}
           {inner && node.billing && <EarningsCard inner={inner} />}
           {inner && <JobsCard node={node} inner={inner} />}
           {inner && <HistoryCard node={node} inner={inner} acts={acts} csrf={csrf} />}

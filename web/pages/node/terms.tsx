@@ -119,7 +119,7 @@ function Change({ pubkey, terms, csrf }: { pubkey: string; terms: TermsShown; cs
   return (
     <>
       <p class="note">Only its machine changes them. To do it here too, run there:</p>
-      <Code id="terms-allow" name="Command that lets terms be changed here" text={command} />
+      <Code id="terms-allow" name="Command that lets terms be changed here" text={command} wraps />
     </>
   );
 }
