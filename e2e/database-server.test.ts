@@ -65,11 +65,10 @@ describe.skipIf(sqldPath === null)("with its database on a libSQL server", () =>
     expect(await api.readChat()).toMatchObject({ text: PLAIN_TEXT, done: true });
     await commandJson(stage.executable, first.dataDirectory, ["keys", "revoke", id]);
     expect((await apiOf(first, key).get("/v1/models")).status).toBe(401);
-    await waitFor("the key to be refused at the second", () => answers(401), { deadlineMs: 10_000 });
+    await waitFor("the key to be refused at the second", () => answers(401));
   });
 
   test("a node that is linked to one is online at both, is counted once, and is reached by a command from either", async () => {
-    const started = performance.now();
     const nodesAt = async (instance: Instance) =>
       (await commandJson<Output<"listNodes">>(stage.executable, instance.dataDirectory, ["nodes", "list"])).nodes;
     const node = await stage.node(
@@ -97,8 +96,7 @@ describe.skipIf(sqldPath === null)("with its database on a libSQL server", () =>
     await waitFor("it to be offline at the second", async () =>
       (await nodesAt(second)).find(({ pubkey, online }) => pubkey === seen.pubkey && !online),
     );
-    expect(performance.now() - started).toBeLessThan(60_000);
-  }, 60_000);
+  });
 
   test("a coordinator that is killed takes its nodes with it, but not those that hold a link to each", async () => {
     const pubkey = (await commandJson<Output<"status">>(stage.executable, first.dataDirectory, ["status"])).pubkey;
@@ -119,16 +117,11 @@ describe.skipIf(sqldPath === null)("with its database on a libSQL server", () =>
     await waitFor(
       "the first's own node to be offline",
       async () => (await nodes()).filter((one) => one.online).length === 2,
-      {
-        deadlineMs: 40_000,
-      },
     );
     expect(await nodes()).toContainEqual(expect.objectContaining({ name: "both", online: true }));
     first = await stage.restart(first);
-    await waitFor("all to be online again", async () => (await nodes()).filter((one) => one.online).length === 3, {
-      deadlineMs: 40_000,
-    });
-  }, 90_000);
+    await waitFor("all to be online again", async () => (await nodes()).filter((one) => one.online).length === 3);
+  });
 
   test("without its server an instance is not ready, and answers chats all the same", async () => {
     const api = apiOf(first, await createKey(stage.executable, first));

@@ -228,7 +228,7 @@ test("a setting is changed by keyboard alone", async () => {
   await page.keyboard.type("60");
   await page.keyboard.press("Enter");
   await reads(page, "#set-scheduler-affinity_ttl_s", /changed by Ada/);
-  expect(await page.evaluate("document.activeElement.id")).toBe("set-scheduler-affinity_ttl_s-field");
+  await page.locator("#set-scheduler-affinity_ttl_s-field:focus").waitFor();
   expect(complaints).toEqual([]);
 });
 

@@ -52,6 +52,7 @@ test("without a key it says what keys are for; the form is whole, and keeps what
 test("with the keyboard alone: a key is made, shown once, and works", async () => {
   const { context, page, complaints } = await visit(browser, keys, admin);
   await page.goto(`${keys}/new`);
+  await page.locator("input:focus").waitFor();
   await page.keyboard.type("laptop");
   await page.getByLabel("Spending in all, $").focus();
   await page.keyboard.type("12.50");

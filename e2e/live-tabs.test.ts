@@ -64,7 +64,7 @@ test("the stream of a hidden tab ends, and comes back with everything as it stan
   await tile(hidden).waitFor();
   await isLive(hidden);
   expect(all.complaints).toEqual([]);
-}, 60_000);
+});
 
 test("tabs that were opened in the background ask for no stream, so that any number leaves room for a page", async () => {
   await using all = await tabs(false);
@@ -81,4 +81,4 @@ test("tabs that were opened in the background ask for no stream, so that any num
   await isLive(last);
   expect(streams.length).toBe(1);
   expect(all.complaints).toEqual([]);
-}, 60_000);
+});

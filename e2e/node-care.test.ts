@@ -23,7 +23,11 @@ const statusOf = ({ dataDirectory }: Instance) =>
 const standingOf = async (node: Instance) => (await statusOf(node)).node;
 /** Waits for the node's own word, since asking again and again would itself be a load on this machine. */
 async function untilIt(node: Instance, status: "available" | "paused") {
-  const word = status === "paused" ? /the node takes no jobs/ : /the node takes jobs again/;
+  // Its last word: a machine that is busy with other things may have had it pause before.
+  const word =
+    status === "paused"
+      ? /the node takes no jobs(?![\s\S]*the node takes jobs again)/
+      : /the node takes jobs again(?![\s\S]*the node takes no jobs)/;
   await node.waitForOutput(word, { detail: () => `${node.output()}load average: ${loadavg()}` });
   const standing = await standingOf(node);
   expect(standing?.status).toBe(status);

@@ -36,8 +36,7 @@ const offered = async () =>
   ).models.find(({ name }) => name === model);
 const ask = (...args: string[]) => stage.run(coordinator, ["nodes", "command", nodeKey, "configure", ...args]);
 /** A span that is not now, so that the node is paused by it. */
-const elsewhen = () =>
-  `${["sun", "mon", "tue", "wed", "thu", "fri", "sat"][(new Date().getDay() + 3) % 7]} 03:00-03:01`;
+const ELSEWHEN = `${["sun", "mon", "tue", "wed", "thu", "fri", "sat"][(new Date().getDay() + 3) % 7]} 03:00-03:01`;
 
 beforeAll(async () => {
   stage = await openStage();
@@ -80,7 +79,9 @@ test("allowed, slots, price and schedule are changed on the page, by keyboard, a
     await page.keyboard.press("Enter");
     await page.locator("#terms-slots").fill("3");
     await page.locator("#terms-price_output").fill("0.25");
-    await page.locator("#terms-prices").fill(`${HOSTILE}* 1 2`);
+    await page.locator("#terms-prices-0-name").fill(`${HOSTILE}*`);
+    await page.locator("#terms-prices-0-input").fill("1");
+    await page.locator("#terms-prices-0-output").fill("much");
     await page.locator("#terms-schedule").fill("whenever");
     await page.locator("#terms-save").focus();
     await page.keyboard.press("Enter");
@@ -89,12 +90,16 @@ test("allowed, slots, price and schedule are changed on the page, by keyboard, a
     // As it is, caret included: hiding it would leave its mark on the fields.
     await page.screenshot({ path: `${shots}/node-terms-fault.png`, fullPage: true, caret: "initial" });
     expect(await violations(page)).toEqual([]);
-    await page.locator("#terms-schedule").fill(elsewhen());
+    await page.locator("#terms-schedule").fill(ELSEWHEN);
+    await page.locator("#terms-save").click();
+    await page.locator("#terms-prices-0-output-why").waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.locator("#terms-prices-0-output").fill("2");
     await page.locator("#terms-save").click();
     await page.locator(".toast", { hasText: "The node is asked" }).first().waitFor();
     const now = page.locator("#node-terms");
     await now.getByText("$0.00 / $0.25").waitFor();
-    await now.getByText(elsewhen()).waitFor();
+    await now.getByText(ELSEWHEN).waitFor();
     expect(await now.locator("bdi").first().textContent()).toBe(`${HOSTILE}*`);
     // It holds to it at once.
     await page.locator("#node-notes", { hasText: "outside of its schedule" }).waitFor();
@@ -115,7 +120,7 @@ test("it stays so over a restart of the node, on its own dashboard too, and the 
   await page.waitForURL(`${node.url}/`);
   expect(await page.locator("#f-node-slots").inputValue()).toBe("3");
   expect(await page.locator("#f-node-price_output").inputValue()).toBe("0.25");
-  expect(await page.locator("#f-node-schedule").inputValue()).toBe(elsewhen());
+  expect(await page.locator("#f-node-schedule").inputValue()).toBe(ELSEWHEN);
   await page.close();
   const done = await ask("schedule=", "idle_gpu_percent=35", "--json");
   expect(done.code).toBe(0);

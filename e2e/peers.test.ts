@@ -75,7 +75,9 @@ function signedBy(
 
 describe("two organisations that lend each other their pools", () => {
   test("each hear of the other's models, and nothing of their own comes back", async () => {
+    // A list is heard of as a whole, and again when it has changed.
     await waitFor("b to hear of a's model", async () => "org-a" in (await listed(b)));
+    await waitFor("a to hear of b's models", async () => "scripted-b" in (await listed(a)));
     expect(await listed(a)).toEqual({ "org-a": [0, 1], "org-b": [1, 1], "scripted-b": [1, 1] });
     expect(await listed(b)).toEqual({ "org-a": [1, 1], "org-b": [0, 1], "scripted-b": [0, 1] });
   });

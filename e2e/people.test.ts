@@ -69,6 +69,7 @@ test("an empty directory becomes a first chat by the printed link, three steps a
   await page.goto(link);
   expect(page.url()).toBe(`${fresh.url}/setup`);
   await expectWhole(page, join(shots, "setup.png"));
+  await page.locator("input:focus").waitFor();
   await page.keyboard.type("Ada");
   await press(page, "Tab");
   await page.keyboard.type("ada@example.org");
@@ -121,6 +122,7 @@ describe("signing in", () => {
       async (page) => {
         await page.goto(`${on.url}/account`);
         expect(page.url()).toBe(`${on.url}/sign-in?next=%2Faccount`);
+        await page.locator("input:focus").waitFor();
         await page.keyboard.type(ADMIN.email);
         await press(page, "Tab");
         await page.keyboard.type("not the password");
@@ -211,11 +213,11 @@ describe("one's own account", () => {
       bert,
       async (page) => {
         await page.goto(`${on.url}/account`);
-        await page.getByLabel("Present password").fill("not the password");
+        await page.getByLabel("Current password").fill("not the password");
         await page.getByLabel("New password").fill("another password");
         await page.locator("#change-password").click();
         await page.getByRole("alert").getByText("The email address or the password is wrong").waitFor();
-        await page.getByLabel("Present password").fill(PASSWORD);
+        await page.getByLabel("Current password").fill(PASSWORD);
         await page.getByLabel("New password").fill("another password");
         await page.locator("#change-password").click();
         await page.getByText("The password is changed").waitFor();

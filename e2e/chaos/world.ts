@@ -157,7 +157,7 @@ async function askingNode(stage: Stage, coordinator: Instance): Promise<Member> 
         PRICES: JSON.stringify(PRICES),
       }),
     });
-    stage.onClose(() => void worker.kill9());
+    stage.onClose(async () => void (await worker.kill9()));
     return worker;
   };
   let worker = spawn();

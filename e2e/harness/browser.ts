@@ -19,13 +19,15 @@ const REPORT_VIOLATIONS = `document.addEventListener("securitypolicyviolation", 
   console.error("CSP: " + event.violatedDirective + " " + event.blockedURI);
 });`;
 
-/** Throws where there is no browser: the page would be untested. */
+/** Every wait in it is as long as the tests' own. Throws where there is no browser: the page would be untested. */
 export async function openBrowser(): Promise<Browser> {
   const executablePath = await findBrowser();
   if (executablePath === null) {
     throw new Error(`no Chromium here: run \`bun build/browser.ts\`, or name one in ${BROWSER_ENV}`);
   }
-  return chromium.launch({ executablePath, args: FLAGS });
+  const browser = await chromium.launch({ executablePath, args: FLAGS, timeout: DEADLINE_MS });
+  browser.on("context", (context) => context.setDefaultTimeout(DEADLINE_MS));
+  return browser;
 }
 
 /** A page and its complaints. */
@@ -43,7 +45,6 @@ export async function openPage(
 
 /** What it will complain of: console errors and warnings, thrown errors, CSP violations, failed or foreign requests. */
 export async function watchPage(page: Page, origin: string): Promise<string[]> {
-  page.setDefaultTimeout(DEADLINE_MS);
   const complaints: string[] = [];
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
