@@ -18,7 +18,8 @@ describe("GGUF header", () => {
   });
   test("cut or damaged at any byte, it gives facts or a readable error", () => {
     for (let at = 0; at < 1200; at++) {
-      const damaged = file.slice(0, 1200);
+      // A copy: each is damaged at one byte.
+      const damaged = Uint8Array.from(file.subarray(0, 1200));
       damaged[at] = (damaged[at] ?? 0) ^ 0xff;
       for (const bytes of [file.slice(0, at), damaged]) {
         try {
