@@ -35,6 +35,10 @@ declare module "*/playground.js" {
   const text: string;
   export default text;
 }
+declare module "*/prices.js" {
+  const text: string;
+  export default text;
+}
 declare module "*/link.js" {
   const text: string;
   export default text;

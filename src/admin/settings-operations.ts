@@ -19,11 +19,12 @@ const settingRow = z.object({
   /** What an integer counts: `digits` of it stand behind the point, `sign` before and `text` after it. */
   unit: z.object({ text: z.string(), sign: z.string(), digits: z.int().min(0) }).nullable(),
   why: z.string(),
-  kind: z.enum(["text", "integer", "boolean", "choice", "list", "tables", "table"]),
+  kind: z.enum(["text", "integer", "boolean", "choice", "list", "tables", "table", "prices"]),
   nullable: z.boolean(),
   /** In words. */
   allowed: z.string(),
-  choices: z.array(z.string()),
+  /** Of a choice, and of a list whose entries are some of them. */
+  choices: z.array(z.object({ value: z.string(), label: z.string(), about: z.string() })),
   min: z.int().nullable(),
   max: z.int().nullable(),
   /** What is in effect; secrets are masked. */

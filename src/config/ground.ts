@@ -4,11 +4,12 @@ import { z } from "zod";
 import { ok, type Result } from "../lib/result.ts";
 import type { Ground, SettingFault, SettingKey } from "../settings/settings.ts";
 import { explain } from "./explain.ts";
+import { pricesSchema } from "./fields.ts";
 import { allowedText, bare, CONFIG_KEYS, type ConfigKey, fromText } from "./keys.ts";
 import type { Source, Tree } from "./layers.ts";
 import { effectiveValue } from "./print.ts";
 import { type Config, configSchema } from "./schema.ts";
-import { SETTING_GROUPS, settingWords } from "./setting-groups.ts";
+import { choicesOf, SETTING_GROUPS, settingWords } from "./setting-groups.ts";
 
 export type ConfigGround = {
   ground: Ground;
@@ -91,7 +92,7 @@ function settingKey(key: ConfigKey, live: boolean): SettingKey {
   return {
     name: key.name,
     section: key.section,
-    kind: key.kind,
+    kind: bare(key.schema) === bare(pricesSchema) ? "prices" : key.kind,
     nullable: key.nullable,
     ...settingWords(key.name, key.meta.why),
     live,
@@ -113,14 +114,18 @@ function settingKey(key: ConfigKey, live: boolean): SettingKey {
   };
 }
 
-function valuesOf({ schema, kind }: ConfigKey) {
+function valuesOf({ name, schema, kind }: ConfigKey) {
   const json = z.toJSONSchema(bare(schema), { io: "input", unrepresentable: "any" });
   const number = (value: unknown) => (typeof value === "number" && Number.isSafeInteger(value) ? value : null);
   return {
     allowed: allowedText(schema),
-    choices: (json.enum ?? []).map(String),
+    choices: choicesOf(name, (json.enum ?? enumOf(json.items) ?? []).map(String)),
     min: kind === "integer" ? number(json.minimum) : null,
     max: kind === "integer" ? number(json.maximum) : null,
     fallback: schema.safeParse(undefined).data ?? null,
   } satisfies Partial<SettingKey>;
 }
+
+/** Of a list's entries. */
+const enumOf = (items: z.core.JSONSchema._JSONSchema | z.core.JSONSchema._JSONSchema[] | undefined) =>
+  typeof items === "object" && !Array.isArray(items) ? items.enum : undefined;

@@ -1,10 +1,36 @@
 // Setting groups: the keys that may change while an instance runs, as people meet them: in groups by what one wants to
-// do, each key with a short label and its unit. The dashboard and `infernet settings` read them from here.
-import type { SettingGroup, SettingUnit } from "../settings/settings.ts";
+// do, each key with a short label, its unit and what its choices are called. The dashboard and `infernet settings` read
+// them from here.
+import type { SettingChoice, SettingGroup, SettingUnit } from "../settings/settings.ts";
+import type { Config, SECTIONS } from "./schema.ts";
 
 /** `why`: where the one of config.toml speaks of another unit. */
-type Words = { label: string; unit?: SettingUnit; why?: string };
-type Group = Omit<SettingGroup, "keys"> & { keys: Readonly<Record<string, Words>> };
+type Words = { label: string; unit?: SettingUnit; why?: string; choices?: Readonly<Record<string, Choice>> };
+/** What one of its words is called, and what it does in a line. */
+type Choice = readonly [label: string, about: string];
+
+type Section = keyof typeof SECTIONS;
+type Key = { [S in Section]: `${S}.${keyof Config[S] & string}` }[Section] | Exclude<keyof Config, Section>;
+type ValueOf<K extends Key> = K extends `${infer S extends Section}.${infer F}`
+  ? F extends keyof Config[S]
+    ? Config[S][F]
+    : never
+  : K extends keyof Config
+    ? Config[K]
+    : never;
+/** The words that a value is one of, or a list some of; none where it is any text or none. */
+type Choosable<V> = V extends readonly (infer E)[]
+  ? Choosable<E>
+  : V extends string
+    ? string extends V
+      ? never
+      : V
+    : never;
+/** Every choice has its words, or it does not compile. */
+type WordsOf<K extends Key> = [Choosable<ValueOf<K>>] extends [never]
+  ? Omit<Words, "choices">
+  : Omit<Words, "choices"> & { choices: Readonly<Record<Choosable<ValueOf<K>>, Choice>> };
+type Group = Omit<SettingGroup, "keys"> & { keys: { readonly [K in Key]?: WordsOf<K> } };
 
 const plain = (text: string): SettingUnit => ({ text, sign: "", digits: 0 });
 const SECONDS = plain("seconds");
@@ -21,8 +47,24 @@ const GROUPS: readonly Group[] = [
     about: "Which clients, nodes and people this instance takes, and what strangers see of it.",
     keys: {
       "coordinator.require_api_key": { label: "Clients need an API key" },
-      "accounts.signup": { label: "Sign-up" },
-      "coordinator.registration": { label: "Registration of nodes" },
+      "accounts.signup": {
+        label: "Sign-up",
+        why: "Who may make an account.",
+        choices: {
+          open: ["Everybody", "Anyone who finds this instance may make an account."],
+          invite: ["By invitation", "Only with a link that an admin made."],
+          closed: ["Nobody", "Who has an account keeps it; there are no new ones."],
+        },
+      },
+      "coordinator.registration": {
+        label: "Registration of nodes",
+        why: "Who may offer inference.",
+        choices: {
+          token: ["With a join token", "Only whoever was given one; they are made under Join tokens."],
+          approval: ["After approval", "Anyone may ask; an admin lets each node in."],
+          open: ["Everybody", "A node that comes is let in at once."],
+        },
+      },
       "coordinator.accept_auth_v1": { label: "Older node daemons" },
       "dashboard.public": { label: "Public pages" },
       "webhooks.allow_private": { label: "Webhooks into private networks" },
@@ -33,7 +75,14 @@ const GROUPS: readonly Group[] = [
     title: "Queue and choice of nodes",
     about: "Where a job goes, and how long it may wait for a free slot.",
     keys: {
-      "scheduler.strategy": { label: "Choice of a node" },
+      "scheduler.strategy": {
+        label: "Choice of a node",
+        choices: {
+          balanced: ["Balanced", "Fast nodes first, as far as they are worth their price."],
+          cheapest: ["Cheapest", "The lowest price first, however slow."],
+          fastest: ["Fastest", "The most tokens per second first, whatever they cost."],
+        },
+      },
       "scheduler.affinity_ttl_s": { label: "Conversations stay on a node", unit: SECONDS },
       "coordinator.queue_limit": { label: "Waiting jobs per model", unit: plain("jobs") },
       "coordinator.queue_timeout_s": { label: "Longest wait for a slot", unit: SECONDS },
@@ -109,7 +158,16 @@ const GROUPS: readonly Group[] = [
       "accounts.session_idle_hours": { label: "Session without use", unit: HOURS },
       "accounts.session_max_days": { label: "Longest session", unit: plain("days") },
       "privacy.retain_content_hours": { label: "Keep prompts and answers", unit: HOURS },
-      "log.level": { label: "Log level" },
+      "log.level": {
+        label: "Log level",
+        choices: {
+          debug: ["Everything", "Each step, to find a fault. It is much."],
+          info: ["As usual", "What comes, goes and changes, and all below."],
+          warn: ["Warnings", "What somebody should look at, and errors."],
+          error: ["Errors", "Only what went wrong."],
+          silent: ["Nothing", "Not even errors."],
+        },
+      },
     },
   },
   {
@@ -127,7 +185,7 @@ const GROUPS: readonly Group[] = [
       "node.price_output": { label: "Output price", unit: PRICE, why: "What you ask for output tokens." },
       "node.prices": {
         label: "Prices of single models",
-        why: "Models that cost something else, by name or how names begin (with a *; the longest counts), in µ$ per million tokens: 1000000 is $1.",
+        why: "Models that cost something else, by name or by how names begin: llama3* is every model whose name begins with llama3. The longest that fits counts.",
       },
       "node.slots": { label: "Jobs side by side", unit: plain("jobs") },
     },
@@ -151,7 +209,18 @@ const GROUPS: readonly Group[] = [
     title: "What coordinators may do here",
     about: "The node has the last word on what it is asked beside inference.",
     keys: {
-      "node.allow_commands": { label: "Allowed commands" },
+      "node.allow_commands": {
+        label: "Allowed commands",
+        why: "What a coordinator may ask of this node.",
+        choices: {
+          models: ["Install and remove models", "As far as the disk below allows."],
+          drain: ["Take no more jobs", "Those that run may end."],
+          resume: ["Take jobs again", "After it was told to take none."],
+          refresh: ["Look at its models anew", "It asks its backends what they have."],
+          restart: ["Restart", "It ends its jobs and starts again."],
+          configure: ["Change its terms", "Slots, prices and schedule: it trusts their admins with your earnings."],
+        },
+      },
       "node.model_disk_gib": { label: "Disk for installed models", unit: plain("GiB") },
     },
   },
@@ -163,10 +232,19 @@ export const SETTING_GROUPS: readonly SettingGroup[] = GROUPS.map((group) => ({
   keys: Object.keys(group.keys),
 }));
 
-const WORDS: ReadonlyMap<string, Words> = new Map(GROUPS.flatMap(({ keys }) => Object.entries(keys)));
+const WORDS: ReadonlyMap<string, Words> = new Map(GROUPS.flatMap(({ keys }) => Object.entries<Words>(keys)));
 
 /** What a key is called, its unit and what it is for; one that is read at the start only goes by its name. */
 export function settingWords(key: string, why: string): { label: string; unit: SettingUnit | null; why: string } {
   const words = WORDS.get(key);
   return { label: words?.label ?? key, unit: words?.unit ?? null, why: words?.why ?? why };
+}
+
+/** The values of a key as people call them; of one that is read at the start only, as they are. */
+export function choicesOf(key: string, values: readonly string[]): SettingChoice[] {
+  const words = new Map(Object.entries(WORDS.get(key)?.choices ?? {}));
+  return values.map((value) => {
+    const [label, about] = words.get(value) ?? [value, ""];
+    return { value, label, about };
+  });
 }

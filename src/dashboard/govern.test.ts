@@ -1,5 +1,5 @@
 // What admins govern, on the real routes: what they are shown, what it costs with many nodes, and that acts count.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createSetupLink } from "../accounts/first-admin.ts";
 import { type CoordinatorStage, coordinatorStage } from "../http/testing/coordinator-stage.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
@@ -8,6 +8,8 @@ import type { Node } from "../registry/registry.ts";
 import { changesOf } from "./audit/details.ts";
 import { auditWatch } from "./audit/watch.ts";
 import { nodeTiles } from "./overview/tiles.ts";
+import { type PriceRow, rowsAsFields, rowsOf } from "./settings/price-rows.ts";
+import { pricesIn, ROWS } from "./settings/typed.ts";
 
 let on: CoordinatorStage;
 let cookie: string;
@@ -15,7 +17,8 @@ let csrf: string;
 const HOSTILE = `"><script>alert(1)</script>\u202e`;
 
 beforeAll(async () => {
-  on = await coordinatorStage({ aliases: { "gpt-4o": ["llama3"], [HOSTILE]: [HOSTILE] } });
+  const aliases = { "gpt-4o": ["llama3"], [HOSTILE]: [HOSTILE] };
+  on = await coordinatorStage({ aliases, dashboard: { mode: "both" } });
   const setup = await createSetupLink(on.human.people);
   if (!setup.ok) throw new Error(setup.error);
   const secret = setup.value.link.slice(setup.value.link.indexOf("#") + 1);
@@ -37,11 +40,13 @@ const get = async (path: string) => {
   return { status: answer.status, text: await answer.text() };
 };
 const post = (path: string, fields: Record<string, string>, headers: Record<string, string> = {}) =>
+  postForm(path, new URLSearchParams(fields), headers);
+const postForm = (path: string, fields: URLSearchParams, headers: Record<string, string> = {}) =>
   fetch(on.server.url + path, {
     method: "POST",
     redirect: "manual",
     headers: { cookie, "x-csrf-token": csrf, "content-type": "application/x-www-form-urlencoded", ...headers },
-    body: new URLSearchParams(fields).toString(),
+    body: fields.toString(),
   });
 const HTMX = { "hx-request": "true", "hx-request-type": "partial" };
 
@@ -117,14 +122,100 @@ test("a list is typed one entry a line", async () => {
   await post(`${path}?reset=1`, {}, HTMX);
 });
 
-test("a long table is saved whole, and one too long for an address is not undone by one", async () => {
+describe("prices of single models", () => {
   const path = "/admin/settings/node.prices";
-  const long = (input: number) =>
-    JSON.stringify(Object.fromEntries(Array.from({ length: 1024 }, (_, i) => [`模型 ${i}`, { input, output: 2 }])));
-  expect((await post(path, { value: long(1) }, HTMX)).status).toBe(200);
-  const again = await post(path, { value: long(3) }, HTMX);
-  expect(again.status).toBe(200);
-  expect(again.headers.get("hx-trigger")).not.toContain("undo");
+  const prices = async () => {
+    const listed = await on.dashboard.admin.listSettings({});
+    return pricesIn(listed.ok ? listed.value.settings.find(({ key }) => key === "node.prices")?.value : null);
+  };
+  const send = (rows: readonly PriceRow[], headers: Record<string, string> = HTMX) =>
+    postForm(path, rowsAsFields(rows, ROWS), headers);
+  const NEW = { former: "", name: "", input: "", output: "" };
+  const undoOf = (answer: Response) =>
+    (JSON.parse(answer.headers.get("hx-trigger") ?? "{}") as { toast: { text: string; undo?: string } }).toast;
+
+  test("are a row each, with empty ones for more; without script they are saved by the form", async () => {
+    const saved = await send([{ ...NEW, name: HOSTILE, input: "0.1", output: "2" }, NEW], {});
+    expect([saved.status, saved.headers.get("location")]).toEqual([303, "/admin/settings#set-node-prices"]);
+    expect(await prices()).toEqual({ [HOSTILE]: { input: 100_000, output: 2_000_000 } });
+    const { text } = await get("/admin/settings");
+    expect(text).not.toContain("<script>alert");
+    expect(text.match(/name="row\.name"/g)).toHaveLength(4);
+    expect((await send(rowsOf(await prices()).map((row) => ({ ...row, name: "" })))).status).toBe(200);
+    expect(await prices()).toEqual({});
+  });
+
+  test("that are wrong come back as they were typed, each fault at its field, with script and without", async () => {
+    const rows = [
+      { ...NEW, name: "llama3", input: "cheap", output: "1" },
+      { ...NEW, name: "a*b", input: "1", output: "1" },
+    ];
+    for (const headers of [HTMX, {}]) {
+      const wrong = await send(rows, headers);
+      const text = await wrong.text();
+      expect(wrong.status).toBe(422);
+      expect(text).toMatch(/id="set-node-prices-field-0-input"[^>]*value="cheap"[^>]*aria-invalid="true"/);
+      expect(text).toMatch(/id="set-node-prices-field-1-name"[^>]*value="a\*b"[^>]*aria-invalid="true"/);
+      expect(text).toContain('href="#set-node-prices-field-0-input"');
+      expect(text.match(/aria-invalid/g)).toHaveLength(2);
+    }
+    expect(await prices()).toEqual({});
+  });
+
+  test("are many: one is changed, undone by itself, and told in the audit log", async () => {
+    const many = Array.from({ length: 500 }, (_, i) => ({ ...NEW, name: `模型 ${i}`, input: "1", output: "2" }));
+    expect((await send(many)).status).toBe(200);
+    const before = await prices();
+    const changed = await send(rowsOf(before).map((row) => (row.name === "模型 7" ? { ...row, input: "3" } : row)));
+    const { text, undo = "" } = undoOf(changed);
+    expect([text, undo.length < 400]).toEqual(["Prices of single models: 500 entries", true]);
+    // Somebody else's change in between stays.
+    await send([{ ...NEW, name: "other", input: "4", output: "4" }]);
+    expect((await post(undo, {}, HTMX)).status).toBe(200);
+    expect(await prices()).toEqual({ ...before, other: { input: 4_000_000, output: 4_000_000 } });
+    const log = (await get("/admin/audit?action=settings")).text;
+    expect(log).toContain("$3.00 / $2.00");
+    await post(`${path}?reset=1`, {}, HTMX);
+  });
+
+  test("more than there may be are refused, and stay typed", async () => {
+    const many = Array.from({ length: 1025 }, (_, i) => ({ ...NEW, name: `m${i}`, input: "1", output: "2" }));
+    const wrong = await send(many);
+    const text = await wrong.text();
+    expect([wrong.status, text.includes("Has more than 1024 entries"), text.includes('value="m1024"')]).toEqual([
+      ...[422, true, true],
+    ]);
+  });
+});
+
+test("choices are shown by what they are called, with what each does", async () => {
+  const path = "/admin/settings/accounts.signup";
+  const { text } = await get("/admin/settings");
+  expect(text).toMatch(/type="radio" name="value" value="invite" checked=""[^>]*>\s*<span>By invitation/);
+  expect(text).toContain("Only with a link that an admin made.");
+  const closed = await post(path, { value: "closed" }, HTMX);
+  expect(closed.headers.get("hx-trigger")).toContain("Sign-up: Nobody");
+  expect((await get("/admin/audit?action=settings")).text).toContain("from By invitation to Nobody");
+  const wrong = await post(path, { value: "whoever" }, HTMX);
+  expect([wrong.status, (await wrong.text()).includes("is not allowed")]).toEqual([422, true]);
+  await post(`${path}?reset=1`, {}, HTMX);
+});
+
+test("several choices are boxes to tick; none of them is a choice, too", async () => {
+  const path = "/admin/settings/node.allow_commands";
+  const value = async () => {
+    const listed = await on.dashboard.admin.listSettings({});
+    return listed.ok ? listed.value.settings.find(({ key }) => key === "node.allow_commands")?.value : null;
+  };
+  const chosen = await postForm(path, new URLSearchParams("value=&value=drain&value=configure"), HTMX);
+  expect(await chosen.text()).toMatch(/type="checkbox" name="value" value="configure" checked=""/);
+  expect(await value()).toEqual(["drain", "configure"]);
+  const { toast } = JSON.parse((await post(path, { value: "" }, HTMX)).headers.get("hx-trigger") ?? "{}") as {
+    toast: { text: string; undo: string };
+  };
+  expect([toast.text, await value()]).toEqual(["Allowed commands: none", []]);
+  await post(toast.undo, {}, HTMX);
+  expect(await value()).toEqual(["drain", "configure"]);
   await post(`${path}?reset=1`, {}, HTMX);
 });
 
@@ -216,6 +307,9 @@ test("a change is told by what differs", () => {
   ]);
   expect(changesOf([["gpt-4o", ["a", "b"]]], [["gpt-4o", ["b"]]])).toEqual([
     { name: "gpt-4o", before: "a, b", after: "b" },
+  ]);
+  expect(changesOf([], [["llama3", { input: 1_000_000, output: 2 }]])).toEqual([
+    { name: "llama3", before: null, after: "$1.00 / $0.000\u202f002" },
   ]);
   expect(changesOf(null, { expires_ms: 1_760_000_000_000 })[0]?.after).toBe("2025-10-09 08:53 UTC");
 });

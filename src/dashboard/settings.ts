@@ -10,8 +10,16 @@ import { adminRoute } from "./admin-route.ts";
 import { fragmentAnswer, isHtmx, pageAnswer, type Toast } from "./answer.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { notFound } from "./refusal.ts";
-import { fieldText, fromField, MAX_SETTING_FORM_BYTES } from "./settings/typed.ts";
-import { type SettingFault, settingsView, settingViews } from "./settings/view.ts";
+import {
+  fieldsBack,
+  fieldText,
+  fromForm,
+  MAX_SETTING_FORM_BYTES,
+  type SettingFault,
+  type Typed,
+  typedIn,
+} from "./settings/typed.ts";
+import { settingsView, settingViews } from "./settings/view.ts";
 import { viewerOf } from "./viewer.ts";
 import { sentence } from "./words.ts";
 
@@ -28,7 +36,7 @@ export const settingsRoutes = (deps: DashboardDeps): HttpRoute[] => [
   adminRoute({
     method: "POST",
     path: `${PATH}/:key`,
-    summary: "Changes a setting: `value` as text, or `reset`.",
+    summary: "Changes a setting: `value` as text, rows of prices, or `reset`.",
     maxBodyBytes: MAX_SETTING_FORM_BYTES,
     handle: (call) => change(deps, call),
   }),
@@ -45,12 +53,10 @@ async function page(
   return pageAnswer(call.request, Settings({ viewer: viewerOf(deps, call), view }), { status });
 }
 
-type Wanted = { reset: true } | { reset: false; text: string };
-/** A form's fields; of an undo, the address's. */
-function wantedOf({ body, query }: SignedInCall): Wanted {
-  const fields = query.has("value") || query.has("reset") ? query : new URLSearchParams(body());
-  // A switch that is off sends nothing: the field before it says so.
-  return fields.has("reset") ? { reset: true } : { reset: false, text: fields.getAll("value").at(-1) ?? "" };
+/** A form's fields; of an undo, the address's. Null: a reset. */
+function typedOf({ body, query }: SignedInCall, { kind }: SettingRow): Typed | null {
+  const fields = query.size > 0 ? query : new URLSearchParams(body());
+  return fields.has("reset") ? null : typedIn(kind, fields);
 }
 
 async function change(deps: DashboardDeps, call: SignedInCall): Promise<Response> {
@@ -59,17 +65,16 @@ async function change(deps: DashboardDeps, call: SignedInCall): Promise<Response
   const listed = await admin.listSettings({});
   const before = listed.ok ? listed.value.settings.find((row) => row.key === key) : undefined;
   if (!before) return notFound(deps, call, call.human, "setting");
-  const wanted = wantedOf(call);
+  const typed = typedOf(call, before);
   const by = callerOf(call);
-  const refused = (words: string) => {
-    const text = wanted.reset ? fieldText(before, before.value) : wanted.text;
-    return answerWith(deps, call, before, { key, text, words: sentence(words) }, null);
+  const refused = (fault: Pick<SettingFault, "words" | "faults">) => {
+    const shown = typed ?? { text: fieldText(before, before.value), rows: null };
+    return answerWith(deps, call, before, { key, typed: shown, ...fault }, null);
   };
-  const read = wanted.reset ? null : fromField(before, wanted.text);
+  const read = typed && fromForm(before, typed);
   if (read?.ok === false) return refused(read.error);
-  const changed =
-    read === null ? await admin.resetSetting({ key }, by) : await admin.changeSetting({ key, ...read.value }, by);
-  if (!changed.ok) return refused(changed.error.message.replace(`${key}: `, ""));
+  const changed = read ? await admin.changeSetting({ key, ...read.value }, by) : await admin.resetSetting({ key }, by);
+  if (!changed.ok) return refused({ words: sentence(changed.error.message.replace(`${key}: `, "")), faults: [] });
   return answerWith(deps, call, changed.value, null, toastOf(before, changed.value));
 }
 
@@ -99,7 +104,7 @@ async function answerWith(
 
 function toastOf(before: SettingRow, after: SettingRow): Toast {
   if (JSON.stringify(before.kept) === JSON.stringify(after.kept)) return { text: `${after.label}: as it was` };
-  const back = before.kept ? `value=${encodeURIComponent(fieldText(before, before.kept.value))}` : "reset=1";
+  const back = before.kept ? String(fieldsBack(before, before.kept.value, after.value)) : "reset=1";
   const shown = settingText(after, after.value);
   const text = `${after.label}: ${shown.length > 60 ? "changed" : shown}`;
   return back.length > MAX_UNDO ? { text } : { text, undo: `${PATH}/${encodeURIComponent(after.key)}?${back}` };

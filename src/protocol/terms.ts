@@ -5,7 +5,8 @@ import { parseSpan } from "./schedule.ts";
 
 const int = (min: number, max: number) => z.int().min(min).max(max);
 /** µ$ per million tokens. A billion is 1,000 USD. */
-const price = int(0, 1_000_000_000_000);
+export const MAX_PRICE = 1_000_000_000_000;
+const price = int(0, MAX_PRICE);
 const MAX_SPANS = 64;
 const MAX_SPAN_CHARS = 128;
 const MAX_PATTERNS = 1024;
@@ -21,14 +22,14 @@ export const spanSchema = z
     if (!parsed.ok) ctx.addIssue({ code: "custom", message: parsed.error });
   });
 
-/** Prices of models, by name or by the beginning of names with a `*` behind it. */
-export const patternPricesSchema = z.record(
-  z
-    .string()
-    .max(257)
-    .regex(/^[^*\p{Cc}]+\*?$|^\*$/u, 'must be the name of a model, or the beginning of names and a "*"'),
-  z.strictObject({ input: price, output: price }),
-);
+export const MAX_PATTERN_CHARS = 257;
+/** The name of a model, or the beginning of names with a `*` behind it. */
+export const patternSchema = z
+  .string()
+  .max(MAX_PATTERN_CHARS)
+  .regex(/^[^*\p{Cc}]+\*?$|^\*$/u, 'must be the name of a model, or the beginning of names and a "*"');
+/** Prices of models. */
+export const patternPricesSchema = z.record(patternSchema, z.strictObject({ input: price, output: price }));
 const atMost = (max: number) =>
   patternPricesSchema.refine((prices) => Object.keys(prices).length <= max, `has more than ${max} entries`);
 

@@ -5,11 +5,13 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** How a value is written as text, and which input it takes. */
-export type SettingKind = "text" | "integer" | "boolean" | "choice" | "list" | "tables" | "table";
+/** How a value is written as text, and which input it takes. `prices`: a table of models, each with two prices. */
+export type SettingKind = "text" | "integer" | "boolean" | "choice" | "list" | "tables" | "table" | "prices";
 
 /** What the integer of a key counts: `digits` of it stand behind the point, `sign` before and `text` after it. */
 export type SettingUnit = { text: string; sign: string; digits: number };
+/** One of the values that a key may have: what people call it, and what it does; the value itself and "" where nobody said. */
+export type SettingChoice = { value: string; label: string; about: string };
 /** Settings that people look for together, by their keys. */
 export type SettingGroup = { id: string; title: string; about: string; keys: readonly string[] };
 
@@ -28,8 +30,8 @@ export type SettingKey = {
   why: string;
   /** In words: "an integer from 0 to 65535". */
   allowed: string;
-  /** Of a choice. */
-  choices: readonly string[];
+  /** Of a choice, and of a list whose entries are some of them. */
+  choices: readonly SettingChoice[];
   /** Of an integer. */
   min: number | null;
   max: number | null;

@@ -1,11 +1,12 @@
 // Settings: what may change while the coordinator runs, one form each, by what one wants to do; and what is read at the
 // start.
 import type { SettingsView, SettingView } from "../../src/dashboard/settings/view.ts";
+import { PRICES_SCRIPT } from "../parts/assets.ts";
 import type { Markup } from "../parts/markup.ts";
-import { Body, Card, Csrf, Table, Tag, Th, Why } from "../parts/parts.tsx";
-import { SettingField } from "../parts/setting-field.tsx";
+import { Body, Card, Csrf, Table, Tag, Th } from "../parts/parts.tsx";
+import { isGroup, isWide, SettingControl } from "../parts/setting-field.tsx";
 import { settingId } from "../parts/setting-id.ts";
-import { boundsText, settingText } from "../parts/setting-text.ts";
+import { boundsText, PRICES_RULE, settingText } from "../parts/setting-text.ts";
 import { Head, Shell, type Viewer } from "../parts/shell.tsx";
 import { ago, Name, NONE, number } from "../parts/text.tsx";
 
@@ -35,7 +36,7 @@ const titleOf = (section: string): string => TITLES[section] ?? section;
 export const Settings = ({ viewer, view }: { viewer: Viewer; view: SettingsView }): Markup => {
   const csrf = viewer.human?.csrf ?? "";
   return (
-    <Shell viewer={viewer} title="Settings">
+    <Shell viewer={viewer} title="Settings" scripts={[PRICES_SCRIPT]}>
       <Head
         title="Settings"
         note="Kept in the database, in effect at once, above config.toml and below flags and the environment."
@@ -67,11 +68,12 @@ export function Setting({ setting, csrf, nowMs, billing }: SettingProps): Markup
   const { key, label, why, fault, fixed, kept } = setting;
   const id = settingId(key);
   const to = `/admin/settings/${encodeURIComponent(key)}`;
-  const confirm = CAREFUL[`${key}=${setting.text}`];
+  const confirm = CAREFUL[`${key}=${String(setting.value)}`];
   const idle = billing !== "solana" && key.startsWith("payouts.");
   return (
     <li id={id}>
       <form
+        class={isWide(setting) ? "wide" : undefined}
         method="post"
         action={to}
         hx-post={to}
@@ -82,27 +84,20 @@ export function Setting({ setting, csrf, nowMs, billing }: SettingProps): Markup
       >
         <Csrf token={csrf} />
         <div class="what">
-          <label for={`${id}-field`}>{label}</label>
+          {isGroup(setting) ? <b>{label}</b> : <label for={`${id}-field`}>{label}</label>}
           <p class="note" id={`${id}-why`}>
             {why} <code>{key}</code>
           </p>
           {idle && <p class="note">It counts with billing.mode = "solana".</p>}
         </div>
         <div class="how">
-          <div class="row">
-            <SettingField
-              id={`${id}-field`}
-              of={fault ? { ...setting, text: fault.text } : setting}
-              describedBy={`${id}-why ${id}-origin${fault ? ` ${id}-fault` : ""}`}
-              isWrong={fault !== null}
-            />
-            {!fixed && (
-              <button type="submit" id={`${id}-save`} aria-label={`Save ${label}`}>
-                Save
-              </button>
-            )}
-          </div>
-          {fault && <Why id={`${id}-fault`}>{fault.words}</Why>}
+          <SettingControl
+            id={id}
+            fieldId={`${id}-field`}
+            of={{ ...setting, ...setting.field }}
+            describedBy={`${id}-why ${id}-origin`}
+            fault={fault}
+          />
           <p class="note">
             <span id={`${id}-origin`}>
               <Range setting={setting} /> <Origin setting={setting} nowMs={nowMs} />
@@ -131,9 +126,9 @@ const CAREFUL: Readonly<Record<string, { title: string; what: string; act: strin
 /** What may be typed: bounds, or the shape of what is no figure. */
 function Range({ setting }: { setting: SettingView }): Markup {
   const { kind, allowed, fixed } = setting;
-  const bounds = boundsText(setting);
-  if (fixed || kind === "boolean" || kind === "choice") return <></>;
-  return <>{bounds ?? (kind === "list" ? `One a line: ${allowed}` : `${allowed}, as JSON`)}.</>;
+  if (fixed || kind === "boolean" || (kind !== "prices" && isGroup(setting))) return <></>;
+  if (kind === "prices") return <>{PRICES_RULE}</>;
+  return <>{boundsText(setting) ?? (kind === "list" ? `One a line: ${allowed}` : allowed)}.</>;
 }
 
 /** Where the value comes from, and what it would be without. */
@@ -185,7 +180,7 @@ const Start = ({ sections }: { sections: SettingsView["fixed"] }): Markup => (
               </>
             }
           >
-            {rows.map(({ key, why, text, source }) => (
+            {rows.map(({ key, why, field: { text }, source }) => (
               <tr>
                 <td class="whole">
                   <code>{key}</code>

@@ -18,6 +18,7 @@ import linkJs from "../assets/link.js" with { type: "text" };
 import notifyJs from "../assets/notify.js" with { type: "text" };
 import openJs from "../assets/open.js" with { type: "text" };
 import playgroundJs from "../assets/playground.js" with { type: "text" };
+import pricesJs from "../assets/prices.js" with { type: "text" };
 
 export type Asset = { path: string; type: string; text: string };
 
@@ -51,6 +52,7 @@ const link = asset("link.js", JS, linkJs);
 const jobs = asset("jobs.js", JS, jobsJs);
 const notify = asset("notify.js", JS, notifyJs);
 const playground = asset("playground.js", JS, playgroundJs);
+const prices = asset("prices.js", JS, pricesJs);
 
 export const ASSETS: readonly Asset[] = [
   htmx,
@@ -65,6 +67,7 @@ export const ASSETS: readonly Asset[] = [
   check,
   open,
   playground,
+  prices,
   notify,
   jobs,
   link,
@@ -88,6 +91,8 @@ export const CHECK_SCRIPT = check.path;
 export const JOBS_SCRIPT = jobs.path;
 /** Of the page that chats. */
 export const PLAYGROUND_SCRIPT = playground.path;
+/** Of pages with a table of prices to edit. */
+export const PRICES_SCRIPT = prices.path;
 /** Takes the secret of a link that opens a page. */
 export const LINK_SCRIPT = link.path;
 /** Tells people who are signed in of what happened, and makes an app of the pages. */

@@ -1,21 +1,28 @@
-// Setting text: a setting's value and its bounds in words: `$2.00 per million tokens`, `12 %`, `1 to 3 600 seconds`.
+// Setting text: a setting's value and its bounds in words: `$2.00 per million tokens`, `12 %`, `1 to 3 600 seconds`,
+// `By invitation`.
 import { decimal } from "../../src/lib/decimal.ts";
-import type { SettingKind, SettingUnit } from "../../src/settings/settings.ts";
-import { dollars, number } from "./text.tsx";
+import type { SettingChoice, SettingUnit } from "../../src/settings/settings.ts";
+import { dollars, number, plural } from "./text.tsx";
 
 /** What is needed of a setting to say its values. */
-export type Worded = { kind: SettingKind; unit: SettingUnit | null };
+export type Worded = { unit: SettingUnit | null; choices?: readonly SettingChoice[] };
 
 /** A value as a sentence has it. */
-export function settingText({ unit }: Pick<Worded, "unit">, value: unknown): string {
+export function settingText({ unit, choices = [] }: Worded, value: unknown): string {
   if (value === null || value === undefined || value === "") return "not set";
   if (typeof value === "boolean") return value ? "on" : "off";
   if (typeof value === "number" && Number.isSafeInteger(value)) {
     return `${figure(unit, value)}${after(unit, value)}`;
   }
-  if (Array.isArray(value) && value.every((one) => typeof one === "string")) return value.join(", ") || "none";
-  return typeof value === "string" ? value : JSON.stringify(value);
+  const called = (one: string) => choices.find((choice) => choice.value === one)?.label ?? one;
+  if (typeof value === "string") return called(value);
+  if (!Array.isArray(value))
+    return Object.keys(value).length === 0 ? "none" : plural(Object.keys(value).length, "entry", "entries");
+  return value.every((one) => typeof one === "string") ? value.map(called).join(", ") || "none" : JSON.stringify(value);
 }
+
+/** What the rows of a table of prices are. */
+export const PRICES_RULE = "Dollars per million tokens. A row whose name is emptied goes.";
 
 type Bounds = Pick<Worded, "unit"> & { min: number | null; max: number | null };
 /** What an integer may be; null of anything else. */

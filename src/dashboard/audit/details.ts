@@ -78,10 +78,10 @@ export function labelledChanges(
   if (action === "settings.changed") {
     // The sentence has it already, but for tables.
     const row = names.settings.get(subject);
-    const unit = row?.unit ?? null;
+    const words = row ?? { unit: null };
     const changes = changesOf(before, after);
     if (changes.some(({ name }) => name !== "")) return changes;
-    return [{ name: "", before: settingText({ unit }, before), after: settingText({ unit }, after) }];
+    return [{ name: "", before: settingText(words, before), after: settingText(words, after) }];
   }
   return changesOf(before, after).map((change) => ({
     ...change,
@@ -123,7 +123,7 @@ function named(value: Json): Json {
   return isPairs ? Object.fromEntries(value.filter(isPair)) : value;
 }
 const isPair = (row: Json): row is [string, Json] =>
-  Array.isArray(row) && row.length === 2 && typeof row[0] === "string" && Array.isArray(row[1]);
+  Array.isArray(row) && row.length === 2 && typeof row[0] === "string" && typeof row[1] === "object";
 /** A plain value beside a table stands for itself: `pending` becomes what is told of the node. */
 const tableOf = (value: Json): Record<string, Json> => (isTable(value) ? value : value === null ? {} : { was: value });
 const isTable = (value: Json): value is Record<string, Json> =>
@@ -136,9 +136,15 @@ function text(value: Json, name = ""): string | null {
   }
   if (typeof value === "number" && Number.isSafeInteger(value) && AMOUNTS.test(name)) return dollars(value);
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (!Array.isArray(value)) return JSON.stringify(value);
+  if (!Array.isArray(value)) return pricesText(value) ?? JSON.stringify(value);
   if (value.length === 0) return null;
   return value.every((one) => typeof one === "string") ? value.join(", ") : JSON.stringify(value);
+}
+/** Of a model, in and out: `$0.10 / $0.30`. */
+function pricesText(value: Json): string | null {
+  if (!isTable(value) || Object.keys(value).length !== 2) return null;
+  const both = [value.input, value.output].filter((one) => typeof one === "number" && Number.isSafeInteger(one));
+  return both.length === 2 ? both.map((one) => dollars(Number(one))).join(" / ") : null;
 }
 /** Of the calendar (ECMAScript: a Date's time value). */
 const LAST_MS = 8.64e15;

@@ -1,10 +1,9 @@
 // Sentences: every act of the audit log as people say it: "Ada changed Waiting jobs per model from 256 jobs to 3 jobs".
 // Whoever adds an act adds its sentence: the type and a test hold to it.
-import { settingText } from "../../../web/parts/setting-text.ts";
+import { settingText, type Worded } from "../../../web/parts/setting-text.ts";
 import { dollars } from "../../../web/parts/text.tsx";
 import type { AuditAction } from "../../accounts/audit.ts";
 import type { AuditView } from "../../admin/money-operations.ts";
-import type { SettingUnit } from "../../settings/settings.ts";
 import type { AuditNames, Named } from "./names.ts";
 
 /** Plain words, and the things they are about. */
@@ -221,7 +220,7 @@ export const SENTENCES: Readonly<Record<AuditAction, Teller>> = {
     const { entry, names } = told;
     const [setting, row] = [names.setting(entry.subject), names.settings.get(entry.subject)];
     if ([entry.before, entry.after].some(isLarge)) return [told.who, " changed ", setting];
-    return [told.who, " changed ", setting, ` from ${changed(row?.unit ?? null, entry.before, entry.after)}`];
+    return [told.who, " changed ", setting, ` from ${changed(row ?? { unit: null }, entry.before, entry.after)}`];
   },
 };
 
@@ -232,7 +231,8 @@ const isLarge = (value: Json): boolean =>
   !(Array.isArray(value) && value.every((one) => typeof one === "string"));
 
 /** The unit once, where both have it. */
-function changed(unit: SettingUnit | null, was: Json, is: Json): string {
+function changed(words: Worded, was: Json, is: Json): string {
+  const { unit } = words;
   const once = unit !== null && typeof was === "number" && typeof is === "number";
-  return `${settingText({ unit: once ? { ...unit, text: "" } : unit }, was)} to ${settingText({ unit }, is)}`;
+  return `${settingText({ ...words, unit: once ? { ...unit, text: "" } : unit }, was)} to ${settingText(words, is)}`;
 }

@@ -1,5 +1,7 @@
 // The pages of a node, listed: its own small dashboard, for whoever opened it on its machine.
 import { z } from "zod";
+import { Partial } from "../../../web/parts/partial.tsx";
+import { settingId } from "../../../web/parts/setting-id.ts";
 import type { Admin, AdminError } from "../../admin/operations.ts";
 import { errorResponse } from "../../http/errors.ts";
 import { bodyOf } from "../../http/human/answers.ts";
@@ -8,11 +10,13 @@ import type { HttpRoute, OwnerCall, OwnerRoute } from "../../http/routes.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { once } from "../../lib/once.ts";
 import type { Result } from "../../lib/result.ts";
-import { doneAnswer, pageAnswer, type Toast, toastAnswer } from "../answer.ts";
+import type { Setting as SettingOfNode } from "../../settings/settings.ts";
+import { doneAnswer, fragmentAnswer, isHtmx, pageAnswer, type Toast, toastAnswer } from "../answer.ts";
 import { assetRoutes } from "../assets.ts";
 import type { Live, LiveEvent, Reader } from "../live.ts";
-import { fromField, MAX_SETTING_FORM_BYTES, MAX_TYPED } from "../settings/typed.ts";
-import { type NodeEarnings, nodeView, settingKeys, type ViewDeps } from "./view.ts";
+import { fromForm, MAX_SETTING_FORM_BYTES, type SettingFault, typedIn } from "../settings/typed.ts";
+import { sentence } from "../words.ts";
+import { type NodeEarnings, type NodeView, nodeSetting, nodeView, settingKeys, type ViewDeps } from "./view.ts";
 
 export type OwnNodeDeps = ViewDeps & {
   admin: Pick<Admin, "pauseNode" | "resumeNode" | "changeSetting">;
@@ -35,7 +39,7 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
   const earnings = once(deps.clock, EARNINGS_KEPT_MS, () => deps.earnings(EARNING_DAYS));
   /** What was last heard of earnings: a page does not wait for coordinators, its updates bring them. */
   let heard: NodeEarnings = [];
-  const view = () => nodeView(deps, heard, deps.clock.nowMs());
+  const view = (fault: SettingFault | null = null) => nodeView(deps, heard, deps.clock.nowMs(), fault);
   const act = (path: string, summary: string, change: (call: OwnerCall) => Promise<Response>): OwnerRoute => ({
     method: "POST",
     path,
@@ -116,7 +120,7 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
       told(request, await deps.admin.resumeNode({}), { text: "It takes jobs again." }),
     ),
     {
-      ...act("/settings", "Changes one of this node's settings.", (call) => changeSetting(deps, call)),
+      ...act("/settings", "Changes one of this node's settings.", (call) => changeSetting(deps, view, call)),
       maxBodyBytes: MAX_SETTING_FORM_BYTES,
     },
     act("/close", "Closes the dashboard in this browser.", async ({ request, token }) => {
@@ -134,21 +138,39 @@ const ownerOf = ({ door }: OwnerAuthDeps, token: string | null): Reader => ({
   stays: () => door.find(token) !== null,
 });
 
-const settingSchema = z.object({ key: z.string().max(64), value: z.string().max(MAX_TYPED).default("") });
-
 /** In effect, and told to the coordinators, when it is answered. */
-async function changeSetting(deps: OwnNodeDeps, call: OwnerCall): Promise<Response> {
-  const body = bodyOf(call, settingSchema);
-  if (!body.ok) return toastAnswer(call.request, { text: "That is no setting.", kind: "bad" }, 422);
-  const { key, value } = body.value;
+async function changeSetting(
+  deps: OwnNodeDeps,
+  view: (fault: SettingFault) => NodeView,
+  call: OwnerCall,
+): Promise<Response> {
+  const { request, csrf } = call;
+  const fields = new URLSearchParams(call.body());
+  const key = fields.get("key") ?? "";
   const setting = settingKeys(deps.settings).includes(key) ? deps.settings.find(key) : undefined;
-  if (setting === undefined) return toastAnswer(call.request, { text: "That is no setting.", kind: "bad" }, 422);
-  const read = fromField(setting, value);
-  if (!read.ok) return toastAnswer(call.request, { text: `${setting.label} ${read.error}.`, kind: "bad" }, 422);
+  if (setting === undefined) return toastAnswer(request, { text: "That is no setting.", kind: "bad" }, 422);
+  const typed = typedIn(setting.kind, fields);
+  const read = fromForm(setting, typed);
   const by = { actor: "local", from: call.address } as const;
-  return told(call.request, await deps.admin.changeSetting({ key, ...read.value }, by), {
-    text: "Saved. It counts from now on.",
-  });
+  const changed = read.ok ? await deps.admin.changeSetting({ key, ...read.value }, by) : null;
+  const { OwnNode } = await import("../../../web/pages/own-node/page.tsx");
+  const { Setting } = await import("../../../web/pages/own-node/settings.tsx");
+  const anew = (now: SettingOfNode, fault: SettingFault | null) =>
+    Partial({
+      ...{ target: `#${settingId(key)}`, swap: "outerHTML" },
+      children: Setting({ setting: nodeSetting(now, fault), csrf }),
+    });
+  const wrong = read.ok
+    ? changed?.ok === false && { words: sentence(changed.error.message.replace(`${key}: `, "")), faults: [] }
+    : read.error;
+  if (wrong) {
+    const fault = { key, typed, ...wrong };
+    if (!isHtmx(request)) return pageAnswer(request, OwnNode({ csrf, view: view(fault) }), { status: 422 });
+    return fragmentAnswer(request, anew(setting, fault), { status: 422 });
+  }
+  if (!isHtmx(request)) return doneAnswer(request, `/#${settingId(key)}`);
+  const toast = { text: "Saved. It counts from now on." };
+  return fragmentAnswer(request, anew(deps.settings.find(key) ?? setting, null), { toast });
 }
 
 const told = (request: Request, result: Result<unknown, AdminError>, toast: Toast): Response =>

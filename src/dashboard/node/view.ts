@@ -7,7 +7,7 @@ import type { Device } from "../../protocol/frames.ts";
 import type { EarningsJson } from "../../protocol/payouts.ts";
 import { priceOf } from "../../protocol/prices.ts";
 import type { Setting, SettingGroup, Settings } from "../../settings/settings.ts";
-import { fieldText } from "../settings/typed.ts";
+import { fieldShown, type SettingFault } from "../settings/typed.ts";
 
 /** What is read of the node. */
 export type NodeInside = {
@@ -63,8 +63,9 @@ export type NodeSetting = Pick<
 > & {
   key: string;
   default: unknown;
-  /** As the field has it. */
-  text: string;
+  /** As its field has it. */
+  field: ReturnType<typeof fieldShown>;
+  fault: SettingFault | null;
   /** A flag or the environment that says what it is. */
   fixedBy: string | null;
 };
@@ -85,7 +86,12 @@ export type ViewDeps = {
   settings: Pick<Settings, "find" | "groups">;
 };
 
-export function nodeView(deps: ViewDeps, earnings: NodeEarnings, nowMs: number): NodeView {
+export function nodeView(
+  deps: ViewDeps,
+  earnings: NodeEarnings,
+  nowMs: number,
+  fault: SettingFault | null = null,
+): NodeView {
   const { side } = deps;
   const serves = side.serves();
   const { history } = side;
@@ -109,7 +115,7 @@ export function nodeView(deps: ViewDeps, earnings: NodeEarnings, nowMs: number):
     coordinators: side.states(),
     device: side.device(),
     earnings,
-    settings: nodeSettings(deps.settings),
+    settings: nodeSettings(deps.settings, fault),
     log: deps.tail.lines().slice(-SHOWN_LINES),
   };
 }
@@ -119,18 +125,21 @@ const isNodes = (key: string): boolean => key.startsWith("node.");
 /** What an operator may change here. */
 export const settingKeys = ({ groups }: Groups): string[] => groups.flatMap(({ keys }) => keys.filter(isNodes));
 
-function nodeSettings(settings: Groups): NodeView["settings"] {
+function nodeSettings(settings: Groups, fault: SettingFault | null): NodeView["settings"] {
   return settings.groups.flatMap(({ keys, ...group }) => {
     const found = keys.filter(isNodes).flatMap((key) => settings.find(key) ?? []);
-    return found.length === 0 ? [] : [{ ...group, rows: found.map(nodeSetting) }];
+    return found.length === 0 ? [] : [{ ...group, rows: found.map((setting) => nodeSetting(setting, fault)) }];
   });
 }
 
-function nodeSetting(setting: Setting): NodeSetting {
+/** `fault`: of any of them. */
+export function nodeSetting(setting: Setting, fault: SettingFault | null): NodeSetting {
   const { name: key, label, why, allowed, kind, unit, choices, nullable, min, max, fixed, source } = setting;
+  const own = fault?.key === key ? fault : null;
   return {
     ...{ key, label, why, allowed, kind, unit, choices, nullable, min, max, fixed, default: setting.fallback },
-    text: fieldText(setting, setting.value),
+    field: fieldShown(setting, own),
+    fault: own,
     fixedBy: fixed ? source.where : null,
   };
 }

@@ -4,17 +4,17 @@ import { z } from "zod";
 import type { AdminError, CommandRow } from "../../admin/operations.ts";
 import { bodyFields } from "../../http/human/answers.ts";
 import { callerOf } from "../../http/human/deps.ts";
-import type { HttpRoute, SignedInCall } from "../../http/routes.ts";
+import type { HttpRoute, HumanRoute, SignedInCall } from "../../http/routes.ts";
 import type { Result } from "../../lib/result.ts";
 import { COMMANDS, modelNameSchema } from "../../protocol/commands.ts";
 import { unlinkNode } from "../../registry/account-link.ts";
 import { fragmentAnswer, isHtmx, type Toast } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
-import { fieldsOf } from "../money/form.ts";
 import { notFound } from "../refusal.ts";
+import { MAX_SETTING_FORM_BYTES } from "../settings/typed.ts";
 import { isAdmin } from "../viewer.ts";
 import { donePage, notDone, notOwner } from "./answers.ts";
-import { type Looked, lookedAt } from "./node-page.ts";
+import { type Looked, lookedAt, nodePage } from "./node-page.ts";
 import { mayAct } from "./rights.ts";
 import { formOf, termsTyped } from "./terms.ts";
 
@@ -25,7 +25,7 @@ type Act = (call: SignedInCall, looked: Looked) => Promise<Response>;
 
 export function nodeActRoutes(deps: DashboardDeps): HttpRoute[] {
   const { admin } = deps;
-  const route = (path: string, summary: string, act: Act, role?: "admin"): HttpRoute => ({
+  const route = (path: string, summary: string, act: Act, role?: "admin"): HumanRoute => ({
     method: "POST",
     path: `/nodes/:pubkey/${path}`,
     tier: "human",
@@ -51,7 +51,10 @@ export function nodeActRoutes(deps: DashboardDeps): HttpRoute[] {
   };
   return [
     route("command", "Asks a node for something beside inference.", (call, looked) => command(deps, call, looked)),
-    route("terms", "Asks a node for other slots, prices or hours.", (call, looked) => terms(deps, call, looked)),
+    {
+      ...route("terms", "Asks a node for other slots, prices or hours.", (call, looked) => terms(deps, call, looked)),
+      maxBodyBytes: MAX_SETTING_FORM_BYTES,
+    },
     route("commands/:id/cancel", "Wants a command stopped.", (call, looked) =>
       asked(call, looked, admin.cancelCommand({ id: call.params.id ?? "", ...ofWhom(call, looked) }, callerOf(call)), {
         text: "The node is told to stop",
@@ -137,10 +140,11 @@ async function command(deps: DashboardDeps, call: SignedInCall, looked: Looked):
 }
 
 /** What was typed wrong is shown at its field, the form as it was sent. */
-async function terms(deps: DashboardDeps, call: SignedInCall, { pubkey, right }: Looked): Promise<Response> {
-  const form = formOf(fieldsOf(call));
+async function terms(deps: DashboardDeps, call: SignedInCall, looked: Looked): Promise<Response> {
+  const { pubkey, right } = looked;
+  const form = formOf(new URLSearchParams(call.body()));
   const typed = termsTyped(form);
-  if (!typed.ok && !isHtmx(call.request)) return notDone(deps, call, { code: "invalid", message: typed.error.words });
+  if (!typed.ok && !isHtmx(call.request)) return nodePage(deps, call, looked, { form, fault: typed.error });
   if (!typed.ok) {
     const { TermsForm } = await import("../../../web/pages/node/terms.tsx");
     const { csrf } = call.human;

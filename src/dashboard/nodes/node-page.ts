@@ -39,16 +39,7 @@ export const nodePageRoutes = (deps: DashboardDeps): HttpRoute[] => [
     async handle(call) {
       const looked = await lookedAt(deps, call);
       if (!looked) return notFound(deps, call, call.human, "node");
-      const { row, right } = looked;
-      const acts = mayAct(call.human, right);
-      const props: NodePageProps = {
-        viewer: viewerOf(deps, call),
-        node: await nodeShown(deps, row, right, call.human?.account.id ?? null),
-        acts,
-        suggestions: acts ? suggestions(deps, looked.pubkey) : [],
-      };
-      const { NodePage } = await import("../../../web/pages/node/page.tsx");
-      return pageAnswer(call.request, NodePage(props));
+      return nodePage(deps, call, looked, null);
     },
   }),
   publicPage(deps, {
@@ -74,6 +65,25 @@ export const nodePageRoutes = (deps: DashboardDeps): HttpRoute[] => [
     },
   }),
 ];
+
+/** `sent`: terms that were not right, in their form. */
+export async function nodePage(
+  deps: DashboardDeps,
+  call: Pick<HumanCall, "request" | "human">,
+  { row, right, pubkey }: Looked,
+  sent: NodePageProps["sent"],
+): Promise<Response> {
+  const acts = mayAct(call.human, right);
+  const props: NodePageProps = {
+    viewer: viewerOf(deps, call),
+    node: await nodeShown(deps, row, right, call.human?.account.id ?? null),
+    acts,
+    suggestions: acts ? suggestions(deps, pubkey) : [],
+    sent,
+  };
+  const { NodePage } = await import("../../../web/pages/node/page.tsx");
+  return pageAnswer(call.request, NodePage(props), { status: sent === null ? 200 : 422 });
+}
 
 type Viewing = { right: Right; acts: boolean; accountId: string | null };
 

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { CommandRow } from "../../admin/operations.ts";
 import type { NodeTerms } from "../../protocol/terms.ts";
+import { type PriceRow, rowsAsFields } from "../settings/price-rows.ts";
 import { type FormTerm, formOf, termsShown, termsTyped } from "./terms.ts";
 
 const TOLD: NodeTerms = {
@@ -11,14 +12,18 @@ const TOLD: NodeTerms = {
 const shown = (over: Partial<NodeTerms> = {}, commands: CommandRow[] = []) =>
   termsShown({ ...TOLD, ...over }, commands, 1_000_000_000);
 /** The form as it was shown, sent with these fields typed anew, as browsers send it. */
-function sent(typed: Partial<Record<FormTerm, string>>, over: Partial<NodeTerms> = {}) {
-  const { texts = {}, was = {} } = shown(over)?.form ?? {};
+function sent(
+  typed: Partial<Record<FormTerm, string>>,
+  over: Partial<NodeTerms> = {},
+  rows: (shown: readonly PriceRow[]) => readonly PriceRow[] = (shown) => shown,
+) {
+  const { texts = {}, was = {}, prices = [] } = shown(over)?.form ?? {};
   const crlf = (text: string) => text.replaceAll("\n", "\r\n");
   const fields = [
-    ...Object.entries(was).map(([name, text]) => [`was.${name}`, crlf(text)]),
-    ...Object.entries({ ...texts, ...typed }).map(([name, text]) => [name, crlf(text)]),
+    ...Object.entries(was).map(([name, text]): [string, string] => [`was.${name}`, crlf(text)]),
+    ...Object.entries({ ...texts, ...typed }).map(([name, text]): [string, string] => [name, crlf(text)]),
   ].filter(([name, text]) => name !== "idle_only" || text === "true");
-  return termsTyped(formOf(Object.fromEntries(fields)));
+  return termsTyped(formOf(new URLSearchParams([...fields, ...rowsAsFields(rows(prices ?? []), "prices")])));
 }
 const row = (over: Partial<CommandRow>): CommandRow => ({
   ...{ id: "1", node: "ab".repeat(32) as CommandRow["node"], node_name: "n", online: true, command: "configure" },
@@ -39,9 +44,14 @@ test("only what was typed is asked for", () => {
     value: { price_output: 250_000, schedule: [], idle_only: true },
   });
   expect(sent({ idle_only: "" }, { idle_only: true })).toEqual({ ok: true, value: { idle_only: false } });
-  expect(sent({ prices: "a b* 1 2\n\n qwen3:8b  0.1\t0 " })).toEqual({
+  const added = { former: "", name: "qwen3:8b", input: "0.1", output: "0" };
+  expect(sent({}, {}, (rows) => [...rows.map((row) => ({ ...row, input: "1" })), added])).toEqual({
     ok: true,
-    value: { prices: { "a b*": { input: 1_000_000, output: 2_000_000 }, "qwen3:8b": { input: 100_000, output: 0 } } },
+    value: { prices: { "a b*": { input: 1_000_000, output: 2 }, "qwen3:8b": { input: 100_000, output: 0 } } },
+  });
+  expect(sent({}, {}, (rows) => rows.map((row) => ({ ...row, name: "" })))).toEqual({
+    ok: true,
+    value: { prices: {} },
   });
 });
 
@@ -50,19 +60,26 @@ test.each([
   ["slots", "9999"],
   ["price_input", "-1"],
   ["price_output", "9999999999"],
-  ["prices", "llama 1"],
-  ["prices", "ll*ama 1 2"],
-  ["prices", "__proto__* x 2"],
   ["schedule", "sat\nwhenever"],
 ] as const)("%s of %j is a fault at that field", (field, text) => {
   expect(sent({ [field]: text })).toMatchObject({ ok: false, error: { field } });
 });
 
-test("what is fixed on its machine, or reads not back as it was, is no field", () => {
-  const form = shown({ fixed: ["slots"], prices: { " a": { input: 1, output: 1 } } })?.form;
+test("prices that are none are faults at their rows", () => {
+  const rows = (shown: readonly PriceRow[]) => [...shown, { former: "", name: "ll*ama", input: "1", output: "x" }];
+  const faults = [
+    { row: 1, field: "name" },
+    { row: 1, field: "output" },
+  ];
+  expect(sent({}, {}, rows)).toMatchObject({ ok: false, error: { field: "prices", prices: faults } });
+});
+
+test("what is fixed on its machine is no field", () => {
+  const form = shown({ fixed: ["slots", "prices"] })?.form;
   expect(Object.keys(form?.texts ?? {})).toEqual(["price_input", "price_output", "schedule", "idle_only"]);
+  expect(form?.prices).toBeNull();
   // A field that the form never had is not heard.
-  expect(termsTyped(formOf({ slots: "9" }))).toEqual({ ok: true, value: null });
+  expect(termsTyped(formOf(new URLSearchParams({ slots: "9" })))).toEqual({ ok: true, value: null });
 });
 
 test("there is a form only where the node allows it, with what is asked already", () => {
@@ -81,10 +98,18 @@ test("what came to nothing is shown for a day", () => {
   expect(shown({}, [row({ state: "completed", ended_ms: 999_999_999 })])?.command).toBeNull();
 });
 
-test("prices that are too long for a form are left out of it, and the rest can be changed", () => {
-  const prices = Object.fromEntries(
-    Array.from({ length: 128 }, (_, i) => [`${i}`.padStart(250, "x"), { input: 1, output: 2 }]),
-  );
-  expect(Object.keys(shown({ prices })?.form?.texts ?? {})).not.toContain("prices");
+test("a change of prices that is asked already is in the rows, and sent again it is asked again", () => {
+  const asked = shown({}, [row({ terms: { prices: { new: { input: 1, output: 1 } } } })])?.form;
+  expect(asked?.prices?.map(({ former, name }) => [former.split("\t")[0], name])).toEqual([
+    ["a b*", ""],
+    ["new", "new"],
+  ]);
+  const again = termsTyped(formOf(rowsAsFields(asked?.prices ?? [], "prices")));
+  expect(again).toEqual({ ok: true, value: { prices: { new: { input: 1, output: 1 } } } });
+});
+
+test("more prices than a change may have are left out of the form, and the rest can be changed", () => {
+  const prices = Object.fromEntries(Array.from({ length: 129 }, (_, i) => [`m${i}`, { input: 1, output: 2 }]));
+  expect(shown({ prices })?.form?.prices).toBeNull();
   expect(sent({ slots: "4" }, { prices })).toEqual({ ok: true, value: { slots: 4 } });
 });

@@ -1,5 +1,6 @@
 // Terms: a node's slots, prices and hours as its page shows them, and what was typed into its form as a command takes it.
 import type { Fault } from "../../../web/parts/field.tsx";
+import type { PricesShown } from "../../../web/parts/price-table.tsx";
 import type { CommandRow } from "../../admin/operations.ts";
 import { microUsd, usd } from "../../lib/money.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
@@ -10,16 +11,18 @@ import {
   type TermsChange,
   termsChangeSchema,
 } from "../../protocol/terms.ts";
-import type { Fields } from "../money/form.ts";
+import { formerPrices, pricesTyped, rowsFrom, rowsIn } from "../settings/price-rows.ts";
 import { sentence } from "../words.ts";
 
 /** What is changed often; the finer rules are for the command line. */
-export const FORM_TERMS = ["slots", "price_input", "price_output", "prices", "schedule", "idle_only"] as const;
+export const FORM_TERMS = ["slots", "price_input", "price_output", "schedule", "idle_only"] as const;
 export type FormTerm = (typeof FORM_TERMS)[number];
 /** As the fields have them. Left out where it cannot be changed here. */
 export type TermTexts = Partial<Record<FormTerm, string>>;
-/** `was`: as the node told them when the form was made. */
-export type TermsFormView = { texts: TermTexts; was: TermTexts };
+/** `was`: as the node told them when the form was made. `prices`: of single models; null where they cannot be changed. */
+export type TermsFormView = { texts: TermTexts; was: TermTexts; prices: PricesShown["rows"] | null };
+/** What was wrong with it: one of its fields, or fields of its table. */
+export type TermsFault = Fault & { prices: PricesShown["faults"] };
 
 export type TermsShown = {
   told: NodeTerms;
@@ -29,8 +32,6 @@ export type TermsShown = {
   command: CommandRow | null;
 };
 
-/** Of prices in the form. Browsers may send three bytes for each, and a form has at most 64 KiB. */
-const MAX_LINES_BYTES = 8_000;
 /** What came to nothing is shown for so long, unless it was tried again. */
 const FAILED_SHOWN_MS = 86_400_000;
 
@@ -40,8 +41,10 @@ export function termsShown(told: NodeTerms | null, commands: readonly CommandRow
   const changes = commands.filter(({ command }) => command === "configure");
   const asked = changes.filter(({ ended_ms: endedMs }) => endedMs === null).toReversed();
   const wanted = asked.reduce<NodeTerms>((terms, one) => Object.assign(terms, one.terms), { ...told });
-  const form = { texts: textsOf(wanted, told), was: textsOf(told, told) };
-  const changeable = told.allows.includes("configure") && Object.keys(form.was).length > 0;
+  const areFew = Object.keys(told.prices).length <= MAX_CHANGED_PATTERNS;
+  const prices = told.fixed.includes("prices") || !areFew ? null : rowsFrom(told.prices, wanted.prices);
+  const form = { texts: textsOf(wanted, told), was: textsOf(told, told), prices };
+  const changeable = told.allows.includes("configure") && (prices !== null || Object.keys(form.was).length > 0);
   return { told, form: changeable ? form : null, command: toldOf(changes[0], nowMs) };
 }
 
@@ -51,63 +54,57 @@ function toldOf(row: CommandRow | undefined, nowMs: number): CommandRow | null {
 }
 
 function textsOf(terms: NodeTerms, told: NodeTerms): TermTexts {
-  const shown = FORM_TERMS.filter((term) => !told.fixed.includes(term) && (term !== "prices" || areLines(told)));
+  const shown = FORM_TERMS.filter((term) => !told.fixed.includes(term));
   return Object.fromEntries(shown.map((term) => [term, textOf(terms, term)]));
 }
 
-/** Each of them is a line that reads back as what it was, and a form has room for all, as they were too. */
-const areLines = (terms: NodeTerms): boolean => {
-  const patterns = Object.keys(terms.prices);
-  const fit = patterns.length <= MAX_CHANGED_PATTERNS && Buffer.byteLength(textOf(terms, "prices")) <= MAX_LINES_BYTES;
-  return fit && patterns.every((one) => one === one.trim());
-};
-
 function textOf(terms: NodeTerms, term: FormTerm): string {
   if (term === "price_input" || term === "price_output") return usd(terms[term]);
-  if (term === "schedule") return terms.schedule.join("\n");
-  if (term !== "prices") return String(terms[term]);
-  return Object.entries(terms.prices)
-    .map(([pattern, { input, output }]) => `${pattern} ${usd(input)} ${usd(output)}`)
-    .join("\n");
+  return term === "schedule" ? terms.schedule.join("\n") : String(terms[term]);
 }
 
 /** What a sent form shows, should it be shown again. */
-export function formOf(fields: Fields): TermsFormView {
+export function formOf(fields: URLSearchParams): TermsFormView {
   const named = (prefix: string) =>
     Object.fromEntries(
-      FORM_TERMS.flatMap((term) => {
-        const was = fields[`was.${term}`];
-        return was === undefined ? [] : [[term, linesOf(fields[`${prefix}${term}`] ?? UNTYPED[term] ?? "")]];
-      }),
+      FORM_TERMS.flatMap((term) =>
+        fields.has(`was.${term}`) ? [[term, linesOf(fields.get(`${prefix}${term}`) ?? UNTYPED[term] ?? "")]] : [],
+      ),
     );
-  return { texts: named(""), was: named("was.") };
+  return { texts: named(""), was: named("was."), prices: rowsIn(fields, "prices") };
 }
 /** A box that is not ticked sends nothing. */
 const UNTYPED: TermTexts = { idle_only: "false" };
 const linesOf = (text: string): string => text.replaceAll(/\r\n?/g, "\n");
 
 /** Only what differs from what the form was made with, so that nothing is undone that changed meanwhile. */
-export function termsTyped({ texts, was }: TermsFormView): Result<TermsChange | null, Fault> {
+export function termsTyped({ texts, was, prices: rows }: TermsFormView): Result<TermsChange | null, TermsFault> {
   const change: Partial<Record<Term, unknown>> = {};
   for (const term of FORM_TERMS) {
     const text = texts[term];
     if (text === undefined || text.trim() === was[term]?.trim()) continue;
     const value = valueIn(term, text.trim());
-    if (!value.ok) return err({ field: term, words: value.error });
+    if (!value.ok) return err({ field: term, words: value.error, prices: [] });
     change[term] = value.value;
+  }
+  if (rows !== null) {
+    const were = formerPrices(rows);
+    const prices = pricesTyped(rows, were);
+    if (!prices.ok) return err({ field: "prices", words: "Some prices are not right", prices: prices.error });
+    if (!isSame(prices.value, were)) change.prices = prices.value;
   }
   if (Object.keys(change).length === 0) return ok(null);
   const parsed = termsChangeSchema.safeParse(change);
   if (parsed.success) return ok(parsed.data);
   const issue = parsed.error.issues[0];
-  return err({ field: String(issue?.path[0] ?? ""), words: sentence(issue?.message ?? "That is no value for this") });
+  const words = sentence(issue?.message ?? "That is no value for this");
+  return err({ field: String(issue?.path[0] ?? ""), words, prices: [] });
 }
 
 const PRICE = "A price is a number of dollars, 0 or more: 0.25";
-const LINE = /^(\S.*?)\s+(\S+)\s+(\S+)$/;
+const isSame = (a: NodeTerms["prices"], b: NodeTerms["prices"]): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 function valueIn(term: FormTerm, text: string): Result<unknown, string> {
-  const lines = text.split("\n").flatMap((line) => line.trim() || []);
   switch (term) {
     case "slots":
       return /^\d{1,4}$/.test(text) ? ok(Number(text)) : err("A whole number of jobs up to 4,096; 0 asks its backends");
@@ -117,23 +114,8 @@ function valueIn(term: FormTerm, text: string): Result<unknown, string> {
       return price === undefined ? err(PRICE) : ok(price);
     }
     case "schedule":
-      return ok(lines);
+      return ok(text.split("\n").flatMap((line) => line.trim() || []));
     case "idle_only":
       return ok(text === "true");
-    case "prices":
-      return pricesOf(lines);
   }
-}
-
-function pricesOf(lines: readonly string[]): Result<NodeTerms["prices"], string> {
-  const prices = new Map<string, { input: number; output: number }>();
-  for (const line of lines) {
-    const [, pattern = "", first = "", second = ""] = LINE.exec(line) ?? [];
-    const [input, output] = [microUsd(first), microUsd(second)];
-    if (input === undefined || output === undefined) {
-      return err(`“${line.slice(0, 80)}” is no price: write a model, then dollars in and out, as in llama3* 0.10 0.30`);
-    }
-    prices.set(pattern, { input, output });
-  }
-  return ok(Object.fromEntries(prices));
 }

@@ -4,15 +4,12 @@ import { users } from "../../accounts/schema.ts";
 import type { SettingRow } from "../../admin/settings-operations.ts";
 import type { SettingGroup } from "../../settings/settings.ts";
 import type { DashboardDeps } from "../deps.ts";
-import { fieldText } from "./typed.ts";
-
-/** What was typed and not taken. */
-export type SettingFault = { key: string; text: string; words: string };
+import { fieldShown, type SettingFault } from "./typed.ts";
 
 export type SettingView = SettingRow & {
   section: string;
-  /** As a field has it. */
-  text: string;
+  /** As its field has it. */
+  field: ReturnType<typeof fieldShown>;
   /** Who changed it, in words; null where nobody did. */
   changedBy: string | null;
   fault: SettingFault | null;
@@ -62,13 +59,16 @@ export async function settingViews(
       ? []
       : await db.read.select({ id: users.id, name: users.name }).from(users).where(inArray(users.id, ids));
   const names = new Map(people.map(({ id, name }) => [`user/${id}`, name]));
-  return rows.map((row) => ({
-    ...row,
-    section: sectionOf(row.key),
-    text: fieldText(row, row.value),
-    changedBy: row.kept && (names.get(row.kept.changed_by) ?? row.kept.changed_by),
-    fault: fault?.key === row.key ? fault : null,
-  }));
+  return rows.map((row) => {
+    const own = fault?.key === row.key ? fault : null;
+    return {
+      ...row,
+      section: sectionOf(row.key),
+      field: fieldShown(row, own),
+      changedBy: row.kept && (names.get(row.kept.changed_by) ?? row.kept.changed_by),
+      fault: own,
+    };
+  });
 }
 
 const sectionOf = (key: string): string => (key.includes(".") ? key.slice(0, key.indexOf(".")) : "");

@@ -1,6 +1,7 @@
 // Node: one machine of the network: for everybody what it is and serves, for who runs it all there is, with what can be
 // done about it.
 import type { NodeShown } from "../../../src/dashboard/nodes/shown.ts";
+import { PRICES_SCRIPT } from "../../parts/assets.ts";
 import type { Markup } from "../../parts/markup.ts";
 import { Card } from "../../parts/parts.tsx";
 import { Head, LiveState, Shell, type Viewer } from "../../parts/shell.tsx";
@@ -11,12 +12,18 @@ import { Deeds } from "./deeds.tsx";
 import { EarningsCard, HistoryCard, JobsCard } from "./history.tsx";
 import { InstallForm, Models, Suggestions } from "./models.tsx";
 import { NodeFigures, NodeState, Notes } from "./state.tsx";
-import { TermsCard } from "./terms.tsx";
+import { TermsCard, type TermsSent } from "./terms.tsx";
 
-/** `csrf`: null where nobody is signed in; `acts`: whether they may command it. */
-export type NodePageProps = { viewer: Viewer; node: NodeShown; acts: boolean; suggestions: readonly string[] };
+/** `csrf`: null where nobody is signed in; `acts`: whether they may command it; `sent`: terms that were not right. */
+export type NodePageProps = {
+  viewer: Viewer;
+  node: NodeShown;
+  acts: boolean;
+  suggestions: readonly string[];
+  sent: TermsSent | null;
+};
 
-export function NodePage({ viewer, node, acts, suggestions }: NodePageProps): Markup {
+export function NodePage({ viewer, node, acts, suggestions, sent }: NodePageProps): Markup {
   const csrf = viewer.human?.csrf ?? null;
   const crumb =
     node.right === "admin"
@@ -31,6 +38,7 @@ export function NodePage({ viewer, node, acts, suggestions }: NodePageProps): Ma
       title={plainName(node.name)}
       live={`/live/nodes/${node.pubkey}`}
       charts={inner !== null}
+      scripts={acts ? [PRICES_SCRIPT] : []}
     >
       <Head crumb={crumb} title={<Name of={node.name} />}>
         <LiveState />
@@ -58,7 +66,9 @@ export function NodePage({ viewer, node, acts, suggestions }: NodePageProps): Ma
         </div>
         <div class="stack">
           <DeviceCard node={node} />
-          {inner?.row.role === "provider" && <TermsCard node={node} inner={inner} acts={acts} csrf={csrf} />}
+          {inner?.row.role === "provider" && (
+            <TermsCard node={node} inner={inner} acts={acts} csrf={csrf} sent={sent} />
+          )}
           {inner && <PaceCard node={node} inner={inner} />}
           {inner && <OwnerCard node={node} inner={inner} csrf={csrf} acts={acts} />}
         </div>

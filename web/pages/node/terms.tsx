@@ -1,27 +1,32 @@
 // Terms: a node's slots, prices and hours, and the form that asks it for others. The node has the last word.
 import type { NodeInner, NodeShown } from "../../../src/dashboard/nodes/shown.ts";
-import type { FormTerm, TermsFormView, TermsShown } from "../../../src/dashboard/nodes/terms.ts";
+import type { FormTerm, TermsFault, TermsFormView, TermsShown } from "../../../src/dashboard/nodes/terms.ts";
 import { allowingCommand, type NodeTerms } from "../../../src/protocol/terms.ts";
 import { Code } from "../../parts/code.tsx";
 import { commandState } from "../../parts/command.ts";
-import { type Fault, Field, FormFault } from "../../parts/field.tsx";
+import { Field, FormFault } from "../../parts/field.tsx";
 import type { Markup } from "../../parts/markup.ts";
 import { Card, Csrf, Fact, Facts, Status, Why } from "../../parts/parts.tsx";
+import { PriceTable } from "../../parts/price-table.tsx";
+import { PRICES_RULE } from "../../parts/setting-text.ts";
 import { dollars, duration, Name, NONE, number, plainName } from "../../parts/text.tsx";
 
-type Props = { node: NodeShown; inner: NodeInner; acts: boolean; csrf: string | null };
+/** What was typed and not asked for. */
+export type TermsSent = { form: TermsFormView; fault: TermsFault };
+type Props = { node: NodeShown; inner: NodeInner; acts: boolean; csrf: string | null; sent: TermsSent | null };
+type ChangeProps = { pubkey: string; terms: TermsShown; csrf: string | null; sent: TermsSent | null };
 
-export const TermsCard = ({ node, inner, acts, csrf }: Props): Markup => (
+export const TermsCard = ({ node, inner, acts, csrf, sent }: Props): Markup => (
   <Card id="terms-h" title="Terms">
     <div class="body stack">
       <TermsNow node={node} inner={inner} />
-      {acts && inner.terms && <Change pubkey={node.pubkey} terms={inner.terms} csrf={csrf} />}
+      {acts && inner.terms && <Change pubkey={node.pubkey} terms={inner.terms} csrf={csrf} sent={sent} />}
     </div>
   </Card>
 );
 
 /** As the node told them last, and what became of the newest change; while the page is open. */
-export const TermsNow = ({ node, inner: { terms, row, standing } }: Omit<Props, "acts" | "csrf">): Markup => (
+export const TermsNow = ({ node, inner: { terms, row, standing } }: Pick<Props, "node" | "inner">): Markup => (
   <div class="stack" id="node-terms">
     <Facts>{terms === null ? <Unknown slots={node.slots} /> : <Known terms={terms.told} slots={node.slots} />}</Facts>
     {terms === null && <p class="note">{whyUnknown(row.transport, standing !== null)}</p>}
@@ -104,13 +109,14 @@ function Doing({ command }: { command: NonNullable<TermsShown["command"]> }): Ma
   );
 }
 
-function Change({ pubkey, terms, csrf }: { pubkey: string; terms: TermsShown; csrf: string | null }): Markup {
-  const { told, form } = terms;
+function Change({ pubkey, terms, csrf, sent }: ChangeProps): Markup {
+  const { told } = terms;
+  const form = sent?.form ?? terms.form;
   if (form !== null) {
     return (
-      <details>
+      <details open={sent !== null}>
         <summary>Change terms</summary>
-        <TermsForm pubkey={pubkey} form={form} csrf={csrf} fault={null} />
+        <TermsForm pubkey={pubkey} form={form} csrf={csrf} fault={sent?.fault ?? null} />
       </details>
     );
   }
@@ -124,10 +130,10 @@ function Change({ pubkey, terms, csrf }: { pubkey: string; terms: TermsShown; cs
   );
 }
 
-type FormProps = { pubkey: string; form: TermsFormView; csrf: string | null; fault: Fault | null };
+type FormProps = { pubkey: string; form: TermsFormView; csrf: string | null; fault: TermsFault | null };
 
 /** Alone, it answers a form that was not right. */
-export function TermsForm({ pubkey, form: { texts, was }, csrf, fault }: FormProps): Markup {
+export function TermsForm({ pubkey, form: { texts, was, prices }, csrf, fault }: FormProps): Markup {
   const to = `/nodes/${pubkey}/terms`;
   const of = (name: FormTerm) => ({ name, id: `terms-${name}`, value: texts[name], fault });
   const has = (name: FormTerm) => texts[name] !== undefined;
@@ -137,17 +143,24 @@ export function TermsForm({ pubkey, form: { texts, was }, csrf, fault }: FormPro
       {Object.entries(was).map(([name, value]) => (
         <input type="hidden" name={`was.${name}`} value={value} />
       ))}
-      <FormFault fault={fault} title="Not asked for" fields={Object.keys(texts)} />
+      <FormFault fault={fault} title="Not asked for" fields={shownAtField(texts, fault)} />
       {has("slots") && <Field {...of("slots")} label="Jobs side by side" hint="0 asks its backends." max={4} />}
       {has("price_input") && <Field {...of("price_input")} label="Price in, $ per million tokens" max={24} />}
       {has("price_output") && <Field {...of("price_output")} label="Price out, $ per million tokens" max={24} />}
-      {has("prices") && (
-        <Lines
-          {...of("prices")}
-          label="Models that cost something else"
-          hint="One a line: a name, or how names begin with a *, then dollars in and out."
-          placeholder="llama3* 0.10 0.30"
-        />
+      {prices !== null && (
+        <div class="field">
+          <b>Models that cost something else</b>
+          <p class="note" id="terms-prices-hint">
+            {PRICES_RULE}
+          </p>
+          <PriceTable
+            id="terms-prices"
+            label="Models that cost something else"
+            prefix="prices"
+            of={{ rows: prices, faults: fault?.prices ?? [] }}
+            describedBy="terms-prices-hint"
+          />
+        </div>
       )}
       {has("schedule") && (
         <Lines
@@ -178,6 +191,12 @@ export function TermsForm({ pubkey, form: { texts, was }, csrf, fault }: FormPro
   );
 }
 
+/** A table shows its own; what is wrong with it as a whole is said above. */
+const shownAtField = (texts: TermsFormView["texts"], fault: TermsFault | null): string[] => [
+  ...Object.keys(texts),
+  ...(fault !== null && fault.prices.length > 0 ? ["prices"] : []),
+];
+
 type LinesProps = {
   name: FormTerm;
   id: string;
@@ -185,7 +204,7 @@ type LinesProps = {
   value: string | undefined;
   hint: string;
   placeholder: string;
-  fault: Fault | null;
+  fault: TermsFault | null;
 };
 
 function Lines({ name, id, label, value, hint, placeholder, fault }: LinesProps): Markup {

@@ -1,6 +1,6 @@
 // Own node: a node's own small dashboard: whether it serves, what it does and did, what it earns, what it is made of.
 import type { NodeView } from "../../../src/dashboard/node/view.ts";
-import { OPEN_SCRIPT } from "../../parts/assets.ts";
+import { OPEN_SCRIPT, PRICES_SCRIPT } from "../../parts/assets.ts";
 import type { Markup } from "../../parts/markup.ts";
 import { Csrf, Empty, Figure, Figures, Status, type Tone } from "../../parts/parts.tsx";
 import { Document, Head, LiveState, PlainTop } from "../../parts/shell.tsx";
@@ -27,7 +27,7 @@ export const OpenNode = (): Markup => (
 export const OwnNode = ({ csrf, view }: { csrf: string; view: NodeView }): Markup => {
   const parts = ownNodeParts(view);
   return (
-    <Document title={`Node ${view.name}`} csrf={csrf} bar={<PlainTop />} live="/live/node">
+    <Document title={`Node ${view.name}`} csrf={csrf} bar={<PlainTop />} live="/live/node" scripts={[PRICES_SCRIPT]}>
       <Head title={<Name of={view.name} />} note={`infernet ${view.version}`}>
         <LiveState />
         {parts.standing}

@@ -2,9 +2,9 @@
 import type { NodeSetting, NodeView } from "../../../src/dashboard/node/view.ts";
 import type { Markup } from "../../parts/markup.ts";
 import { Card, Csrf } from "../../parts/parts.tsx";
-import { SettingField } from "../../parts/setting-field.tsx";
+import { isGroup, isWide, SettingControl } from "../../parts/setting-field.tsx";
 import { settingId } from "../../parts/setting-id.ts";
-import { boundsText, settingText } from "../../parts/setting-text.ts";
+import { boundsText, PRICES_RULE, settingText } from "../../parts/setting-text.ts";
 
 type Props = { view: Pick<NodeView, "settings">; csrf: string };
 
@@ -19,13 +19,13 @@ export const Settings = ({ view: { settings }, csrf }: Props): Markup => (
     }
   >
     {settings.map(({ id, title, about, rows }, at) => (
-      <details id={id} class="body" open={at < OPEN}>
+      <details id={id} class="body" open={at < OPEN || rows.some(({ fault }) => fault !== null)}>
         <summary>
           <b>{title}</b> <span class="note">{about}</span>
         </summary>
         <ul class="settings">
           {rows.map((setting) => (
-            <One setting={setting} csrf={csrf} />
+            <Setting setting={setting} csrf={csrf} />
           ))}
         </ul>
       </details>
@@ -35,36 +35,48 @@ export const Settings = ({ view: { settings }, csrf }: Props): Markup => (
 /** Groups of what is changed often. */
 const OPEN = 2;
 
-function One({ setting, csrf }: { setting: NodeSetting; csrf: string }): Markup {
-  const { key, label, why, allowed, kind, fixedBy } = setting;
+export function Setting({ setting, csrf }: { setting: NodeSetting; csrf: string }): Markup {
+  const { key, label, why, fixedBy } = setting;
   const [form, field] = [settingId(key), `f-${key.replace(".", "-")}`];
-  const bounds = boundsText(setting) ?? (kind === "boolean" ? null : allowed);
+  const range = rangeOf(setting);
   return (
     <li id={form}>
-      <form method="post" action="/settings" hx-post="/settings">
+      <form
+        class={isWide(setting) ? "wide" : undefined}
+        method="post"
+        action="/settings"
+        hx-post="/settings"
+        hx-swap="none"
+      >
         <Csrf token={csrf} />
         <input type="hidden" name="key" value={key} />
         <div class="what">
-          <label for={field}>{label}</label>
+          {isGroup(setting) ? <b>{label}</b> : <label for={field}>{label}</label>}
           <p class="note" id={`${form}-why`}>
             {why}
           </p>
         </div>
         <div class="how">
-          <div class="row">
-            <SettingField id={field} of={setting} describedBy={`${form}-why ${form}-range`} />
-            {fixedBy === null && (
-              <button type="submit" aria-label={`Save ${label}`}>
-                Save
-              </button>
-            )}
-          </div>
+          <SettingControl
+            id={form}
+            fieldId={field}
+            of={{ ...setting, ...setting.field }}
+            describedBy={`${form}-why ${form}-range`}
+            fault={setting.fault}
+          />
           <p class="note" id={`${form}-range`}>
-            {bounds !== null && `${bounds}. `}
+            {range !== null && `${range} `}
             {fixedBy === null ? `Default: ${settingText(setting, setting.default)}.` : `Fixed by ${fixedBy}.`}
           </p>
         </div>
       </form>
     </li>
   );
+}
+
+/** What may be typed; of what is chosen or switched nothing. */
+function rangeOf(setting: NodeSetting): string | null {
+  const { kind, allowed } = setting;
+  if (kind === "prices") return PRICES_RULE;
+  return kind === "boolean" || isGroup(setting) ? null : `${boundsText(setting) ?? allowed}.`;
 }
