@@ -84,7 +84,10 @@ beforeAll(() => {
     idleTimeoutS: 10,
     routes,
     clientAuth: { ring: { find: () => undefined }, verify, requireApiKey: false, maxHops: 3, fairByAccount: false },
-    humanAuth: { cookies: { tls: false, publicUrl: null } } as unknown as HumanAuthDeps,
+    humanAuth: {
+      cookies: { tls: false, publicUrl: null },
+      people: { db: { silentMs: () => 0 } },
+    } as unknown as HumanAuthDeps,
     verify,
     links: null,
   });
