@@ -78,6 +78,7 @@ export const nodeOnlyAdmin = ({ status, node, commands, name, settings, dashboar
   forgetStake: refused,
   releaseStake: refused,
   slashStake: refused,
+  listStakeMoves: refused,
   submitStake: refused,
   listPayouts: refused,
   retryPayout: refused,

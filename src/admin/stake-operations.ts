@@ -15,6 +15,8 @@ const operation = <I extends z.ZodType, O extends z.ZodType>(
 const timeMs = z.int().min(0);
 const amount = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
 const reason = z.string().trim().min(1).max(512);
+/** Given again, it does nothing again. */
+const moveId = z.string().regex(/^[A-Za-z0-9._:-]{1,64}$/, "has 1 to 64 letters, digits and . _ : -");
 /** Base64 of a transaction. */
 const transaction = z.string().min(1).max(2048);
 
@@ -30,6 +32,10 @@ const stakeRow = z.object({
   amount_micro_usd: z.int().min(0),
   /** Why it is nothing; null where it is something. */
   unspendable: z.string().nullable(),
+  /** What its token account holds; null where that is gone, or nobody looked. */
+  balance_micro_usd: z.int().min(0).nullable(),
+  /** Of a pledge: the most that its owner lets be taken. */
+  cap_micro_usd: z.int().min(0).nullable(),
   observed_ms: timeMs.nullable(),
 });
 export type StakeRowView = z.output<typeof stakeRow>;
@@ -44,11 +50,26 @@ const toSign = z.object({
 });
 export type ToSignView = z.output<typeof toSign>;
 
+const stakeMove = z.object({
+  id: z.string(),
+  act: z.enum(["create", "deposit", "release", "slash"]),
+  amount_micro_usd: z.int(),
+  reason: z.string(),
+  created_ms: timeMs,
+  /** `signing`: another party has to sign it. `sending`: the coordinator sends it by itself. */
+  state: z.enum(["signing", "sending", "done", "failed", "expired"]),
+  signature: z.string().nullable(),
+  error: z.string().nullable(),
+  /** What waits for others' signatures. */
+  sign: toSign.pick({ transaction: true, missing: true, last_valid_block_height: true }).nullable(),
+});
+export type StakeMoveView = z.output<typeof stakeMove>;
+
 export const STAKE_OPERATIONS = {
   listStakes: operation(
     "GET",
     "/stakes",
-    z.strictObject({}),
+    z.strictObject({ node: pubkeySchema.optional() }),
     z.object({
       stakes: z.array(stakeRow),
       minimum_micro_usd: z.int().min(0),
@@ -107,15 +128,27 @@ export const STAKE_OPERATIONS = {
   releaseStake: operation(
     "POST",
     "/stakes/:pubkey/release",
-    z.strictObject({ pubkey: pubkeySchema, amount_micro_usd: amount, reason }),
+    z.strictObject({ pubkey: pubkeySchema, amount_micro_usd: amount, reason, id: moveId.optional() }),
     toSign,
   ),
   /** A pledge is slashed at once; of an enforceable stake the arbiter adds the second signature. */
   slashStake: operation(
     "POST",
     "/stakes/:pubkey/slash",
-    z.strictObject({ pubkey: pubkeySchema, amount_micro_usd: amount, reason }),
-    z.object({ id: z.string().nullable(), sign: toSign.nullable() }),
+    z.strictObject({ pubkey: pubkeySchema, amount_micro_usd: amount, reason, id: moveId.optional() }),
+    z.object({
+      id: z.string().nullable(),
+      sign: toSign.nullable(),
+      /** Of a pledge: an earlier call with this id did it. */
+      repeated: z.boolean(),
+    }),
+  ),
+  /** What was given back and taken of a node's stake, and what is under way; the newest first. */
+  listStakeMoves: operation(
+    "GET",
+    "/stakes/:pubkey/moves",
+    z.strictObject({ pubkey: pubkeySchema, limit: z.int().min(1).max(200).default(50) }),
+    z.object({ moves: z.array(stakeMove) }),
   ),
   /** Sends what all have signed. */
   submitStake: operation(

@@ -4,12 +4,13 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { verifyWalletProof, type WalletProof, walletProofText } from "../protocol/wallet-proof.ts";
 import type { Funding } from "../settlement/funding.ts";
 import type { StakeRow } from "../settlement/funding-schema.ts";
-import type { StakeTransactionRefusal, ToSign } from "../settlement/stake-transactions.ts";
+import type { MovedStake } from "../settlement/stake-moves.ts";
+import type { StakeMove, StakeTransactionRefusal, ToSign } from "../settlement/stake-transactions.ts";
 import type { StakeRefusal } from "../settlement/stakes.ts";
 import { ChainUnreachable } from "../solana/chain.ts";
 import { type Answer, operation } from "./operation.ts";
 import type { Admin, AdminError } from "./operations.ts";
-import { STAKE_OPERATIONS, type StakeRowView, type ToSignView } from "./stake-operations.ts";
+import { STAKE_OPERATIONS, type StakeMoveView, type StakeRowView, type ToSignView } from "./stake-operations.ts";
 
 /** Stakes of a running coordinator that settles on a chain. */
 export type StakeDesk = Pick<Funding, "stakes" | "restake" | "chain" | "openAllowance" | "desk"> & { minimum: number };
@@ -51,10 +52,10 @@ export function stakeAdmin(deps: StakeAdminDeps): StakeAdmin {
   });
 
   return {
-    listStakes: operation(STAKE_OPERATIONS.listStakes, () =>
+    listStakes: operation(STAKE_OPERATIONS.listStakes, ({ node }) =>
       at(async ({ stakes, desk, minimum }) =>
         ok({
-          stakes: (await desk.list()).map(view),
+          stakes: (await desk.list(node)).map(view),
           minimum_micro_usd: minimum,
           settlement: stakes.settlement,
           arbiter: stakes.arbiter,
@@ -97,20 +98,20 @@ export function stakeAdmin(deps: StakeAdminDeps): StakeAdmin {
         return ok({ pubkey });
       }),
     ),
-    releaseStake: operation(STAKE_OPERATIONS.releaseStake, ({ pubkey, amount_micro_usd: amount, reason }, by) =>
-      at(async ({ desk }) =>
-        signed(await desk.propose({ nodePubkey: pubkey, act: "release", amount: BigInt(amount), reason }, by)),
-      ),
+    releaseStake: operation(STAKE_OPERATIONS.releaseStake, (move, by) =>
+      at(async ({ desk }) => signed(await desk.propose({ ...wanted(move), act: "release" }, by))),
     ),
-    slashStake: operation(STAKE_OPERATIONS.slashStake, ({ pubkey, amount_micro_usd, reason }, by) =>
-      at<{ id: string | null; sign: ToSignView | null }>(async ({ desk }) => {
-        const wanted = { nodePubkey: pubkey, amount: BigInt(amount_micro_usd), reason };
-        const pledge = await desk.slash(wanted, by);
-        if (pledge.ok) return ok({ id: pledge.value, sign: null });
+    slashStake: operation(STAKE_OPERATIONS.slashStake, (move, by) =>
+      at<Slashed>(async ({ desk }) => {
+        const pledge = await desk.slash(wanted(move), by);
+        if (pledge.ok) return ok({ ...pledge.value, sign: null });
         if (pledge.error.code !== "enforceable") return err(refusal(pledge.error));
-        const sign = signed(await desk.propose({ ...wanted, act: "slash" }, by));
-        return sign.ok ? ok({ id: null, sign: sign.value }) : err(sign.error);
+        const sign = signed(await desk.propose({ ...wanted(move), act: "slash" }, by));
+        return sign.ok ? ok({ id: null, sign: sign.value, repeated: false }) : err(sign.error);
       }),
+    ),
+    listStakeMoves: operation(STAKE_OPERATIONS.listStakeMoves, ({ pubkey, limit }) =>
+      at(async ({ desk }) => ok({ moves: (await desk.moves(pubkey, limit)).map(moveView) })),
     ),
     submitStake: operation(STAKE_OPERATIONS.submitStake, ({ transaction }) =>
       at(async ({ desk }) => {
@@ -129,6 +130,12 @@ export function stakeAdmin(deps: StakeAdminDeps): StakeAdmin {
   };
 }
 
+type Slashed = { id: string | null; sign: ToSignView | null; repeated: boolean };
+type Wanted = { pubkey: string; amount_micro_usd: number; reason: string; id?: string | undefined };
+const wanted = ({ pubkey, amount_micro_usd: amount, reason, id }: Wanted): StakeMove => ({
+  ...{ nodePubkey: pubkey, amount: BigInt(amount), reason, request: id },
+});
+
 const NOT_PROVED: AdminError = {
   code: "invalid",
   message: "the wallet did not sign the proof, or longer ago than ten minutes",
@@ -144,7 +151,19 @@ const view = (row: StakeRow): StakeRowView => ({
   arbiter: row.arbiter,
   amount_micro_usd: row.amount,
   unspendable: row.unspendable,
+  balance_micro_usd: row.balance,
+  cap_micro_usd: row.cap,
   observed_ms: row.observedMs,
+});
+
+const moveView = ({ amount, createdMs, sign, ...move }: MovedStake): StakeMoveView => ({
+  ...{ id: move.id, act: move.act, reason: move.reason, state: move.state },
+  ...{ signature: move.signature, error: move.error },
+  amount_micro_usd: Number(amount),
+  created_ms: createdMs,
+  sign: sign && {
+    ...{ transaction: sign.transaction, missing: sign.missing, last_valid_block_height: sign.lastValidHeight },
+  },
 });
 
 const signing = ({ transaction, missing, lastValidBlockHeight, tokenAccount, multisig }: ToSign): ToSignView => ({
@@ -169,6 +188,12 @@ function refusal(error: StakeRefusal | StakeTransactionRefusal): AdminError {
       return { code: "conflict", message: "what is slashed has to go somewhere", hint: "set solana.treasury" };
     case "signers_alike":
       return { code: "invalid", message: "node, coordinator and arbiter must be three" };
+    case "id_used":
+      return {
+        code: "conflict",
+        message: "this id was used for something else",
+        hint: "give each movement an id of its own; only a repeated one keeps its id",
+      };
     case "token_account_taken":
       return { code: "conflict", message: "this token account is another node's stake, or pays for an account" };
     case "stake_there":

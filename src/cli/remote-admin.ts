@@ -82,6 +82,7 @@ export function remoteAdmin(deps: RemoteDeps): Admin {
     forgetStake: call(OPERATIONS.forgetStake),
     releaseStake: call(OPERATIONS.releaseStake),
     slashStake: call(OPERATIONS.slashStake),
+    listStakeMoves: call(OPERATIONS.listStakeMoves),
     submitStake: call(OPERATIONS.submitStake),
     listSettings: call(OPERATIONS.listSettings),
     changeSetting: call(OPERATIONS.changeSetting),

@@ -12,14 +12,13 @@ import { allowances } from "./funding-schema.ts";
 import { advanceSends, type OnceKinds } from "./once.ts";
 import { type OpeningTransaction, openAllowanceTransaction } from "./open-allowance.ts";
 import { closeEpoch, oracleKind } from "./oracle.ts";
+import { slashKind, slashPledge } from "./pledge-slash.ts";
+import { stakeMoves } from "./stake-moves.ts";
+import { followProposals, proposeStakeTransfer } from "./stake-proposals.ts";
 import {
   createStakeTransaction,
   depositStakeTransaction,
-  followProposals,
-  proposeStakeTransfer,
   type StakeTransactionDeps,
-  slashKind,
-  slashPledge,
   submitStakeTransaction,
 } from "./stake-transactions.ts";
 import {
@@ -30,6 +29,7 @@ import {
   registerStake,
   type StakeDeps,
   type StakeRule,
+  stakeOf,
   stakeRule,
 } from "./stakes.ts";
 import { createPrepaid, type Prepaid } from "./x402.ts";
@@ -87,7 +87,9 @@ export type StakeDesk = ReturnType<typeof stakeDesk>;
 
 /** The functions of stakes over their dependencies, so that whoever calls them loads no chain client. */
 const stakeDesk = (deps: StakeDeps & StakeTransactionDeps) => ({
-  list: () => listStakes(deps),
+  /** Of all nodes, or of one. */
+  list: async (node?: string) =>
+    node === undefined ? await listStakes(deps) : [(await stakeOf(deps, node)) ?? []].flat(),
   create: (wallet: Address) => createStakeTransaction(deps, wallet),
   deposit: (node: string, amount: bigint) => depositStakeTransaction(deps, node, amount),
   register: (stake: NewStake, by: Caller) => registerStake(deps, stake, by),
@@ -96,6 +98,7 @@ const stakeDesk = (deps: StakeDeps & StakeTransactionDeps) => ({
     proposeStakeTransfer(deps, transfer, by),
   slash: (wanted: Parameters<typeof slashPledge>[1], by: Caller) => slashPledge(deps, wanted, by),
   submit: (transaction: string) => submitStakeTransaction(deps, transaction),
+  moves: (node: string, limit: number) => stakeMoves(deps, node, limit),
 });
 
 /** An account whose requests are refused one after the other asks the chain no more often. */

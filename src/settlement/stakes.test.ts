@@ -5,13 +5,12 @@ import { LOCAL_CALLER } from "../accounts/caller.ts";
 import { balanceOf, SYSTEM_ACCOUNTS } from "../ledger/ledger.ts";
 import type { Address, Wire } from "../solana/chain.ts";
 import { advanceSends, type OnceKinds } from "./once.ts";
+import { slashKind, slashPledge } from "./pledge-slash.ts";
+import { stakeMoves } from "./stake-moves.ts";
+import { followProposals, proposeStakeTransfer } from "./stake-proposals.ts";
 import {
   createStakeTransaction,
-  followProposals,
-  proposeStakeTransfer,
   type StakeTransactionDeps,
-  slashKind,
-  slashPledge,
   submitStakeTransaction,
   type ToSign,
 } from "./stake-transactions.ts";
@@ -90,6 +89,30 @@ test("a pledge is slashed once, and booked once it is final", async () => {
   expect(await slashed(stage)).toBe(300n);
   await observeStakes(deps);
   expect((await stakeOf(stage, NODE))?.amount).toBe(700);
+});
+
+test("asked for twice with the same request, at once or later, a pledge is slashed once", async () => {
+  await using stage = await fundingStage();
+  const deps = depsOf(stage);
+  const { account } = await pledge(stage);
+  const move = { nodePubkey: NODE, amount: 300n, reason: "forged answers", request: "form-1" };
+  const both = await Promise.all([slashPledge(deps, move, LOCAL_CALLER), slashPledge(deps, move, LOCAL_CALLER)]);
+  expect(both.map((one) => one.ok && one.value.repeated).toSorted()).toEqual([false, true]);
+  for (let round = 0; round < 3; round++) {
+    await stepsOf(stage, deps, 2);
+    await stage.on.finalize();
+  }
+  expect(await slashPledge(deps, move, LOCAL_CALLER)).toMatchObject({ ok: true, value: { repeated: true } });
+  await stepsOf(stage, deps, 2);
+  expect([await stage.on.balance(account), await slashed(stage)]).toEqual([700n, 300n]);
+  expect(await slashPledge(deps, { ...move, amount: 301n }, LOCAL_CALLER)).toMatchObject({
+    error: { code: "id_used" },
+  });
+  const [move1, ...others] = await stakeMoves(deps, NODE, 10);
+  expect([move1, others]).toEqual([
+    expect.objectContaining({ act: "slash", amount: 300n, state: "done", sign: null, signature: expect.any(String) }),
+    [],
+  ]);
 });
 
 test("killed between signing and sending, dropped, or rolled back: it is slashed once all the same", async () => {
@@ -218,6 +241,29 @@ test("of an enforceable stake neither takes anything alone; two release it, two 
   expect(await slashed(stage)).toBe(250n);
   await observeStakes(deps);
   expect((await stakeOf(stage, NODE))?.amount).toBe(350);
+});
+
+test("asked for twice with the same request, an enforceable stake has one proposal, told with who must sign it", async () => {
+  await using stage = await fundingStage();
+  const { deps, node, arbiter } = await enforceable(stage);
+  const release = { nodePubkey: NODE, act: "release", amount: 400n, reason: "agreed", request: "form-1" } as const;
+  const both = await Promise.all([1, 2].map(() => proposeStakeTransfer(deps, release, LOCAL_CALLER)));
+  await stage.on.advance(2);
+  const later = await proposeStakeTransfer(deps, release, LOCAL_CALLER);
+  const told = [...both, later].map((one) => (one.ok ? one.value : null));
+  expect(new Set(told.map((one) => one?.transaction)).size).toBe(1);
+  const other = await proposeStakeTransfer(deps, { ...release, act: "slash" }, LOCAL_CALLER);
+  expect(other).toMatchObject({ ok: false, error: { code: "id_used" } });
+  stage.clock.advance(1);
+  await proposeStakeTransfer(deps, { ...release, act: "slash", amount: 5n, request: "form-2" }, LOCAL_CALLER);
+  const moves = await stakeMoves(deps, NODE, 10);
+  expect(moves.map(({ act, state, sign }) => [act, state, sign?.missing])).toEqual([
+    ["slash", "signing", [arbiter.address]],
+    ["release", "signing", [node.address]],
+  ]);
+  expect(moves[1]?.sign?.transaction).toBe(told[0]?.transaction ?? "");
+  expect((await stage.db.query("select count(*) from audit_log where action = 'stake.proposed'"))[0]?.[0]).toBe(2);
+  expect((await stakeMoves(deps, NODE, 1)).length).toBe(1);
 });
 
 test("a proposal that nobody signs expires", async () => {
