@@ -194,7 +194,7 @@ export const JoinCard = ({ join, more = true }: { join: Join; more?: boolean }):
 );
 
 const LookAround = ({ version }: { version: string }): Markup => (
-  <Card id="around" title="Look around" footer={<span>{version}</span>}>
+  <Card id="around" title="Look around" footer={<span>{`infernet ${version}`}</span>}>
     <List>
       {AROUND.map(({ href, icon, label, about }) => (
         <li>
@@ -211,7 +211,7 @@ const LookAround = ({ version }: { version: string }): Markup => (
 const AROUND = [
   { href: "/models", icon: "model", label: "Models", about: "Who serves them, for how much, how fast" },
   { href: "/nodes", icon: "node", label: "Providers", about: "The machines behind them" },
-  { href: "/check", icon: "log", label: "Check a receipt", about: "In your browser, without trusting anybody" },
-  { href: "/docs", icon: "next", label: "Docs", about: "From the first call to webhooks" },
-  { href: "/reference", icon: "next", label: "API reference", about: "Every route and every error" },
+  { href: "/check", icon: "seal", label: "Check a receipt", about: "In your browser, without trusting anybody" },
+  { href: "/docs", icon: "book", label: "Docs", about: "From the first call to webhooks" },
+  { href: "/reference", icon: "code", label: "API reference", about: "Every route and every error" },
 ] as const;

@@ -10,7 +10,7 @@ import type { Markup } from "../parts/markup.ts";
 import { modelHref } from "../parts/model-href.ts";
 import { Body, Card, Csrf, Figure, Figures, Status } from "../parts/parts.tsx";
 import { Head, LiveState, Shell, type Viewer } from "../parts/shell.tsx";
-import { dollars, duration, Name, NONE, number, shortId } from "../parts/text.tsx";
+import { dollars, duration, Name, NONE, number, shortId, timed } from "../parts/text.tsx";
 
 export type JobView = {
   job: JobShown;
@@ -120,13 +120,6 @@ const Cancel = ({ id, csrf }: { id: string; csrf: string }): Markup => (
     </button>
   </form>
 );
-
-/** `184 ms` as a figure with a small unit. */
-const timed = (ms: number | null): { value: string; unit?: string } => {
-  if (ms === null) return { value: NONE };
-  const [value = NONE, ...unit] = duration(Math.max(0, ms)).split(" ");
-  return unit.length === 1 ? { value, unit: unit[0] ?? "" } : { value: [value, ...unit].join(" ") };
-};
 
 export function JobFigures({ job }: { job: JobShown }): Markup {
   const { createdMs, firstDeltaMs, endedMs, nowMs, outputTokens, promptTokens, attempts } = job;

@@ -26,7 +26,7 @@ import {
 import { price, priceFrom } from "../parts/price.ts";
 import { Head, LiveState, Shell, type Viewer } from "../parts/shell.tsx";
 import { STATE_TONE, stateWords } from "../parts/states.ts";
-import { Ago, duration, Name, NONE, number, plainName, plural } from "../parts/text.tsx";
+import { Ago, duration, Name, NONE, number, plainName, plural, timed } from "../parts/text.tsx";
 
 const ABILITIES: readonly (readonly [Ability, string])[] = [
   ["chat", "Chat"],
@@ -225,12 +225,8 @@ export const Model = ({ viewer, row, serving, call, charged }: ModelView): Marku
         {...(row.context === null ? {} : { unit: "tokens" })}
         note="the longest on offer"
       />
-      <Figure label="Speed" value={speed(row.tokensPerS)} unit="tok/s" note="the middle node" />
-      <Figure
-        label="First token"
-        value={row.firstTokenMs === null ? NONE : duration(row.firstTokenMs)}
-        note="the middle node"
-      />
+      <Figure label="Speed" value={speed(row.tokensPerS)} unit="tok/s" note="median of its nodes" />
+      <Figure label="First token" {...timed(row.firstTokenMs)} note="median of its nodes" />
     </Figures>
     <div class="cols">
       <div class="stack">
@@ -241,33 +237,37 @@ export const Model = ({ viewer, row, serving, call, charged }: ModelView): Marku
           </Body>
         </Card>
       </div>
-      <Card id="about" title="About">
-        <Body>
-          <Facts>
-            <Fact name="Name">
-              <Name of={row.id} max={256} />
-            </Fact>
-            {row.aliasFor.length > 0 && (
-              <Fact name="Stands for">
-                {row.aliasFor.map((model) => (
-                  <>
-                    <a href={modelHref(model)}>
-                      <Name of={model} />
-                    </a>{" "}
-                  </>
-                ))}
+      <div class="stack">
+        <Card id="about" title="About">
+          <Body>
+            <Facts>
+              <Fact name="Name">
+                <Name of={row.id} max={256} />
               </Fact>
+              {row.aliasFor.length > 0 && (
+                <Fact name="Stands for">
+                  {row.aliasFor.map((model) => (
+                    <>
+                      <a href={modelHref(model)}>
+                        <Name of={model} />
+                      </a>{" "}
+                    </>
+                  ))}
+                </Fact>
+              )}
+              <Fact name="Served by">{plural(row.nodes, "node")}</Fact>
+              <Fact name="Have room now">{number(row.ready)}</Fact>
+              <Fact name="Quantization">
+                {row.quantizations.length === 0 ? NONE : <Name of={row.quantizations.join(", ")} max={80} />}
+              </Fact>
+              <Fact name="Can do">{row.can.length === 0 ? NONE : <Abilities of={row.can} />}</Fact>
+            </Facts>
+            {!charged && (
+              <p class="note">Nothing is charged on this network now. Prices are what nodes would ask for.</p>
             )}
-            <Fact name="Served by">{plural(row.nodes, "node")}</Fact>
-            <Fact name="Take work now">{number(row.ready)}</Fact>
-            <Fact name="Quantization">
-              {row.quantizations.length === 0 ? NONE : <Name of={row.quantizations.join(", ")} max={80} />}
-            </Fact>
-            <Fact name="Can do">{row.can.length === 0 ? NONE : <Abilities of={row.can} />}</Fact>
-          </Facts>
-          {!charged && <p class="note">Nothing is charged on this network now. Prices are what nodes would ask for.</p>}
-        </Body>
-      </Card>
+          </Body>
+        </Card>
+      </div>
     </div>
   </Shell>
 );

@@ -50,7 +50,7 @@ export function UsagePage(props: PageProps): Markup {
   const { viewer, asked, view, all, limits } = props;
   return (
     <Shell viewer={viewer} title="Usage">
-      <Head title="Usage" note={all ? "Of everybody. Days are UTC's." : "Ended jobs and chats. Days are UTC's."}>
+      <Head title="Usage" note={all ? "Of everybody. Days are in UTC." : "Chats and jobs that ended. Days are in UTC."}>
         <Segments name="Days" all={rangesOf(props)} />
       </Head>
       <UsageFigures {...props} />
@@ -149,7 +149,7 @@ function ChartCard(props: PageProps): Markup {
         .join(", ") || format(0),
     values,
   }));
-  const what = `${MEASURES[measure]} by the day`;
+  const what = `${MEASURES[measure]} by day`;
   const says = `${what} from ${dayOf(days.fromDay)} to ${dayOf(days.toDay)}: ${format(view.sums[measure])} in all`;
   return (
     <Card
@@ -244,7 +244,9 @@ function TableCard(props: PageProps): Markup {
             <td>
               <LineName line={line} group={asked.group} all={all} />
             </td>
-            <td class="n end">{`${number(line.requests)}`}</td>
+            <td class="n end" data-label="Requests">
+              {number(line.requests)}
+            </td>
             <td class="n" data-label="In">
               {number(line.prompt)}
             </td>

@@ -1,7 +1,7 @@
 // Network: the figures of the network that public pages begin with.
 import type { Markup } from "./markup.ts";
 import { Figure, Figures, Spark } from "./parts.tsx";
-import { duration, NONE, number, plural } from "./text.tsx";
+import { number, plural, timed } from "./text.tsx";
 
 export type NetworkNow = {
   /** Nodes. */
@@ -22,7 +22,6 @@ export type NetworkNow = {
 };
 
 export function NetworkFigures({ now }: { now: NetworkNow }): Markup {
-  const [firstToken = NONE, unit] = now.firstTokenMs === null ? [] : duration(now.firstTokenMs).split(" ");
   return (
     <Figures id="network">
       <Figure
@@ -41,19 +40,14 @@ export function NetworkFigures({ now }: { now: NetworkNow }): Markup {
         <Spark values={now.perMinute} />
       </Figure>
       <Figure label="Slots in use" value={number(now.running)} note={`of ${number(now.slots)}`} />
-      <Figure
-        label="First token"
-        value={firstToken}
-        {...(unit === undefined ? {} : { unit })}
-        note="median, last hour"
-      />
-      <Figure label="Up for" value={upFor(now.upMs)} note="since the last start" />
+      <Figure label="First token" {...timed(now.firstTokenMs)} note="median, last hour" />
+      <Figure label="Up for" {...upFor(now.upMs)} note="since the last start" />
     </Figures>
   );
 }
 
 /** To the minute: it is no stopwatch. */
-const upFor = (ms: number): string => {
+const upFor = (ms: number): { value: string; unit?: string } => {
   const minutes = Math.floor(ms / 60_000);
-  return minutes < 60 ? `${minutes} min` : duration(ms);
+  return minutes < 60 ? { value: `${minutes}`, unit: "min" } : timed(ms);
 };

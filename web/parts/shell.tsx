@@ -54,8 +54,8 @@ const GOVERN: readonly Place[] = [
 const PUBLIC: readonly Place[] = [
   { path: "/models", label: "Models", icon: "model" },
   { path: "/nodes", label: "Providers", icon: "node" },
-  { path: "/check", label: "Check a receipt", icon: "log" },
-  { path: "/docs", label: "Docs", icon: "log" },
+  { path: "/check", label: "Check a receipt", icon: "seal" },
+  { path: "/docs", label: "Docs", icon: "book" },
 ];
 
 type ShellProps = {

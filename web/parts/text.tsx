@@ -34,6 +34,13 @@ export function duration(ms: number): string {
   return `${number(Math.floor(s / 86_400))} d`;
 }
 
+/** The same for a `Figure`: `184` with a small `ms`. Null where it is not known. */
+export function timed(ms: number | null): { value: string; unit?: string } {
+  if (ms === null) return { value: NONE };
+  const [value = NONE, ...unit] = duration(Math.max(0, ms)).split(" ");
+  return unit.length === 1 ? { value, unit: unit[0] ?? "" } : { value: [value, ...unit].join(" ") };
+}
+
 const SIZES = ["B", "kB", "MB", "GB", "TB"];
 /** `20.2 GB`. */
 export function size(bytes: number): string {

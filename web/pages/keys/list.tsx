@@ -53,8 +53,8 @@ const STATES = [
 const KeyList = ({ viewer, keys, filter, nowMs, mayChange, newer, older }: KeysView): Markup => (
   <>
     <Filters list="keys-card" action="/keys">
+      <Search label="Search" value={filter.q} placeholder="Name, or inf_…" />
       <Select name="state" label="State" value={filter.state} options={STATES} />
-      <Search label="Name or beginning" value={filter.q} placeholder="inf_…" />
     </Filters>
     <Card id="keys" title="Keys" footer={<Pager list="keys-card" newer={newer} older={older} />}>
       {keys.length === 0 ? (

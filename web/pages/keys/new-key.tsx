@@ -61,10 +61,15 @@ export const NewKey = ({ viewer, fields, fault, workers, pools }: NewKeyView): M
           )}
         </Body>
       </Card>
-      <Card id="may" title="What it may">
+      <Limits fields={fields} fault={fault} />
+      <details class="card fold" id="may" open={isNarrowed(fields, fault)}>
+        <summary>
+          <b>What it may</b>
+          <span class="note">Everything, where nothing is chosen</span>
+        </summary>
         <Body>
           <fieldset>
-            <legend>Scopes; none chosen: everything</legend>
+            <legend>Scopes</legend>
             {SCOPES.map(([scope, label]) => (
               <label class="check">
                 <input
@@ -79,30 +84,14 @@ export const NewKey = ({ viewer, fields, fault, workers, pools }: NewKeyView): M
           </fieldset>
           <Lines
             name="models"
-            label="Models, one a line; none: all"
+            label="Models, one a line"
             value={fields.models}
             hint="A name, or how names begin with a * behind: llama*"
             fault={fault}
           />
           {pools && <Lines name="pools" label="Private pools, one a line" value={fields.pools} fault={fault} />}
         </Body>
-      </Card>
-      <Card id="limits" title="Limits">
-        <Body>
-          {LIMITS.map(([name, label, hint]) => (
-            <Field
-              name={name}
-              label={label}
-              value={fields[name]}
-              hint={hint}
-              fault={fault}
-              first={fault?.field === name}
-              required={false}
-              max={32}
-            />
-          ))}
-        </Body>
-      </Card>
+      </details>
       <div class="row">
         <button type="submit" class="act">
           Make key
@@ -115,10 +104,37 @@ export const NewKey = ({ viewer, fields, fault, workers, pools }: NewKeyView): M
   </Shell>
 );
 
+/** What is chosen, or wrong, is not hidden. */
+const isNarrowed = (fields: NewKeyView["fields"], fault: Fault | null): boolean =>
+  fault?.field === "models" ||
+  fault?.field === "pools" ||
+  Object.entries(fields).some(
+    ([name, value]) => (name.startsWith("scope:") || name === "models" || name === "pools") && value !== "",
+  );
+
+const Limits = ({ fields, fault }: Pick<NewKeyView, "fields" | "fault">): Markup => (
+  <Card id="limits" title="Limits">
+    <Body>
+      {LIMITS.map(([name, label, hint]) => (
+        <Field
+          name={name}
+          label={label}
+          value={fields[name]}
+          hint={hint}
+          fault={fault}
+          first={fault?.field === name}
+          required={false}
+          max={32}
+        />
+      ))}
+    </Body>
+  </Card>
+);
+
 const LIMITS = [
   ["requests_per_minute", "Requests a minute", "Empty: not limited."],
   ["tokens_per_minute", "Tokens a minute", undefined],
-  ["spend_day", "Spending a day, $", "Days are UTC’s."],
+  ["spend_day", "Spending a day, $", "Days are in UTC."],
   ["spend_total", "Spending in all, $", undefined],
 ] as const;
 

@@ -66,6 +66,7 @@ export const Billing = (view: BillingView): Markup => (
       }
     >
       <LiveState />
+      <AddMoney {...view} />
     </Head>
     {view.low !== null && (
       <Notice tone="warn" title={view.figures.available <= 0n ? "Nothing left to spend" : "Running low"}>
@@ -160,9 +161,33 @@ const SOURCES: Readonly<Record<Funding, string>> = {
 };
 
 /** One source at a time: only those that the account may still take are offered. */
+function offered({ funding, offers, figures }: BillingView): {
+  allowance: boolean;
+  deposit: boolean;
+  credits: boolean;
+} {
+  const open = (source: Funding) => funding === null || funding === source || figures.balance === 0n;
+  return {
+    allowance: offers.allowances && open("allowance"),
+    deposit: offers.deposits && open("deposit") && funding !== "allowance",
+    credits: funding !== "allowance" && funding !== "deposit",
+  };
+}
+
+/** To where it is done, which is far below on a phone. */
+function AddMoney(view: BillingView): Markup | null {
+  const { deposit, credits } = offered(view);
+  if (!view.mayChange || (!deposit && !credits)) return null;
+  return (
+    <a class="button act" href={deposit ? "#deposits" : "#credits"}>
+      Add money
+    </a>
+  );
+}
+
 const FundedBy = (view: BillingView): Markup => {
-  const { funding, offers, mode } = view;
-  const open = (source: Funding) => funding === null || funding === source || view.figures.balance === 0n;
+  const { funding, mode } = view;
+  const { allowance, deposit, credits } = offered(view);
   return (
     <>
       <Card id="source" title="Where the money comes from">
@@ -180,9 +205,9 @@ const FundedBy = (view: BillingView): Markup => {
           </p>
         </Body>
       </Card>
-      {offers.allowances && open("allowance") && <Allowance {...view} />}
-      {offers.deposits && open("deposit") && funding !== "allowance" && <Deposits {...view} />}
-      {funding !== "allowance" && funding !== "deposit" && <Credits {...view} />}
+      {allowance && <Allowance {...view} />}
+      {deposit && <Deposits {...view} />}
+      {credits && <Credits {...view} />}
     </>
   );
 };
@@ -191,7 +216,7 @@ const Credits = ({ account, isAdmin }: BillingView): Markup => (
   <Card id="credits" title="Credits">
     <Body>
       {isAdmin ? (
-        <a class="button act" href={`/admin/money/account?id=${encodeURIComponent(`account/${account.id}`)}`}>
+        <a class="button" href={`/admin/money/account?id=${encodeURIComponent(`account/${account.id}`)}`}>
           Grant credit
         </a>
       ) : (
@@ -240,7 +265,7 @@ const Deposits = ({ viewer, deposits, mayChange, typed, fault }: BillingView): M
   </Card>
 );
 
-const Allowance = ({ allowance, mayChange }: BillingView): Markup => (
+const Allowance = ({ allowance }: BillingView): Markup => (
   <Card id="allowance" title="Allowance">
     <Body>
       {allowance === null ? (
@@ -257,7 +282,7 @@ const Allowance = ({ allowance, mayChange }: BillingView): Markup => (
         </Facts>
       )}
       {allowance?.words && <Status tone="warn">{allowance.words}</Status>}
-      <a class={`button ${allowance === null && mayChange ? "act" : ""}`} href="/billing/allowance">
+      <a class="button" href="/billing/allowance">
         {allowance === null ? "How to approve one" : "Show allowance"}
       </a>
     </Body>

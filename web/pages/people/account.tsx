@@ -255,7 +255,7 @@ function WaysIn(view: AccountView): Markup {
             <input type="text" name="username" value={me.email} autocomplete="username" hidden readonly />
             <Field
               name="current"
-              label="Present password"
+              label="Current password"
               type="password"
               autocomplete="current-password"
               max={1024}

@@ -172,6 +172,12 @@ export const SignIn = ({ viewer, sent, providers, mail, signUp, governed, next, 
         {news}
       </Notice>
     )}
+    {!governed && (
+      <Notice tone="warn" title="Nobody governs this instance yet">
+        The link that makes the first admin was printed where it was started. <code>infernet users setup-link</code>{" "}
+        prints a new one there.
+      </Notice>
+    )}
     <Panel title="Sign in">
       <FormFault fault={sent.fault} title="Not signed in" fields={["email"]} />
       <form method="post" action="/sign-in" class="fields">
@@ -191,12 +197,6 @@ export const SignIn = ({ viewer, sent, providers, mail, signUp, governed, next, 
         </a>
       ))}
     </Panel>
-    {!governed && (
-      <Notice tone="warn" title="Nobody governs this instance yet">
-        The link that makes the first admin was printed where it was started. <code>infernet users setup-link</code>{" "}
-        prints a new one there.
-      </Notice>
-    )}
     <p class="note">
       {signUp ? (
         <>
