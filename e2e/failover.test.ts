@@ -65,15 +65,15 @@ type Case = { pairs: Pair[]; model: string; fields?: object; first: Partial<Scri
 /** Whoever is asked first says `first` and holds it; whoever comes second says `second`. `strike` goes between. */
 async function answerInTwoParts(of: Case, strike: (busy: Pair) => unknown) {
   for (const { backend } of of.pairs) backend.scriptNext(of.first);
-  let shown = "";
+  const shown: object[] = [];
   const response = await api(of.model).chat({ stream: true, ...of.fields });
-  const reading = readChat(response, (text) => {
-    shown = text;
-  });
+  const reading = readChat(response, undefined, (chunk) => shown.push(...deltasOf(chunk)));
   const held = of.first.holdAfter ?? 0;
   const { busy, other } = await holder(of.pairs, held);
-  const said = (of.first.tokens ?? []).slice(0, held).filter((token) => typeof token === "string");
-  await waitFor("the first part to be read", () => shown === said.join(""));
+  const said = (of.first.tokens ?? [])
+    .slice(0, held)
+    .map((token) => (typeof token === "string" ? { content: token } : token));
+  await waitFor("the first part to be read", () => wordsOf(shown) === wordsOf(said));
   other.backend.scriptNext(of.second);
   await strike(busy);
   const transcript = await reading;
@@ -82,6 +82,19 @@ async function answerInTwoParts(of: Case, strike: (busy: Pair) => unknown) {
   return { transcript, job, attempts: job.attempts as AttemptView[], asked: other.backend.requests.at(-1)?.body };
 }
 const kill = ({ node }: Pair) => node.kill9();
+
+type Delta = {
+  content?: string;
+  tool_calls?: { id?: string; function?: { name?: string; arguments?: string } }[];
+};
+const toolsOf = (deltas: object[]) => deltas.flatMap((delta) => (delta as Delta).tool_calls ?? []);
+/** Text and calls of tools, however the pieces were joined on the way. */
+const wordsOf = (deltas: object[]): string =>
+  [
+    ...deltas.map((delta) => (delta as Delta).content ?? ""),
+    ...toolsOf(deltas).map((part) => `${part.function?.name ?? ""}${part.function?.arguments ?? ""}`),
+  ].join("");
+const deltasOf = ({ choices }: ChatTranscript["chunks"][number]): object[] => choices.map(({ delta }) => delta);
 
 function expectOneAnswer({ chunks, done, error }: ChatTranscript): void {
   expect([done, error]).toEqual([true, null]);
@@ -132,14 +145,6 @@ test("white space and characters of many bytes come through the seam whole", asy
 });
 
 const call = (fields: object) => ({ tool_calls: [{ index: 0, ...fields }] });
-const toolsOf = ({ chunks }: ChatTranscript) =>
-  chunks.flatMap(({ choices }) =>
-    choices.flatMap(
-      ({ delta }) =>
-        (delta as { tool_calls?: { id?: string; function?: { name?: string; arguments?: string } }[] }).tool_calls ??
-        [],
-    ),
-  );
 const TOOLS = { tools: [{ type: "function", function: { name: "weather" } }] };
 
 test("a tool call that had begun is finished by the next node, under its first id", async () => {
@@ -169,7 +174,7 @@ test("a tool call that had begun is finished by the next node, under its first i
   );
   expectOneAnswer(transcript);
   expect([transcript.text, transcript.finishReason]).toEqual(["Let me see. ", "tool_calls"]);
-  const parts = toolsOf(transcript);
+  const parts = toolsOf(transcript.chunks.flatMap(deltasOf));
   expect(parts.flatMap(({ id }) => id ?? [])).toEqual(["call_a"]);
   expect(parts.map((part) => part.function?.name ?? "").join("")).toBe("weather");
   expect(parts.map((part) => part.function?.arguments ?? "").join("")).toBe('{"city":"Bern"}');

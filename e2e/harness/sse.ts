@@ -54,8 +54,12 @@ export type ChatTranscript = {
   comments: number;
 };
 
-/** Reads a chat stream to its end. `onText` is called after each piece with the text so far. */
-export async function readChat(response: Response, onText?: (text: string) => void): Promise<ChatTranscript> {
+/** Reads a chat stream to its end. `onText` is called after each piece with the text so far, `onChunk` after each chunk. */
+export async function readChat(
+  response: Response,
+  onText?: (text: string) => void,
+  onChunk?: (chunk: ChatChunk) => void,
+): Promise<ChatTranscript> {
   const transcript: ChatTranscript = {
     text: "",
     chunks: [],
@@ -70,7 +74,11 @@ export async function readChat(response: Response, onText?: (text: string) => vo
     if (data === "") continue;
     if (transcript.done) throw new Error(`an event after [DONE]: ${data}`);
     if (data === "[DONE]") transcript.done = true;
-    else take(transcript, JSON.parse(data) as ChatChunk & { error?: ChatError }, onText);
+    else {
+      const chunk = JSON.parse(data) as ChatChunk & { error?: ChatError };
+      take(transcript, chunk, onText);
+      if (!chunk.error) onChunk?.(chunk);
+    }
   }
   return transcript;
 }
