@@ -180,7 +180,7 @@ test("drained, a node lets its job end and gets no other, over a restart too, un
   });
   const waiting = await api.submitted({ messages: [{ role: "user", content: "later" }] });
   const table = (await stage.run(coordinator, ["nodes", "list"])).stdout;
-  expect(table).toContain("draining: drained by an admin");
+  expect(table).toContain("draining: drained on request");
   ollama.release();
   expect(await transcript).toMatchObject({ text: "Hello there", done: true });
   expect((await api.job(waiting)).status).toBe("queued");

@@ -276,10 +276,11 @@ test("a look at the audit log is one for all who ask, and a mistyped head alarms
 test("tiles show a few that are in trouble, then the busiest, out of many", () => {
   const nodes = new Map<Pubkey, Node>();
   const channel = { send() {}, acknowledge() {}, close() {} };
+  const offers = [{}];
   for (let i = 0; i < 10_000; i++) {
     const pubkey = i.toString(16).padStart(64, "0") as Pubkey;
     const more = i % 10 === 0 ? { channel: null, lastSeenMs: i } : { channel, accepting: true };
-    nodes.set(pubkey, { ...newNode(pubkey), slots: 9_999, running: (i * 7919) % 9_973, ...more } as Node);
+    nodes.set(pubkey, { ...newNode(pubkey), slots: 9_999, running: (i * 7919) % 9_973, offers, ...more } as Node);
   }
   const suspect = nodes.get("5".padStart(64, "0") as Pubkey);
   if (suspect) suspect.suspectUntilMs = 10;

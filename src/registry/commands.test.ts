@@ -57,6 +57,21 @@ test("a command is for a node that works here, and for as many as it can do in a
   expect(await refused(NODE)).toEqual({ ok: false, error: "too_many" });
 });
 
+test("what is asked of a model already is not asked twice, unless something else was asked of it since", async () => {
+  await using on = await stage();
+  const install = () => on.issue("model_install", NODE, "a");
+  const first = await install();
+  expect([await install(), await install()]).toEqual([first, first]);
+  expect(await on.issue("model_install", NODE, "b")).not.toBe(first);
+  expect(await on.issue("model_install", OTHER, "a")).not.toBe(first);
+  const removed = await on.issue("model_remove", NODE, "a");
+  const second = await install();
+  expect(second).not.toBe(first);
+  await cancelCommand(on, second);
+  expect(await install()).not.toBe(second);
+  expect(await on.stateOf(removed)).toBe("queued");
+});
+
 test("a program that is older than a command is not asked, and whoever has no right to it does not learn of it", async () => {
   await using on = await stage();
   const args = { terms: { slots: 1 } };

@@ -1,6 +1,6 @@
 // Commands, stored half: what nodes were asked to do beside inference, and how each ended. Every step is one conditional
 // write, so that an end is stored once however often it is told, and coordinators on one database agree.
-import { and, asc, count, desc, eq, gt, inArray, isNotNull, isNull, lt, lte, or } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, lte, or } from "drizzle-orm";
 import { type AuditValue, audit } from "../accounts/audit.ts";
 import { type Caller, SYSTEM_CALLER } from "../accounts/caller.ts";
 import { LOCAL_ACCOUNT_ID } from "../accounts/schema.ts";
@@ -58,7 +58,10 @@ const mayCommand = (accountId: string, node: Pick<NodeRow, "accountId">): boolea
 
 const open = inArray(commands.state, OPEN_STATES);
 
-/** Stores a command, to be delivered. Durable. The arguments have been checked (protocol's `wrongArgs`). */
+/**
+ * Stores a command, to be delivered. Durable. The arguments have been checked (protocol's `wrongArgs`). What is asked of a
+ * model already is not asked twice: a button may be pressed twice.
+ */
 export async function issueCommand(
   { db, clock, newId, by = SYSTEM_CALLER }: AskedDeps & { newId: () => string },
   { node, command, args, accountId, tooOld = false }: NewCommand,
@@ -69,9 +72,13 @@ export async function issueCommand(
     if (known.status !== "approved" || known.role !== "provider") return err("node_not_approved");
     if (!hasWordFor(known.transport, command)) return err("no_word_for_it");
     if (tooOld) return err("too_old");
-    const here = and(eq(commands.nodePubkey, node), open);
-    const [row] = await tx.select({ n: count() }).from(commands).where(here);
-    if ((row?.n ?? 0) >= MAX_OPEN_COMMANDS) return err("too_many");
+    const here = await tx
+      .select()
+      .from(commands)
+      .where(and(eq(commands.nodePubkey, node), open));
+    const same = sameAsked(here, command, args.model);
+    if (same !== undefined) return ok(same);
+    if (here.length >= MAX_OPEN_COMMANDS) return err("too_many");
     const nowMs = clock.nowMs();
     const made = { id: newId(), nodePubkey: node, command, args, state: "queued", accountId } as const;
     const [stored] = await tx
@@ -84,6 +91,16 @@ export async function issueCommand(
     await audit(tx, { ...by, atMs: nowMs, action: "command.issued", subject: `node/${node}`, after });
     return ok(stored);
   });
+}
+
+/** The newest that is open about the model, where it is this and nobody wants it stopped. */
+function sameAsked(here: readonly CommandRow[], command: Command, model: string | undefined): CommandRow | undefined {
+  if (model === undefined) return undefined;
+  const newest = here
+    .filter(({ args }) => args.model === model)
+    .toSorted(byAge)
+    .at(-1);
+  return newest?.command === command && !newest.cancelling ? newest : undefined;
 }
 
 /** Prices as rows: names in them are strangers'. */

@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test";
 import { newNode } from "./node.ts";
 import { freeSlots, nodeState } from "./node-state.ts";
-import type { Node } from "./registry.ts";
+import type { Node, Offer } from "./registry.ts";
 
 const NOW = 1_000;
 const channel = { send() {}, acknowledge() {}, close() {} };
 const node = (over: Partial<Node>): Node => ({
   ...newNode("0".repeat(64) as Node["pubkey"]),
-  ...{ channel, accepting: true, slots: 4 },
+  ...{ channel, accepting: true, slots: 4, offers: [{} as Offer] },
   ...over,
 });
 
@@ -22,6 +22,7 @@ test.each([
   ["serving", { accepting: false, congested: true, running: 1 }],
   ["full", { running: 3, foreign: 1 }],
   ["bare", { slots: 0 }],
+  ["bare", { offers: [] }],
 ] as const)("a node is %s", (state, over) => {
   expect(nodeState(node(over), NOW)).toBe(state);
 });

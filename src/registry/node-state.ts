@@ -3,7 +3,7 @@ import type { Elsewhere, Node } from "./node.ts";
 
 /**
  * `offline`: no link. `paused`: it takes nothing now, by its own will or an admin's. `suspect`: it failed lately and comes
- * last for a while. `bare`: it has no slots at all, as when none of its backends answers. `full`, `serving`, `idle`: no
+ * last for a while. `bare`: it has nothing on offer, as when none of its backends answers. `full`, `serving`, `idle`: no
  * slot, some, or all slots are free. `elsewhere`: it is online at another
  * coordinator of the network, which alone knows what it does.
  */
@@ -22,6 +22,7 @@ type Standing = Pick<
   | "running"
   | "foreign"
   | "slots"
+  | "offers"
 >;
 
 /** It holds a link, here or to another coordinator of the network. */
@@ -38,7 +39,7 @@ export function nodeState(node: Standing, nowMs: number): NodeState {
   // Who is only behind with reading works on.
   if (!node.accepting && !node.congested) return "paused";
   if (node.suspectUntilMs > nowMs) return "suspect";
-  if (node.slots === 0) return "bare";
+  if (node.slots === 0 || node.offers.length === 0) return "bare";
   if (freeSlots(node) === 0) return "full";
   return node.running + node.foreign === 0 ? "idle" : "serving";
 }

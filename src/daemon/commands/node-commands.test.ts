@@ -324,7 +324,7 @@ describe("drained", () => {
   test("it stays so over a restart, until it is resumed", async () => {
     const on = await commandStage();
     await on.endOf(on.command("drain"));
-    expect(on.standing()).toEqual({ status: "draining", reason: "drained by an admin" });
+    expect(on.standing()).toEqual({ status: "draining", reason: "drained on request" });
     const after = await on.again();
     expect(after.standing().status).toBe("draining");
     expect(await after.endOf(after.command("resume"))).toMatchObject({ outcome: "completed" });

@@ -210,7 +210,7 @@ export function nodeCommands(deps: NodeCommandsDeps): NodeCommands {
     await journal.note({ t: "drained", by, on: true }).catch(noteFailed);
     return COMPLETED;
   };
-  const hold = () => gate.hold("command", "drained by an admin");
+  const hold = () => gate.hold("command", "drained on request");
   const resume = async (by: Origin): Promise<CommandEnd> => {
     if (by === OPERATOR) {
       await undrain();

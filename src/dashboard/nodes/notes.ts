@@ -4,6 +4,7 @@ import { duration } from "../../../web/parts/text.tsx";
 import { isOnline } from "../../registry/node-state.ts";
 import type { Node } from "../../registry/registry.ts";
 import type { NodeRow } from "../../registry/schema.ts";
+import { sentence } from "../words.ts";
 
 /** `words` may be the node's own, or an admin's. */
 export type Note = { tone: Tone; title: string; words: string };
@@ -52,7 +53,8 @@ function refusals(row: Row, { refused, notice, status, statusReason, congested, 
     notes.push({ tone: "warn", title: row.maintenance ? "Under maintenance" : "Has no work", words: notice });
   }
   if (status !== "available") {
-    const words = statusReason ?? "It takes no new jobs; those it has go on to their end.";
+    const why = statusReason === null || statusReason === "" ? "" : `${sentence(statusReason)} `;
+    const words = `${why}It takes no new jobs; those it has go on to their end.`;
     notes.push({ tone: "wait", title: status === "draining" ? "Drains" : "Paused by the node", words });
   }
   if (congested)

@@ -119,7 +119,7 @@ export async function nodeShown(
     running: node?.running ?? 0,
     free: node ? freeSlots(node) : 0,
     outputPerS: stats.node(pubkey)?.outputPerS ?? 0,
-    uptime: uptimeOf(days, row.firstSeenMs, nowMs),
+    uptime: row.status === "pending" ? null : uptimeOf(days, row.firstSeenMs, nowMs),
     models: [...modelLines(node?.offers ?? [], commands, nowMs), ...linesElsewhere(node)],
     nowMs,
     billing: billing !== "off",

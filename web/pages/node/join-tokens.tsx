@@ -72,7 +72,12 @@ const Made = ({ made: { token, url, role, expiresMs } }: { made: MadeToken }): M
       {role === "provider" && (
         <>
           <p>On the machine that is to be the node:</p>
-          <Code id="made-command" name="Commands that join" text={`infernet setup --join ${token}\ninfernet start`} />
+          <Code
+            id="made-command"
+            name="Commands that join"
+            text={`infernet setup --join ${token}\ninfernet start`}
+            wraps
+          />
         </>
       )}
       <p>
@@ -80,7 +85,7 @@ const Made = ({ made: { token, url, role, expiresMs } }: { made: MadeToken }): M
           ? "The token alone, for a config.toml or a script:"
           : "In the other instance's config.toml:"}
       </p>
-      <Code id="made-token" name="Join token" text={token} />
+      <Code id="made-token" name="Join token" text={token} wraps />
       <p class="note">
         It dials <span class="key">{url}</span>, which has to be reachable from there.
       </p>

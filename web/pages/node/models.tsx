@@ -18,11 +18,7 @@ export const Models = ({ node, acts, csrf }: Props): Markup => (
   <div id="node-models">
     {node.models.length === 0 ? (
       <Empty icon="model" title="No models">
-        {!acts
-          ? "It serves nothing now."
-          : node.inner?.noInstall === null
-            ? "It serves nothing yet. Install a model below, or start a backend on the machine."
-            : "It serves nothing yet. Start a backend on the machine."}
+        {acts ? whatToDo(node) : "It serves nothing now."}
       </Empty>
     ) : (
       <Table
@@ -45,6 +41,14 @@ export const Models = ({ node, acts, csrf }: Props): Markup => (
     {node.models.length > SHOWN && <p class="note body">And {number(node.models.length - SHOWN)} more.</p>}
   </div>
 );
+
+function whatToDo({ inner, state }: NodeShown): string {
+  if (state === "pending") return "What it serves shows here once it is let in.";
+  if (state === "ejected") return "It serves nothing here.";
+  return inner?.noInstall === null && inner.row.transport !== "worker"
+    ? "It serves nothing yet. Install a model below, or start a backend on the machine."
+    : "It serves nothing yet. Start a backend on the machine.";
+}
 
 function Line({ line, node, acts, csrf }: Props & { line: ModelLine }): Markup {
   const { name, price, tokensPerS, contextLength, quantization, command } = line;

@@ -1,4 +1,5 @@
 // State: how a node stands, its figures, and what keeps it from work. All of it changes while the page is open.
+import type { Child } from "hono/jsx";
 import type { Note } from "../../../src/dashboard/nodes/notes.ts";
 import type { NodeShown, ShownState } from "../../../src/dashboard/nodes/shown.ts";
 import type { NodeDay } from "../../../src/stats/stats.ts";
@@ -41,11 +42,15 @@ export const Notes = ({ notes }: { notes: readonly Note[] }): Markup => (
   <div class="stack" id="node-notes" hidden={notes.length === 0}>
     {notes.map(({ tone, title, words }) => (
       <Notice tone={tone} title={title}>
-        <bdi>{plainName(words, 400)}</bdi>
+        <bdi>{withCode(plainName(words, 400))}</bdi>
       </Notice>
     ))}
   </div>
 );
+
+/** What stands in backticks is to be typed. */
+const withCode = (words: string): Child[] =>
+  words.split("`").map((part, i) => (i % 2 === 1 ? <code>{part}</code> : part));
 
 const percent = (share: number): string => number(Math.floor(share * 1000) / 10, share === 1 ? 0 : 1);
 const sum = (days: readonly NodeDay[], of: (day: NodeDay) => number): number =>

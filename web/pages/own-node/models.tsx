@@ -49,17 +49,25 @@ export function Models({ view: { models } }: { view: NodeView }): Markup {
 
 const DAY_MS = 86_400_000;
 
-export const Days = ({ view: { days } }: { view: NodeView }): Markup => (
-  <section class="card" id="days" aria-labelledby="days-h">
-    <header>
-      <h2 id="days-h">Tokens written, 14 days</h2>
-    </header>
-    <Body>
-      <Bars
-        says={`Tokens written a day over 14 days, ${number(days.reduce((sum, day) => sum + day.completion_tokens, 0))} in all`}
-        bars={days.map((day) => ({ label: shortDay(day.day * DAY_MS), value: day.completion_tokens }))}
-        format={(value) => number(Math.round(value))}
-      />
-    </Body>
-  </section>
-);
+export function Days({ view: { days } }: { view: NodeView }): Markup {
+  const all = days.reduce((sum, day) => sum + day.completion_tokens, 0);
+  return (
+    <section class="card" id="days" aria-labelledby="days-h">
+      <header>
+        <h2 id="days-h">Tokens written, 14 days</h2>
+        <span class="num">{number(all)}</span>
+      </header>
+      <Body>
+        {all === 0 ? (
+          <p class="note">Nothing written yet.</p>
+        ) : (
+          <Bars
+            says={`Tokens written a day over 14 days, ${number(all)} in all`}
+            bars={days.map((day) => ({ label: shortDay(day.day * DAY_MS), value: day.completion_tokens }))}
+            format={(value) => number(Math.round(value))}
+          />
+        )}
+      </Body>
+    </section>
+  );
+}

@@ -5,6 +5,7 @@ import type { Markup } from "../../parts/markup.ts";
 import { Csrf, Empty, Figure, Figures, Status, type Tone } from "../../parts/parts.tsx";
 import { Document, Head, LiveState, PlainTop } from "../../parts/shell.tsx";
 import { dollars, duration, Name, NONE, number, plural } from "../../parts/text.tsx";
+import { VersionCard } from "../../parts/version-card.tsx";
 import { DeviceCard, LogCard } from "./device.tsx";
 import { Jobs } from "./jobs.tsx";
 import { Backends, Coordinators, Earnings } from "./links.tsx";
@@ -28,7 +29,7 @@ export const OwnNode = ({ csrf, view }: { csrf: string; view: NodeView }): Marku
   const parts = ownNodeParts(view);
   return (
     <Document title={`Node ${view.name}`} csrf={csrf} bar={<PlainTop />} live="/live/node" scripts={[PRICES_SCRIPT]}>
-      <Head title={<Name of={view.name} />} note={`infernet ${view.version}`}>
+      <Head title={<Name of={view.name} />} note={HeadNote(view)}>
         <LiveState />
         {parts.standing}
         <form method="post" action="/close" hx-post="/close">
@@ -44,19 +45,40 @@ export const OwnNode = ({ csrf, view }: { csrf: string; view: NodeView }): Marku
           {parts.jobs}
           {parts.models}
           {parts.days}
-          <Settings view={view} csrf={csrf} />
           {parts.log}
+          <Settings view={view} csrf={csrf} />
         </div>
         <div class="stack">
           {parts.coordinators}
           {parts.earnings}
           {parts.backends}
           <DeviceCard view={view} />
+          <OwnVersion view={view} csrf={csrf} />
         </div>
       </div>
     </Document>
   );
 };
+
+export const OwnVersion = ({ csrf, view: { update, updateFault, nowMs } }: { csrf: string; view: NodeView }): Markup => (
+  <VersionCard update={update} fault={updateFault} to="/version/check" csrf={csrf} nowMs={nowMs} />
+);
+
+/** What is newer than what runs, in the page's head, until it runs. */
+function HeadNote({ version, update: { found } }: NodeView): Markup {
+  const isNewer = found !== null && found.order === "newer" && found.fits;
+  return (
+    <>
+      infernet {version}
+      {isNewer && (
+        <>
+          {" · "}
+          <a href="#version">infernet {found.version} is there</a>
+        </>
+      )}
+    </>
+  );
+}
 
 /** What changes while the page is open, by the id of its element. */
 export const ownNodeParts = (view: NodeView) => ({
@@ -71,10 +93,17 @@ export const ownNodeParts = (view: NodeView) => ({
   log: <LogCard view={view} />,
 });
 
-function Standing({ view: { standing, running } }: { view: NodeView }): Markup {
-  const serves = standing.status === "available";
-  const tone: Tone = !serves ? "off" : running.length > 0 ? "live" : "ok";
-  const word = serves ? (running.length > 0 ? "Serving" : "Ready") : (standing.reason ?? standing.status);
+/** Ready, and yet nothing comes: that is told apart. */
+function standingOf({ standing, running, models, backends, coordinators }: NodeView): [Tone, string] {
+  if (standing.status !== "available") return ["off", standing.reason ?? standing.status];
+  if (running.length > 0) return ["live", "Serving"];
+  if (models.length === 0 || !backends.some(({ healthy }) => healthy)) return ["warn", "Serves nothing"];
+  return coordinators.some(({ state }) => state === "connected") ? ["ok", "Ready"] : ["warn", "No coordinator"];
+}
+
+function Standing({ view }: { view: NodeView }): Markup {
+  const serves = view.standing.status === "available";
+  const [tone, word] = standingOf(view);
   const path = serves ? "/pause" : "/resume";
   return (
     <div class="row" id="standing">
