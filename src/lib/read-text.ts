@@ -1,6 +1,6 @@
 // Read text: the body of another server's answer, which may be of any size, whatever it says of it.
 
-/** The whole body as text; cut soon after `maxBytes`. A packed one counts by what is in it. */
+/** The whole body as text; cut at `maxBytes`. A packed one counts by what is in it. */
 export async function readText(response: Response, maxBytes: number): Promise<string> {
   const length = Number(response.headers.get("content-length") ?? Number.NaN);
   if (length <= maxBytes && !response.headers.has("content-encoding")) return await response.text();
@@ -8,9 +8,9 @@ export async function readText(response: Response, maxBytes: number): Promise<st
   let text = "";
   let bytes = 0;
   for await (const piece of response.body ?? []) {
+    text += decoder.decode(piece.subarray(0, maxBytes - bytes), { stream: true });
     bytes += piece.length;
-    text += decoder.decode(piece, { stream: true });
-    if (bytes > maxBytes) break;
+    if (bytes >= maxBytes) break;
   }
   return text + decoder.decode();
 }
