@@ -10,7 +10,7 @@ import { type Client, client } from "./harness/client.ts";
 import type { FaultBackend } from "./harness/fault-backend.ts";
 import type { Instance } from "./harness/instance.ts";
 import type { Person } from "./harness/person.ts";
-import { expectWholeEverywhere, firstAdmin, follow, visit } from "./harness/site.ts";
+import { expectWholeEverywhere, firstAdmin, follow, undoOf, visit } from "./harness/site.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
 import { waitFor } from "./harness/wait-for.ts";
 
@@ -106,11 +106,11 @@ test("a setting counts for the next request; it is undone, refused with a reason
   const { page, complaints } = tab;
   const key = "coordinator.default_max_tokens";
   await save(page, key, "77");
-  await reads(page, ".toast", "Answer length by default: 77 tokens");
+  const undo = await undoOf(page, "Answer length by default: 77 tokens");
   await reads(page, `#set-coordinator-default_max_tokens`, /changed by Ada/);
   await ask.readChat();
   expect(lastBody()).toMatchObject({ max_tokens: 77 });
-  await page.locator(".toast", { hasText: "77" }).getByRole("button", { name: "Undo" }).click();
+  await undo.click();
   await reads(page, `#set-coordinator-default_max_tokens`, /Default: 4.096/);
   await ask.readChat();
   expect(lastBody()).toMatchObject({ max_tokens: 4096 });
@@ -196,9 +196,10 @@ test("aliases are made, put in another order and taken away, by keyboard too", a
   await reads(page, "#aliases-card", "2 names");
   expect((await ask.chat({ model: "gpt-4o" })).status).toBe(200);
   await page.getByRole("button", { name: "Delete gpt-4o" }).click();
+  const undo = await undoOf(page, "gpt-4o stands for nothing");
   await reads(page, "#aliases-card", "1 name");
   expect((await ask.chat({ model: "gpt-4o" })).status).toBe(404);
-  await page.locator(".toast", { hasText: "gpt-4o stands for nothing" }).getByRole("button", { name: "Undo" }).click();
+  await undo.click();
   await reads(page, "#aliases-card", "2 names");
   expect((await ask.chat({ model: "gpt-4o" })).status).toBe(200);
   expect(complaints).toEqual([]);

@@ -8,7 +8,7 @@ import { type HostileNode, openHostileNode } from "./harness/hostile-node.ts";
 import { commandJson, createJoinToken, type Instance } from "./harness/instance.ts";
 import { Person } from "./harness/person.ts";
 import { type ScriptedOllama, startScriptedOllama, TOTAL } from "./harness/scripted-ollama.ts";
-import { expectWhole, expectWholeEverywhere, firstAdmin, visit } from "./harness/site.ts";
+import { expectWhole, expectWholeEverywhere, firstAdmin, undoOf, visit } from "./harness/site.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
 import { waitFor } from "./harness/wait-for.ts";
 
@@ -198,8 +198,9 @@ test("a node is ejected by its name, and let in again by Undo", async () => {
     await page.getByRole("button", { name: "Eject…" }).click();
     expect(await page.locator("#confirm button[value=yes]").isDisabled()).toBe(true);
     await confirm(page, "aurora-3");
+    const undo = await undoOf(page, "Node ejected");
     await page.locator("#node-state", { hasText: "Ejected" }).waitFor();
-    await page.locator(".toast", { hasText: "Node ejected" }).getByRole("button", { name: "Undo" }).click();
+    await undo.click();
     await toast(page, "Its key is let in again");
     await page.locator("#node-state", { hasText: /Idle|Offline/ }).waitFor();
   });

@@ -52,6 +52,13 @@ export async function follow(link: Locator): Promise<void> {
   await loaded;
 }
 
+/** The toast's way back, which stays for as long as it is pointed at. */
+export async function undoOf(page: Page, text: string): Promise<Locator> {
+  const undo = page.locator(".toast", { hasText: text }).getByRole("button", { name: "Undo" });
+  await undo.hover();
+  return undo;
+}
+
 /** What a page has to be, whatever it shows. `shot`: a file for its picture. */
 export async function expectWhole(page: Page, shot?: string): Promise<void> {
   if (shot !== undefined) await page.screenshot({ path: shot, fullPage: true });

@@ -59,7 +59,13 @@ function toast({ text, kind = "ok", undo }) {
   }
   document.querySelector(".toasts").append(box);
   if (undo) htmx.process(box);
-  if (kind === "ok") setTimeout(() => box.remove(), undo ? 12_000 : 6_000);
+  // Whoever points at it, or is in it by keyboard, is not done with it; one whose Undo was pressed goes with the answer.
+  const goes = () => {
+    if (box.hidden) return;
+    if (box.matches(":hover, :focus-within")) setTimeout(goes, 2_000);
+    else box.remove();
+  };
+  if (kind === "ok") setTimeout(goes, undo ? 12_000 : 6_000);
 }
 document.addEventListener("toast", (event) => toast(event.detail));
 let unanswered;
