@@ -40,6 +40,7 @@ import { type LivePayouts, payoutAdmin } from "./payouts.ts";
 import { receiptAdmin } from "./receipts.ts";
 import { settingsAdmin } from "./settings.ts";
 import { type StakeDesk, stakeAdmin } from "./stakes.ts";
+import { type Updates, updateAdmin } from "./updates.ts";
 import { userAdmin } from "./users.ts";
 
 /** The instance that runs; a command without one has `null` in its place. */
@@ -79,6 +80,8 @@ export type DirectDeps = {
   people: People;
   archive: ReceiptArchive;
   settings: Settings;
+  /** Left out where no instance runs. */
+  updates?: Updates;
 };
 
 /** What one operation works with. */
@@ -111,6 +114,7 @@ export function directAdmin(deps: DirectDeps): Admin {
     ...userAdmin(deps.people),
     ...receiptAdmin(deps.archive),
     ...settingsAdmin(deps.settings),
+    ...updateAdmin(deps.updates ?? null),
     ...moneyAdmin(deps),
     ...payoutAdmin({ db, clock: deps.clock, payouts: live?.payouts ?? null }),
     ...stakeAdmin({ clock: deps.clock, pubkey: deps.pubkey, desk: () => live?.stakes ?? null }),

@@ -5,6 +5,7 @@ import type { Admin, AdminError, Status } from "./operations.ts";
 import { type OwnCommands, ownCommandsAdmin } from "./own-commands.ts";
 import { type OwnNode, ownNodeAdmin } from "./own-node.ts";
 import { settingsAdmin } from "./settings.ts";
+import { type Updates, updateAdmin } from "./updates.ts";
 
 const AT_THE_COORDINATOR: AdminError = {
   code: "not_available",
@@ -19,11 +20,20 @@ export type NodeOnlyDeps = {
   commands: OwnCommands;
   name: string;
   settings: Settings;
+  updates: Updates;
   dashboardLink(): { link: string; expires_ms: number };
 };
 
 /** `status` tells of the node now; models are those of its backends. */
-export const nodeOnlyAdmin = ({ status, node, commands, name, settings, dashboardLink }: NodeOnlyDeps): Admin => ({
+export const nodeOnlyAdmin = ({
+  status,
+  node,
+  commands,
+  name,
+  settings,
+  updates,
+  dashboardLink,
+}: NodeOnlyDeps): Admin => ({
   status: async (_) => ok(status()),
   listModels: async (_) => ok({ models: status().models }),
   createDashboardLink: async (_) => ok(dashboardLink()),
@@ -42,6 +52,7 @@ export const nodeOnlyAdmin = ({ status, node, commands, name, settings, dashboar
   ...ownCommandsAdmin(commands, () => ({ pubkey: status().pubkey, name })),
   ...ownNodeAdmin(() => node),
   ...settingsAdmin(settings),
+  ...updateAdmin(updates),
   listUsers: refused,
   showUser: refused,
   endSessions: refused,

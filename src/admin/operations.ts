@@ -14,6 +14,7 @@ import { PAYOUT_OPERATIONS } from "./payout-operations.ts";
 import { RECEIPT_OPERATIONS } from "./receipt-operations.ts";
 import { SETTINGS_OPERATIONS } from "./settings-operations.ts";
 import { STAKE_OPERATIONS } from "./stake-operations.ts";
+import { UPDATE_OPERATIONS } from "./update-operations.ts";
 import { USER_OPERATIONS } from "./user-operations.ts";
 
 /** Longest name of a key or node, in UTF-16 units. */
@@ -417,6 +418,7 @@ export const OPERATIONS = {
   ...PAYOUT_OPERATIONS,
   ...STAKE_OPERATIONS,
   ...SETTINGS_OPERATIONS,
+  ...UPDATE_OPERATIONS,
 
   /** What receivers check the signatures of an account's webhooks with: `whsec_…`; left out: the built-in account's. */
   webhookSecret: operation("GET", "/webhooks/secret", ofAccount, z.object({ secret: z.string() })),

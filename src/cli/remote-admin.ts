@@ -86,6 +86,8 @@ export function remoteAdmin(deps: RemoteDeps): Admin {
     submitStake: call(OPERATIONS.submitStake),
     listSettings: call(OPERATIONS.listSettings),
     changeSetting: call(OPERATIONS.changeSetting),
+    readUpdate: call(OPERATIONS.readUpdate),
+    checkUpdate: call(OPERATIONS.checkUpdate),
     resetSetting: call(OPERATIONS.resetSetting),
     verifyAudit: call(OPERATIONS.verifyAudit),
     webhookSecret: call(OPERATIONS.webhookSecret),

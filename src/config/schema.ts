@@ -354,6 +354,10 @@ const update = z.strictObject({
     "Releases must be signed with this key. Left out: the key this executable was released with.",
     { example: "<64 hex digits>" },
   ),
+  check: key(
+    z.boolean().default(false),
+    "Whether a running instance looks at the feed once a day and says on its dashboard what is new. Nothing is installed.",
+  ),
 });
 
 /** The tables of config.toml, in the order they are printed. */

@@ -6,6 +6,7 @@ import { auditRoutes } from "./audit.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { overviewRoutes } from "./overview.ts";
 import { settingsRoutes } from "./settings.ts";
+import { versionRoutes } from "./version.ts";
 
 export function governRoutes(deps: DashboardDeps): HttpRoute[] {
   const watch = auditWatch(deps);
@@ -14,5 +15,6 @@ export function governRoutes(deps: DashboardDeps): HttpRoute[] {
     ...adminModelRoutes(deps),
     ...settingsRoutes(deps),
     ...auditRoutes(deps, watch),
+    ...versionRoutes(deps),
   ];
 }

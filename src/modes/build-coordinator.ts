@@ -51,6 +51,7 @@ import { type Instance, randomBytes } from "./open-instance.ts";
 import { startPayouts } from "./payouts.ts";
 import { buildPeople, forgetWhatIsOver, humanDeps, setupLinkAtStart } from "./people.ts";
 import { serverConfig } from "./server-config.ts";
+import { buildUpdates } from "./updates.ts";
 import { startWebhooks, webhookRule } from "./webhooks.ts";
 
 export type Coordinator = {
@@ -242,6 +243,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
   });
   const people = buildPeople({ config, data, clock, random: randomBytes, url, onFault });
   const stopForgetting = forgetWhatIsOver(people, { clock, log });
+  const updates = buildUpdates({ config, dir, clock, log });
   const admin = directAdmin({
     db,
     ring,
@@ -257,6 +259,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
     people,
     archive,
     settings,
+    updates,
     live: {
       registry,
       delivery,
@@ -387,6 +390,7 @@ export async function buildCoordinator(input: CoordinatorInput): Promise<Coordin
       await webhooks.stop();
       stopFollowing();
       dashboard.stop();
+      updates.stop();
       await stats.stop();
       await presence.stop();
       links.close();

@@ -8,3 +8,5 @@ export const LOCAL_API_KEY_FILE = "local-api-key";
 export const SETUP_LINK_FILE = "setup-link";
 /** Tells this data directory from those of other coordinators on the same database. */
 export const REPLICA_FILE = "replica.id";
+/** What the feed of releases had when it was looked at last. */
+export const UPDATE_FILE = "update.json";

@@ -25,6 +25,7 @@ import { decodeJoinToken } from "../protocol/join-token.ts";
 import { priceOf } from "../protocol/prices.ts";
 import { fileStore } from "../settings/file-store.ts";
 import { openSettings, type Settings } from "../settings/settings.ts";
+import type { UpdateWatch } from "../update/watch.ts";
 import { versionText } from "../version.ts";
 import { buildNodeSide, type NodeSide, type Target } from "./build-node.ts";
 import { coordinatorsOf } from "./coordinators.ts";
@@ -33,6 +34,7 @@ import { openInstance, randomBytes } from "./open-instance.ts";
 import type { Running, StartInput } from "./running.ts";
 import { serverConfig } from "./server-config.ts";
 import { StartError, startValue } from "./start-error.ts";
+import { buildUpdates } from "./updates.ts";
 
 /** Running jobs may go on for so long after SIGTERM. */
 const DRAIN_MS = 30_000;
@@ -63,7 +65,8 @@ export async function start({
     const status = (): Status => statusOf(identity, node, server, instance.startedMs);
     const door = createDoor({ clock, random: randomBytes });
     const live = createLive({ clock, log });
-    const server = listen({ config, settings, log, clock, identity, node, status, door, live, tail });
+    const updates = buildUpdates({ config, dir: instance.dir, clock, log });
+    const server = listen({ config, settings, log, clock, identity, node, status, door, live, tail, updates });
     instance.answersAt(server.url);
     return {
       mode: "node",
@@ -76,6 +79,7 @@ export async function start({
       failed: new Promise<Error>(() => {}),
       async stop() {
         live.close();
+        updates.stop();
         await node.stop(DRAIN_MS);
         await server.stop();
         instance.release();
@@ -111,6 +115,7 @@ type ListenInput = {
   door: Door;
   live: Live;
   tail: LogTail;
+  updates: UpdateWatch;
 };
 
 /** A link that opens the node's own dashboard. The secret is in the fragment, which no server and no log sees. */
@@ -119,7 +124,8 @@ function linkThrough(door: Door, url: string): { link: string; expires_ms: numbe
   return { link: `${url}${OPEN_PATH}#${secret}`, expires_ms: expiresMs };
 }
 
-function listen({ config, settings, log, clock, identity, node, status, door, live, tail }: ListenInput): HttpServer {
+function listen(input: ListenInput): HttpServer {
+  const { config, settings, log, clock, identity, node, status, door, live, tail, updates } = input;
   const unready = () => (node.states().some(({ state }) => state === "connected") ? null : "no link to a coordinator");
   const metrics = nodeMetrics(() => {
     const { slots, models } = node.serves();
@@ -139,6 +145,7 @@ function listen({ config, settings, log, clock, identity, node, status, door, li
     commands: node.commands,
     name: config.node.name,
     settings,
+    updates,
     dashboardLink: () => linkThrough(door, status().url ?? ""),
   });
   const owner = { door, cookies: { tls: config.server.tls_cert !== null, publicUrl: config.server.public_url } };
@@ -147,7 +154,7 @@ function listen({ config, settings, log, clock, identity, node, status, door, li
     ...opsRoutes({ metrics, unready }),
     ...localHttpRoutes(localRoutes(admin)),
     ...ownNodeRoutes({
-      ...{ admin, clock, live, tail, settings, auth: ownerAuth, name: config.node.name, version: versionText },
+      ...{ admin, clock, live, tail, settings, updates, auth: ownerAuth, name: config.node.name, version: versionText },
       ...{
         node: identity.pubkey,
         side: node,

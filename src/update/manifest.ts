@@ -3,8 +3,8 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { z } from "zod";
 import { ok, type Result } from "../lib/result.ts";
+import { VERSION_PATTERN } from "../lib/versions.ts";
 import { refuse, type UpdateRefusal } from "./refusal.ts";
-import { VERSION_PATTERN } from "./versions.ts";
 
 /** What is signed begins with this, so that the signature is good for nothing else. */
 export const RELEASE_DOMAIN = "infernet-release-v1\n";

@@ -9,3 +9,6 @@ export const target: string | null = typeof INFERNET_TARGET === "string" ? INFER
 /** ed25519 public keys, 64 hex digits each; none where the executable was not made by `bun run release`. */
 export const releaseKeys: readonly string[] =
   typeof INFERNET_RELEASE_KEYS === "string" ? INFERNET_RELEASE_KEYS.split(",").filter(Boolean) : [];
+
+/** `own`: `[update] public_key`, in the place of those that were built in. */
+export const trustedKeys = (own: string | null): readonly string[] => (own === null ? releaseKeys : [own]);

@@ -1,6 +1,7 @@
 // Update: the way from a feed to another executable in the place of this one, and back.
 import { existsSync, rmSync } from "node:fs";
 import { ok, type Result } from "../lib/result.ts";
+import { compareVersions } from "../lib/versions.ts";
 import { diskRefusal, downloadDraft } from "./draft.ts";
 import { type FeedDeps, parseFeedUrl, readSignedManifest } from "./feed.ts";
 import { type Release, type ReleaseFile, readRelease } from "./manifest.ts";
@@ -8,7 +9,6 @@ import { clearDrafts, type Place } from "./place.ts";
 import { refuse, type UpdateRefusal } from "./refusal.ts";
 import { type SelfTestDeps, selfTest, type Tested } from "./self-test.ts";
 import { keepAs, swapIn } from "./swap.ts";
-import { compareVersions } from "./versions.ts";
 
 /** The executable that asks. */
 export type Current = {

@@ -41,7 +41,7 @@ export const Overview = ({ viewer, view }: { viewer: Viewer; view: OverviewView 
   const parts = overviewParts(view);
   return (
     <Shell viewer={viewer} title="Overview" charts live={`/live/overview?r=${view.range}`}>
-      <Head title="Overview">
+      <Head title="Overview" note={<a href="/admin/version">infernet {view.version}</a>}>
         <LiveState />
         <Notify />
         <Segments

@@ -6,7 +6,7 @@ import { FEED_LIMITS } from "../../update/feed.ts";
 import { openPlace, type Place } from "../../update/place.ts";
 import type { UpdateRefusal } from "../../update/refusal.ts";
 import { SELF_TEST_MS } from "../../update/self-test.ts";
-import { releaseKeys, target as thisTarget } from "../../update/this-build.ts";
+import { target as thisTarget, trustedKeys } from "../../update/this-build.ts";
 import { type InstallDeps, installOffer, isWanted, lookForUpdate, type Offer, rollBack } from "../../update/update.ts";
 import { version } from "../../version.ts";
 import { CliError, EXIT, type ExitCode } from "../cli-error.ts";
@@ -74,8 +74,7 @@ async function goForward(
     const hint = "set [update] feed in config.toml to the address of a release's folder, or name it with --feed";
     throw new CliError("there is no address to look for releases at", { exitCode: EXIT.usage, hint });
   }
-  const own = config.update.public_key;
-  const feed = { url, publicKeys: own === null ? releaseKeys : [own] };
+  const feed = { url, publicKeys: trustedKeys(config.update.public_key) };
   const offer = updateValue(await lookForUpdate(deps, feed, current));
   if (flags.check) return sayOffer(context, flags, current, offer, url);
   const wanted = updateValue(isWanted(offer, current, { allowDowngrade: flags.allowDowngrade === true }));

@@ -16,10 +16,11 @@ import { assetRoutes } from "../assets.ts";
 import type { Live, LiveEvent, Reader } from "../live.ts";
 import { fromForm, MAX_SETTING_FORM_BYTES, type SettingFault, typedIn } from "../settings/typed.ts";
 import { sentence } from "../words.ts";
+import { ownVersionRoute } from "./version.ts";
 import { type NodeEarnings, type NodeView, nodeSetting, nodeView, settingKeys, type ViewDeps } from "./view.ts";
 
 export type OwnNodeDeps = ViewDeps & {
-  admin: Pick<Admin, "pauseNode" | "resumeNode" | "changeSetting">;
+  admin: Pick<Admin, "pauseNode" | "resumeNode" | "changeSetting" | "checkUpdate">;
   clock: Clock;
   live: Live;
   auth: OwnerAuthDeps;
@@ -123,6 +124,7 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
       ...act("/settings", "Changes one of this node's settings.", (call) => changeSetting(deps, view, call)),
       maxBodyBytes: MAX_SETTING_FORM_BYTES,
     },
+    ownVersionRoute(deps, view),
     act("/close", "Closes the dashboard in this browser.", async ({ request, token }) => {
       if (token !== null) auth.door.close(token);
       const response = doneAnswer(request, OPEN_PATH);

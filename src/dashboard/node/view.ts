@@ -1,4 +1,6 @@
 // View: what a node's own dashboard shows, from the node side of this process.
+import type { UpdateState } from "../../admin/update-operations.ts";
+import type { Updates } from "../../admin/updates.ts";
 import type { Standing } from "../../daemon/care/standing.ts";
 import type { EndedAttempt, History, HistoryDay, RunningAttempt } from "../../daemon/history.ts";
 import type { Serves } from "../../daemon/serving.ts";
@@ -54,6 +56,9 @@ export type NodeView = {
   device: Device;
   earnings: NodeEarnings;
   log: readonly LogLine[];
+  update: UpdateState;
+  /** Why the look at the feed that was just asked for found nothing. */
+  updateFault: string | null;
   settings: readonly (Omit<SettingGroup, "keys"> & { rows: readonly NodeSetting[] })[];
 };
 /** One that its operator changes here. */
@@ -84,6 +89,7 @@ export type ViewDeps = {
   side: NodeInside;
   tail: LogTail;
   settings: Pick<Settings, "find" | "groups">;
+  updates: Pick<Updates, "state">;
 };
 
 export function nodeView(
@@ -115,6 +121,8 @@ export function nodeView(
     coordinators: side.states(),
     device: side.device(),
     earnings,
+    update: deps.updates.state(),
+    updateFault: null,
     settings: nodeSettings(deps.settings, fault),
     log: deps.tail.lines().slice(-SHOWN_LINES),
   };

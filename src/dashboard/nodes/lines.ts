@@ -7,7 +7,7 @@ import { freeSlots, isOnline, onlyElsewhere } from "../../registry/node-state.ts
 import type { Node } from "../../registry/registry.ts";
 import { earnedBy } from "../../stats/node-earnings.ts";
 import type { DashboardDeps } from "../deps.ts";
-import { type ShownState, stateOf } from "./shown.ts";
+import { isBehind, type ShownState, stateOf } from "./shown.ts";
 
 export type NodeLine = Pick<ListedNode, "role" | "status" | "transport" | "address" | "firstSeenMs"> & {
   pubkey: string;
@@ -24,6 +24,8 @@ export type NodeLine = Pick<ListedNode, "role" | "status" | "transport" | "addre
   outputPerS: number | null;
   /** "" for the one that serves everybody. */
   pool: string;
+  /** The version that it runs, where that is older than this coordinator's. */
+  behind: string | null;
   /** When it was last heard of; null where it never was. */
   seenMs: number | null;
   /** µ$ today; null where nothing is charged. */
@@ -89,6 +91,7 @@ async function linesOf(deps: DashboardDeps, rows: readonly ListedNode[]): Promis
       ...modelsOf(node),
       outputPerS: isElsewhere ? null : (stats.node(pubkey)?.outputPerS ?? 0),
       pool: row.pool,
+      behind: node && isBehind(node.version, deps.version) ? node.version : null,
       seenMs: node && isOnline(node) ? nowMs : (node?.lastSeenMs ?? row.lastSeenMs),
       earned: earned && (earned.get(pubkey) ?? 0),
     };

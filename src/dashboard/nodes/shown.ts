@@ -4,6 +4,7 @@ import { accounts, LOCAL_ACCOUNT_ID } from "../../accounts/schema.ts";
 import type { CommandRow } from "../../admin/operations.ts";
 import { listJobs } from "../../jobs/list.ts";
 import type { JobState } from "../../jobs/states.ts";
+import { compareVersions, isVersion } from "../../lib/versions.ts";
 import type { CommandGroup } from "../../protocol/commands.ts";
 import type { BackendInfo, Device } from "../../protocol/frames.ts";
 import type { Pubkey } from "../../protocol/primitives.ts";
@@ -54,6 +55,8 @@ export type NodeInner = {
   standing: "available" | "paused" | "draining" | null;
   claimedRegion: string;
   version: string | null;
+  /** Older than this coordinator. */
+  behind: boolean;
   rttMs: number | null;
   machine: Device | null;
   /** Null where it does not say, or is not known yet. */
@@ -93,7 +96,7 @@ const SHOWN_COMMANDS = 40;
 const SHOWN_JOBS = 8;
 const COMPARED = 256;
 
-export type ShownDeps = Pick<DashboardDeps, "db" | "clock" | "registry" | "stats" | "admin" | "billing">;
+export type ShownDeps = Pick<DashboardDeps, "db" | "clock" | "registry" | "stats" | "admin" | "billing" | "version">;
 
 /** `accountId`: that somebody acts for, where they run the node. */
 export async function nodeShown(
@@ -128,6 +131,10 @@ export async function nodeShown(
   };
 }
 
+/** Whether a node says that it runs an older version than this coordinator; what is no version says nothing. */
+export const isBehind = (version: string | null, own: string): boolean =>
+  version !== null && isVersion(version) && isVersion(own) && compareVersions(version, own) === "older";
+
 /** How a node stands, approved or not. */
 export function stateOf({ status }: Pick<NodeRow, "status">, node: Node | undefined, nowMs: number): ShownState {
   if (status !== "approved") return status;
@@ -154,6 +161,7 @@ async function innerOf(deps: ShownDeps, known: Known): Promise<NodeInner> {
     standing: node?.channel ? node.status : null,
     claimedRegion: node?.claimedRegion ?? "",
     version: node?.version ?? null,
+    behind: isBehind(node?.version ?? null, deps.version),
     rttMs: node?.channel ? node.rttMs : null,
     machine: node?.device ?? null,
     terms: termsShown(node?.terms ?? null, commands, clock.nowMs()),

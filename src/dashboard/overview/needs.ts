@@ -2,6 +2,7 @@
 import { modelHref } from "../../../web/parts/model-href.ts";
 import { settingHref } from "../../../web/parts/setting-id.ts";
 import { ago } from "../../../web/parts/text.tsx";
+import { newerIn } from "../../admin/updates.ts";
 import { pubkeySchema } from "../../protocol/primitives.ts";
 import { pageNodes } from "../../registry/node-list.ts";
 import { isOnline } from "../../registry/node-state.ts";
@@ -47,6 +48,7 @@ export async function needsOf(deps: Deps, now: LoadNow, lastAudit: { broken: str
     queues(deps, now),
     prices(deps),
     mail(deps),
+    updates(deps),
   ]);
   return all.flat();
 }
@@ -214,6 +216,22 @@ function mail({ people }: Deps): Need[] {
       words: "Sign-up is open, and no mail can be sent",
       note: "Nobody can prove their address or reset a password. Set accounts.smtp_url, or close the sign-up.",
       act: { href: settingHref("accounts.signup"), label: "Sign-up" },
+    },
+  ];
+}
+
+/** Of what was found when somebody asked, until this instance runs it. */
+async function updates({ admin }: Deps): Promise<Need[]> {
+  const read = await admin.readUpdate({});
+  const newer = read.ok ? newerIn(read.value) : null;
+  if (!read.ok || newer === null) return [];
+  return [
+    {
+      tone: "wait",
+      about: null,
+      words: `infernet ${newer.version} is there`,
+      note: `Released ${newer.date.slice(0, 10)}; this instance runs ${read.value.version}.`,
+      act: { href: "/admin/version", label: "Update" },
     },
   ];
 }

@@ -23,6 +23,8 @@ export type OverviewView = {
   coordinators: readonly CoordinatorLine[];
   jobs: readonly RecentJob[];
   billing: boolean;
+  /** That this instance runs. */
+  version: string;
   nowMs: number;
 };
 
@@ -68,6 +70,7 @@ export async function overviewView(
   return {
     ...{ range, now, sum, points: completePoints(points, nowMs), money, needs, jobs, nowMs },
     feeBps: deps.feeBps,
+    version: deps.version,
     // Each has a queue of its own.
     queueLimit: deps.queueLimit() * now.coordinators,
     coordinators: coordinatorsOf(deps),

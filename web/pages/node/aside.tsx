@@ -2,7 +2,7 @@
 import type { NodeInner, NodeShown } from "../../../src/dashboard/nodes/shown.ts";
 import { Act } from "../../parts/act.tsx";
 import type { Markup } from "../../parts/markup.ts";
-import { Card, Copy, Csrf, Fact, Facts, Score, Status } from "../../parts/parts.tsx";
+import { Card, Copy, Csrf, Fact, Facts, Score, Status, Tag } from "../../parts/parts.tsx";
 import { Ago, duration, Name, NONE, number, plainName, shortKey, size, When } from "../../parts/text.tsx";
 
 const MIB = 1_048_576;
@@ -32,7 +32,7 @@ const Outside = ({ node }: { node: NodeShown }): Markup => (
 const TRANSPORTS = { link: "WebSocket", polling: "Polls", worker: "Worker, by API key" } as const;
 
 function Machine({ node, inner }: { node: NodeShown; inner: NodeInner }): Markup {
-  const { machine, backends, version, rttMs, row } = inner;
+  const { machine, backends, version, behind, rttMs, row } = inner;
   const gpus = machine?.gpus ?? [];
   return (
     <>
@@ -61,7 +61,8 @@ function Machine({ node, inner }: { node: NodeShown; inner: NodeInner }): Markup
         </Fact>
       ))}
       <Fact name="Version">
-        {version === null || version === "" ? NONE : <Name of={`infernet ${version}`} max={40} />}
+        {version === null || version === "" ? NONE : <Name of={`infernet ${version}`} max={40} />}{" "}
+        {behind && <Tag>older than here</Tag>}
       </Fact>
       <Fact name="Link">
         {TRANSPORTS[row.transport]}

@@ -43,6 +43,14 @@ export const NodeLines = ({ list, name, rows, nowMs, full = false, billing, act 
           <p class="note">
             <span class="key">{shortKey(row.pubkey)}</span>
             {full && <Place row={row} />}
+            {row.behind !== null && (
+              <>
+                {" "}
+                <Tag>
+                  <Name of={row.behind} max={24} />, older than here
+                </Tag>
+              </>
+            )}
           </p>
         </td>
         <td class="end">
