@@ -88,10 +88,8 @@ const Reply = ({ turn }: { turn: TurnView }): Markup => {
       {end !== null && (end.state !== "completed" || isEmpty) && <Why id={id} end={end} />}
       <div class="foot">
         <WayLine id={id} way={way} />
-        <span class="row tight">
-          {end?.figures && <Figures id={id} figures={end.figures} />}
-          {end !== null && text !== "" && <Copy text={text} label="Copy the answer" />}
-        </span>
+        {end?.figures && <Figures id={id} figures={end.figures} />}
+        {end !== null && text !== "" && <Copy text={text} label="Copy the answer" />}
       </div>
     </div>
   );
