@@ -264,15 +264,13 @@ test("the audit log tells of it, holds, contains a head that was kept, and goes 
   expect(complaints.filter((one) => !one.includes("422"))).toEqual([]);
 });
 
-test("every page is whole in both themes, on a phone and on a wide screen, whatever names are in it", async () => {
-  for (const [name, path] of [
-    ["overview", "/admin"],
-    ["admin-models", "/admin/models"],
-    ["settings", "/admin/settings"],
-    ["audit", "/admin/audit"],
-  ] as const) {
-    await expectWholeEverywhere(browser, `${coordinator.url}${path}`, admin, { shots, name });
-  }
+test.each([
+  ["/admin", "overview"],
+  ["/admin/models", "admin-models"],
+  ["/admin/settings", "settings"],
+  ["/admin/audit", "audit"],
+])("%s is whole in both themes, on a phone and on a wide screen, whatever names are in it", async (path, name) => {
+  await expectWholeEverywhere(browser, `${coordinator.url}${path}`, admin, { shots, name });
 });
 
 test("a log that somebody changed in the file is shown to be broken, and where", async () => {

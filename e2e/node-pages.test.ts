@@ -1,6 +1,6 @@
 // The pages of nodes in a real browser, over a coordinator and a node in processes of their own: whom a node belongs to,
 // what is done to it, and what everybody else sees.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Browser, Page } from "playwright-core";
 import type { Output } from "../src/admin/operations.ts";
 import { openBrowser } from "./harness/browser.ts";
@@ -114,9 +114,12 @@ test("a model is installed with its progress on the way, another is cancelled, a
     await models.getByRole("link", { name: "llama3.2:1b" }).waitFor();
 
     await page.getByLabel("Install a model").fill("big:70b");
-    await page.getByRole("button", { name: "Install", exact: true }).click();
+    // Pressed twice, it is asked once.
+    await page.getByRole("button", { name: "Install", exact: true }).dblclick();
     await waitFor("the pull to begin", () => ollama.pulls.length === 2);
     ollama.pullTo(10);
+    await models.getByText(/10 B of 1\.0 MB/).waitFor();
+    expect(await page.locator("#node-commands tr", { hasText: "Install big:70b" }).count()).toBe(1);
     await page.getByRole("button", { name: "Cancel: big:70b" }).click();
     await waitFor("the pull to be left", () => ollama.pulls[1]?.state === "left");
     await models.getByText("big:70b", { exact: true }).first().waitFor({ state: "detached" });
@@ -137,6 +140,19 @@ test("a model is installed with its progress on the way, another is cancelled, a
     // What was typed is still there.
     expect(await page.getByLabel("Install a model").inputValue()).toBe("../etc/passwd");
   });
+});
+
+test("a node whose backends fetch no models offers none to be installed, and says why", async () => {
+  const plain = await stage.node(coordinator, [stage.backend().url]);
+  const key = await keyOf(plain);
+  await online(key);
+  await as(admin, `/nodes/${key}`, async (page) => {
+    await page.getByText("Its backend (openai) cannot fetch models").waitFor();
+    expect(await page.getByLabel("Install a model").count()).toBe(0);
+    expect(await page.getByRole("button", { name: /^Remove: / }).count()).toBe(0);
+    await expectWhole(page, `${shots}/node-no-install.png`);
+  });
+  await plain.kill9();
 });
 
 test("a model is removed once that was confirmed", async () => {
@@ -169,9 +185,6 @@ test("an operator's token gives them the node that it lets in", async () => {
     await page.getByRole("button", { name: "Resume" }).click();
     await page.locator("#node-state", { hasText: "Idle" }).waitFor();
   });
-  await expectWholeEverywhere(browser, `${coordinator.url}/my/nodes`, opal, { shots, name: "my-nodes" });
-  await expectWholeEverywhere(browser, `${coordinator.url}/my/join-tokens`, opal, { shots, name: "join-tokens" });
-  await expectWholeEverywhere(browser, `${coordinator.url}/nodes/${key}`, opal, { shots, name: "node-owner" });
   // Another's node is a provider like any other, to them.
   await as(cleo, `/nodes/${key}`, async (page) => {
     await page.locator("#node-models").getByText("qwen3:8b").first().waitFor();
@@ -180,6 +193,16 @@ test("an operator's token gives them the node that it lets in", async () => {
   });
   expect((await cleo.post(`/nodes/${key}/command`, { command: "drain" })).status).toBe(404);
   expect((await opal.post(`/nodes/${nodeKey}/command`, { command: "drain" })).status).toBe(404);
+});
+
+test.each([
+  ["/my/nodes", "my-nodes"],
+  ["/my/join-tokens", "join-tokens"],
+  ["/nodes/:rig", "node-owner"],
+])("to an operator, %s is whole in both themes, on a phone and on a wide screen", async (path, name) => {
+  if (!rig) throw new Error("no rig");
+  const url = coordinator.url + path.replace(":rig", await keyOf(rig));
+  await expectWholeEverywhere(browser, url, opal, { shots, name });
 });
 
 test("a node that dies is offline on the page that is open", async () => {
@@ -206,37 +229,42 @@ test("a node is ejected by its name, and let in again by Undo", async () => {
   });
 });
 
-test("names, models and devices of strangers are shown and do nothing", async () => {
-  const evil = `<img src=x onerror=alert(1)>"'\u202e</script>`;
-  const status = await commandJson<Output<"status">>(stage.executable, coordinator.dataDirectory, ["status"]);
-  const hostile: HostileNode = await openHostileNode({ url: coordinator.url, coordinator: status.pubkey });
-  const token = await createJoinToken(stage.executable, coordinator);
-  const gpu = { name: `${evil} GPU`, vram_mib: 1, driver: evil.slice(0, 60) };
-  await hostile.join({
-    join_token: token,
-    name: evil.repeat(2).slice(0, 128),
-    region: evil.slice(0, 60),
-    device: { os: evil.slice(0, 40), arch: "x", cpu: evil, cores: 1, memory_mib: 1, gpus: [gpu] },
-    models: [
-      {
-        ...{ name: `${evil}${"x".repeat(200)}`.slice(0, 256), context_length: 1, digest: null, loaded: true },
-        ...{ quantization: "<b>".repeat(20), demo: false, backend: 0 },
-      },
-    ],
+describe("names, models and devices of strangers", () => {
+  let hostile: HostileNode;
+  beforeAll(async () => {
+    const evil = `<img src=x onerror=alert(1)>"'\u202e</script>`;
+    const status = await commandJson<Output<"status">>(stage.executable, coordinator.dataDirectory, ["status"]);
+    hostile = await openHostileNode({ url: coordinator.url, coordinator: status.pubkey });
+    const token = await createJoinToken(stage.executable, coordinator);
+    const gpu = { name: `${evil} GPU`, vram_mib: 1, driver: evil.slice(0, 60) };
+    await hostile.join({
+      join_token: token,
+      name: evil.repeat(2).slice(0, 128),
+      region: evil.slice(0, 60),
+      device: { os: evil.slice(0, 40), arch: "x", cpu: evil, cores: 1, memory_mib: 1, gpus: [gpu] },
+      models: [
+        {
+          ...{ name: `${evil}${"x".repeat(200)}`.slice(0, 256), context_length: 1, digest: null, loaded: true },
+          ...{ quantization: "<b>".repeat(20), demo: false, backend: 0 },
+        },
+      ],
+    });
+    hostile.send({ type: "heartbeat", status: "paused", reason: evil, running: 0 });
   });
-  hostile.send({ type: "heartbeat", status: "paused", reason: evil, running: 0 });
-  for (const [who, path, name] of [
-    [admin, `/nodes/${hostile.pubkey}`, "node-hostile"],
-    [null, `/nodes/${hostile.pubkey}`, "node-hostile-public"],
-    [admin, "/admin/nodes", "admin-nodes"],
-  ] as const) {
+  afterAll(() => hostile.close());
+
+  test.each([
+    ["an admin", "/nodes/:hostile", "node-hostile"],
+    ["anybody", "/nodes/:hostile", "node-hostile-public"],
+    ["an admin", "/admin/nodes", "admin-nodes"],
+  ])("are shown to %s on %s and do nothing", async (who, path, name) => {
+    const url = coordinator.url + path.replace(":hostile", hostile.pubkey);
     const ready = async (page: Page) => {
       await page.getByText("<img src=x").first().waitFor();
       expect(await page.locator("main img, main script").count()).toBe(0);
     };
-    await expectWholeEverywhere(browser, coordinator.url + path, who, { shots, name, ready });
-  }
-  hostile.close();
+    await expectWholeEverywhere(browser, url, who === "anybody" ? null : admin, { shots, name, ready });
+  });
 });
 
 test("the admin's other views are whole", async () => {
