@@ -114,10 +114,10 @@ test("what is wrong is told at its row and field, and nothing that was typed is 
   await save(page);
   const first = cell(page, 5, "name");
   await page.locator(`${ROW}-field-5-name-why`, { hasText: "Write a model's name" }).waitFor();
-  await page.locator(`${ROW}-field-5-input-why`, { hasText: "Must be $0.00 to" }).waitFor();
+  await page.locator(`${ROW}-field-5-input-why`, { hasText: "Input price must be $0.00 to" }).waitFor();
   expect([await first.inputValue(), await cell(page, 5, "input").inputValue()]).toEqual(["a*b", "cheap"]);
   expect(await page.locator(`${ROW} [aria-invalid]`).count()).toBe(2);
-  await page.locator(ROW).screenshot({ path: `${shots}/settings-prices-fault.png` });
+  await page.locator(ROW).screenshot({ path: `${shots}/settings-prices-fault.png`, caret: "initial" });
   expect(await violations(page)).toEqual([]);
   expect(await prices()).toEqual(before);
   await fill(page, 5, "a", "0.5", "1");
@@ -158,7 +158,7 @@ test("of five hundred models one is found, changed and saved, and the page stays
   await toast(page, "500 entries").getByRole("button", { name: "Undo" }).click();
   await page.locator(ROW, { has: page.locator('[value="0.000499"]') }).waitFor();
   expect(await prices()).toEqual(MANY);
-  await page.locator(ROW).screenshot({ path: `${shots}/settings-500.png` });
+  await page.locator(ROW).screenshot({ path: `${shots}/settings-500.png`, caret: "initial" });
   expect(complaints).toEqual([]);
   await close();
   expect((await stage.run(both, ["settings", "reset", "node.prices"])).code).toBe(0);

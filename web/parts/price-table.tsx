@@ -25,6 +25,8 @@ type Props = {
 const EMPTY_ROWS = 3;
 /** More than these stand in a part that scrolls, with a search. */
 const MANY = 12;
+/** What is wrong is told below the name, where there is room. */
+const PRICE_FIELDS = ["name", "input", "output"] as const satisfies readonly PriceField[];
 const NEW: PriceRow = { former: "", name: "", input: "", output: "" };
 
 export function PriceTable({
@@ -112,24 +114,21 @@ function Row({ id, prefix, row, at, fixed, faultOf, first }: RowProps): Markup {
     const fault = faultOf(field);
     const own = `${id}-${at}-${field}`;
     return (
-      <>
-        <input
-          id={own}
-          name={`${prefix}.${field}`}
-          value={row[field]}
-          aria-label={`${label}, row ${number(at + 1)}`}
-          {...(field === "name"
-            ? { placeholder: isNew ? "llama3*" : "goes when saved", maxlength: 257, dir: "auto" }
-            : { placeholder: "0.00", maxlength: 24, inputmode: "decimal", class: "n" })}
-          autocomplete="off"
-          spellcheck={false}
-          disabled={fixed}
-          autofocus={fault !== undefined && fault === first}
-          aria-invalid={fault ? "true" : undefined}
-          aria-describedby={fault && `${own}-why`}
-        />
-        {fault && <Why id={`${own}-why`}>{fault.words}</Why>}
-      </>
+      <input
+        id={own}
+        name={`${prefix}.${field}`}
+        value={row[field]}
+        aria-label={`${label}, row ${number(at + 1)}`}
+        {...(field === "name"
+          ? { placeholder: isNew ? "llama3*" : "goes when saved", maxlength: 257, dir: "auto" }
+          : { placeholder: "0.00", maxlength: 24, inputmode: "decimal", class: "n" })}
+        autocomplete="off"
+        spellcheck={false}
+        disabled={fixed}
+        autofocus={fault !== undefined && fault === first}
+        aria-invalid={fault ? "true" : undefined}
+        aria-describedby={fault && `${own}-why`}
+      />
     );
   };
   return (
@@ -137,6 +136,10 @@ function Row({ id, prefix, row, at, fixed, faultOf, first }: RowProps): Markup {
       <td>
         <input type="hidden" name={`${prefix}.former`} value={row.former} disabled={fixed} />
         {cell("name", "Model")}
+        {PRICE_FIELDS.map((field) => {
+          const fault = faultOf(field);
+          return fault && <Why id={`${id}-${at}-${field}-why`}>{fault.words}</Why>;
+        })}
       </td>
       <td data-label="Input, $">{cell("input", "Input price")}</td>
       <td data-label="Output, $">{cell("output", "Output price")}</td>

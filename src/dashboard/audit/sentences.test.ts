@@ -50,6 +50,10 @@ test.each([
     "Ada changed Clients need an API key from on to off",
   ],
   [
+    { action: "settings.changed", subject: "accounts.signup", before: "invite", after: "closed" },
+    "Ada changed Sign-up from By invitation to Nobody",
+  ],
+  [
     { action: "settings.changed", subject: "aliases", before: [], after: [["gpt-4o", ["llama3"]]] },
     "Ada changed Model aliases",
   ],

@@ -242,6 +242,14 @@ describe("the terms of a node", () => {
     expect(text).toContain("aria-invalid");
     expect(text).toContain('value="3"');
     expect(text).not.toContain(EVIL);
+    // Without script it is the page, with the form open.
+    const row = { "prices.former": "", "prices.name": "llama3*", "prices.input": "cheap", "prices.output": "1" };
+    const plain = await opal.post(`/nodes/${own}/terms`, { "was.slots": "2", slots: "3", ...row });
+    const page = await plain.text();
+    expect(plain.status).toBe(422);
+    expect(page).toMatch(/<details open="">\s*<summary>Change terms/);
+    expect(page).toMatch(/id="terms-prices-0-input"[^>]*value="cheap"[^>]*aria-invalid="true"/);
+    expect(page).toContain('value="3"');
     expect(await configured()).toHaveLength(1);
   });
 });

@@ -118,7 +118,9 @@ test("what is wrong is told at each row and field", () => {
     [5, "name"],
     [6, "name"],
   ]);
-  expect(wrong.error[0]?.words).toMatch(/^Must be \$0\.00 to \$1.000.000\.00 per million tokens, in steps of/);
+  expect(wrong.error[0]?.words).toMatch(
+    /^Input price must be \$0\.00 to \$1.000.000\.00 per million tokens, in steps of/,
+  );
   expect(wrong.error[5]?.words).toBe("Another row is for this one.");
 });
 

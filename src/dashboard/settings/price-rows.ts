@@ -3,7 +3,6 @@
 import { usd } from "../../lib/money.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { MAX_PRICE, type NodeTerms, patternSchema } from "../../protocol/terms.ts";
-import { sentence } from "../words.ts";
 import { amountIn } from "./amount.ts";
 
 export type Prices = NodeTerms["prices"];
@@ -102,8 +101,8 @@ export function pricesTyped(rows: readonly PriceRow[], now: Prices): Result<Pric
     if (!isPattern(name)) wrong("name", NAME_RULE);
     else if (untouched.has(name) || typed.has(name)) wrong("name", TWICE);
     const [input, output] = [amountIn(row.input, PRICE), amountIn(row.output, PRICE)];
-    if (!input.ok) wrong("input", sentence(input.error));
-    if (!output.ok) wrong("output", sentence(output.error));
+    if (!input.ok) wrong("input", `Input price ${input.error}.`);
+    if (!output.ok) wrong("output", `Output price ${output.error}.`);
     typed.set(name, { input: input.ok ? input.value : 0, output: output.ok ? output.value : 0 });
   });
   if (faults.length > 0) return err(faults);
