@@ -7,8 +7,18 @@ export const Offline = ({ viewer }: { viewer: Viewer }): Markup => (
   <Shell viewer={viewer} title="No connection">
     <Head title="No connection" />
     <section class="card" aria-label="No connection">
-      <Empty icon="off" level={2} title="This instance is not reached now">
-        Check your connection, then load the page again.
+      <Empty
+        icon="off"
+        level={2}
+        title="This instance is not reached now"
+        act={
+          // Without an address: that of the page that was asked for.
+          <form>
+            <button type="submit">Try again</button>
+          </form>
+        }
+      >
+        Check your connection. What was under way goes on without you.
       </Empty>
     </section>
   </Shell>

@@ -49,6 +49,9 @@ type End = {
   } | null;
 };
 
+/** Of links: the conversation is in this page and nowhere else, so what they lead to opens beside it. */
+const BESIDE = { target: "_blank", rel: "noopener" };
+
 export const Turn = ({ turn }: { turn: TurnView }): Markup => (
   <div class="turn" id={`turn-${turn.id}`} data-side={turn.side} data-open={turn.end === null ? "" : undefined}>
     <You text={turn.message} />
@@ -132,7 +135,7 @@ const WayLine = ({ id, way: { waits, tries } }: { id: string; way: Way }): Marku
         ) : (
           <>
             <b>
-              <a href={`/nodes/${encodeURIComponent(node)}`}>
+              <a href={`/nodes/${encodeURIComponent(node)}`} {...BESIDE}>
                 <Name of={name} max={32} />
               </a>
             </b>
@@ -165,7 +168,10 @@ const Figures = ({ id, figures }: { id: string; figures: NonNullable<End["figure
   ];
   return (
     <span class="num note">
-      {said.filter((part) => part !== "").join(" · ")} <a href={`/jobs/${encodeURIComponent(id)}`}>Job</a>
+      {said.filter((part) => part !== "").join(" · ")}{" "}
+      <a href={`/jobs/${encodeURIComponent(id)}`} {...BESIDE}>
+        Job
+      </a>
     </span>
   );
 };
@@ -203,7 +209,7 @@ const Why = ({ id, end }: { id: string; end: End }): Markup => {
             Try again
           </button>
           {help.do && (
-            <a class="button" href={help.do.href}>
+            <a class="button" href={help.do.href} {...BESIDE}>
               {help.do.label}
             </a>
           )}

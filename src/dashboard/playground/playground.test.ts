@@ -200,6 +200,17 @@ test("without script the page comes back with the answer in it", async () => {
   expect(html).toContain("&quot;role&quot;:&quot;assistant&quot;");
 });
 
+test("what an answer leads to opens beside the conversation, which is in the page alone", async () => {
+  const asked = send({ message: "hello" }, { headers: WITHOUT_SCRIPT });
+  const [attempt] = await dispatched();
+  say(attempt!, { content: "Hi." });
+  node.end(attempt!);
+  const [, turn = ""] = (await (await asked).text()).split('class="turn"');
+  const links = turn.split('id="kept-0"')[0]?.match(/<a [^>]+>/g) ?? [];
+  expect(links.length).toBe(2);
+  for (const link of links) expect(link).toContain('target="_blank"');
+});
+
 test("private pools are those of the account's keys in force", async () => {
   const [job] = await (async () => {
     const asked = send({ message: "a" });

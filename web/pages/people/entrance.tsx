@@ -166,7 +166,11 @@ type SignInView = Base & {
   news: string | null;
 };
 export const SignIn = ({ viewer, sent, providers, mail, signUp, governed, next, news }: SignInView): Markup => (
-  <Entrance viewer={viewer} title="Sign in">
+  <Entrance
+    viewer={viewer}
+    title="Sign in"
+    {...(next === null ? {} : { note: "Sign in first: the page that you asked for comes next." })}
+  >
     {news !== null && (
       <Notice tone="ok" title="One more step">
         {news}
