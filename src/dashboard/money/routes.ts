@@ -11,6 +11,7 @@ import { earningsRoutes } from "./earnings.ts";
 import { ledgerCheckRoutes } from "./ledger-check.ts";
 import { payoutPages } from "./payouts.ts";
 import { receiptPages } from "./receipts.ts";
+import { stakeRoutes } from "./stakes.ts";
 
 export const moneyPages = (deps: DashboardDeps): HttpRoute[] => [
   ...billingRoutes(deps),
@@ -22,5 +23,6 @@ export const moneyPages = (deps: DashboardDeps): HttpRoute[] => [
   ...accountRoutes(deps),
   ...payoutPages(deps),
   ...chainRoutes(deps),
+  ...stakeRoutes(deps),
   ...ledgerCheckRoutes(deps),
 ];

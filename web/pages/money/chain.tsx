@@ -114,8 +114,8 @@ const Stakes = ({ stakes, minimum }: ChainView): Markup => (
     aside={minimum !== null && minimum > 0n && <span class="note">{`at least ${dollars(minimum)} to have work`}</span>}
     footer={
       <span>
-        Registering, releasing and slashing need a wallet's signature or this machine's key:{" "}
-        <code>infernet stake --help</code>
+        What one is, its releases and slashes are behind its kind. Opening and registering one takes its wallet's
+        signature: <code>infernet stake open</code>
       </span>
     }
   >
@@ -142,7 +142,9 @@ const Stakes = ({ stakes, minimum }: ChainView): Markup => (
               <a href={`/nodes/${node}`}>{name ? <Name of={name} /> : <code>{shortKey(node)}</code>}</a>
             </td>
             <td class="end">
-              {kind === "pledge" ? "Pledge, its owner may revoke it" : "Enforceable, two of three sign"}
+              <a href={`/admin/money/stakes/${node}`}>
+                {kind === "pledge" ? "Pledge, its owner may revoke it" : "Enforceable, two of three sign"}
+              </a>
             </td>
             <td class="n">{dollars(amount)}</td>
             <td class="end">

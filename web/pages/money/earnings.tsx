@@ -122,7 +122,16 @@ const All = (view: EarningsView): Markup => (
           />
         </Body>
       </Card>
-      <div class="stack">{view.onChain ? <WherePaid /> : <Outside />}</div>
+      <div class="stack">
+        {view.onChain ? (
+          <>
+            <NoAddress each={view.each} />
+            <WherePaid />
+          </>
+        ) : (
+          <Outside />
+        )}
+      </div>
     </div>
     <Each {...view} />
     {view.onChain && <Payouts {...view} />}
@@ -184,7 +193,9 @@ const Each = ({ each, nodes, span, onChain }: EarningsView): Markup => (
 
 const Paidto = ({ node: { address } }: { node: NodeLine }): Markup =>
   address === null ? (
-    <Status tone="warn">No address</Status>
+    <>
+      <Status tone="warn">No address</Status> <a href="#where">set it</a>
+    </>
   ) : (
     <>
       <code>{`${address.text.slice(0, 6)}…${address.text.slice(-4)}`}</code>{" "}
@@ -253,12 +264,26 @@ const Payouts = ({ payouts, newer, older }: EarningsView): Markup => (
   </Card>
 );
 
+/** Nodes that have earned something that nobody can pay. */
+function NoAddress({ each }: Pick<EarningsView, "each">): Markup {
+  const waiting = each.filter(({ address, unpaid }) => address === null && unpaid > 0n);
+  if (waiting.length === 0) return <></>;
+  const sum = waiting.reduce((total, { unpaid }) => total + unpaid, 0n);
+  return (
+    <Notice tone="warn" title={`${plural(waiting.length, "node")} cannot be paid`}>
+      {`${dollars(sum)} are unpaid, and it is not said where to pay. `}
+      <a href="#where">How to say it</a>
+    </Notice>
+  );
+}
+
 const WherePaid = (): Markup => (
   <Card id="where" title="Where nodes are paid">
     <Body>
       <p>
-        A node says itself where it is paid, and signs it with its own key, so that nobody with a browser session can
-        send its earnings elsewhere. On the node's machine:
+        A node says itself where it is paid, and signs it with its own key, so that nobody with a session here can send
+        its earnings elsewhere. On the node's own dashboard, under Payouts (<code>infernet status</code> on its machine
+        prints the link), or by command there:
       </p>
       <pre class="code" tabindex={0} role="region" aria-label="Command">
         infernet payout --wallet ADDRESS
