@@ -22,6 +22,7 @@ export function definePayouts(program: Command, attach: Attach): void {
     .command("payout")
     .description("have this machine's node paid on the chain, once it has checked every receipt")
     .option("--wallet <address>", "the wallet to be paid; kept for the next time. Its private key is never needed")
+    .option("--off-curve", "the wallet is a program's vault, which has no private key")
     .option("--rpc-url <url>", "an RPC server of the chain, to look at the payment oneself")
     .option("--no-wait", "do not wait until it is final")
     .option(...JSON_FLAG)

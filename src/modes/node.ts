@@ -14,6 +14,7 @@ import { opsRoutes } from "../http/ops-routes.ts";
 import { createDoor, type Door } from "../http/owner/door.ts";
 import { OPEN_PATH } from "../http/owner/guard.ts";
 import { type HttpServer, startServer } from "../http/server.ts";
+import type { DataDirectory } from "../identity/data-dir.ts";
 import { type Identity, loadIdentity } from "../identity/keys.ts";
 import { MemoryNonces } from "../identity/nonces.ts";
 import { signHeader } from "../identity/signed-fetch.ts";
@@ -31,6 +32,7 @@ import { buildNodeSide, type NodeSide, type Target } from "./build-node.ts";
 import { coordinatorsOf } from "./coordinators.ts";
 import { askEarnings } from "./node-earnings.ts";
 import { openInstance, randomBytes } from "./open-instance.ts";
+import { ownPayouts } from "./own-payouts.ts";
 import type { Running, StartInput } from "./running.ts";
 import { serverConfig } from "./server-config.ts";
 import { StartError, startValue } from "./start-error.ts";
@@ -66,7 +68,8 @@ export async function start({
     const door = createDoor({ clock, random: randomBytes });
     const live = createLive({ clock, log });
     const updates = buildUpdates({ config, dir: instance.dir, clock, log });
-    const server = listen({ config, settings, log, clock, identity, node, status, door, live, tail, updates });
+    const { dir } = instance;
+    const server = listen({ config, settings, log, clock, identity, node, status, door, live, tail, updates, dir });
     instance.answersAt(server.url);
     return {
       mode: "node",
@@ -116,6 +119,7 @@ type ListenInput = {
   live: Live;
   tail: LogTail;
   updates: UpdateWatch;
+  dir: DataDirectory;
 };
 
 /** A link that opens the node's own dashboard. The secret is in the fragment, which no server and no log sees. */
@@ -125,7 +129,7 @@ function linkThrough(door: Door, url: string): { link: string; expires_ms: numbe
 }
 
 function listen(input: ListenInput): HttpServer {
-  const { config, settings, log, clock, identity, node, status, door, live, tail, updates } = input;
+  const { config, settings, log, clock, identity, node, status, door, live, tail, updates, dir } = input;
   const unready = () => (node.states().some(({ state }) => state === "connected") ? null : "no link to a coordinator");
   const metrics = nodeMetrics(() => {
     const { slots, models } = node.serves();
@@ -160,6 +164,7 @@ function listen(input: ListenInput): HttpServer {
         side: node,
         startedMs: clock.nowMs(),
         earnings: askEarnings(config, identity, clock),
+        payouts: ownPayouts({ config, identity, dir, clock, log }),
       },
     }),
   ];

@@ -104,4 +104,6 @@ export const receiptsBodySchema = z.object({
 });
 export const acknowledgeBodySchema = z.object({ sig: hex128Schema });
 export const earningsBodySchema = z.object({ days: z.int().min(1).max(3_660).default(30) });
+/** The newest first. */
+export const payoutsSchema = z.object({ payouts: z.array(payoutSchema).max(500) });
 export const payoutsBodySchema = z.object({ limit: z.int().min(1).max(500).default(50) });

@@ -13,9 +13,12 @@ import type { Result } from "../../lib/result.ts";
 import type { Setting as SettingOfNode } from "../../settings/settings.ts";
 import { doneAnswer, fragmentAnswer, isHtmx, pageAnswer, type Toast, toastAnswer } from "../answer.ts";
 import { assetRoutes } from "../assets.ts";
-import type { Live, LiveEvent, Reader } from "../live.ts";
+import type { Live } from "../live.ts";
 import { fromForm, MAX_SETTING_FORM_BYTES, type SettingFault, typedIn } from "../settings/typed.ts";
 import { sentence } from "../words.ts";
+import { events, ownerOf } from "./live-parts.ts";
+import { ownPayoutRoutes } from "./payouts.ts";
+import type { OwnPayouts } from "./payouts-view.ts";
 import { ownVersionRoute } from "./version.ts";
 import { type NodeEarnings, type NodeView, nodeSetting, nodeView, settingKeys, type ViewDeps } from "./view.ts";
 
@@ -26,12 +29,12 @@ export type OwnNodeDeps = ViewDeps & {
   auth: OwnerAuthDeps;
   /** Asks the coordinators. */
   earnings(days: number): Promise<NodeEarnings>;
+  payouts: OwnPayouts;
 };
 
 const EARNING_DAYS = 14;
 const EARNINGS_KEPT_MS = 60_000;
 const UPDATE_MS = 2_000;
-const MOST_STREAMS = 100;
 
 const openingSchema = z.object({ secret: z.string().max(128) });
 
@@ -124,6 +127,7 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
       ...act("/settings", "Changes one of this node's settings.", (call) => changeSetting(deps, view, call)),
       maxBodyBytes: MAX_SETTING_FORM_BYTES,
     },
+    ...ownPayoutRoutes(deps),
     ownVersionRoute(deps, view),
     act("/close", "Closes the dashboard in this browser.", async ({ request, token }) => {
       if (token !== null) auth.door.close(token);
@@ -133,12 +137,6 @@ export function ownNodeRoutes(deps: OwnNodeDeps): HttpRoute[] {
     }),
   ];
 }
-
-/** Whoever opened it, as long as it is open. */
-const ownerOf = ({ door }: OwnerAuthDeps, token: string | null): Reader => ({
-  ...{ who: "owner", most: MOST_STREAMS, stranger: false, session: token ?? "" },
-  stays: () => door.find(token) !== null,
-});
 
 /** In effect, and told to the coordinators, when it is answered. */
 async function changeSetting(
@@ -177,11 +175,3 @@ async function changeSetting(
 
 const told = (request: Request, result: Result<unknown, AdminError>, toast: Toast): Response =>
   result.ok ? doneAnswer(request, "/", toast) : toastAnswer(request, { text: result.error.message, kind: "bad" }, 409);
-
-/** Each part as an event of its own, so that only those that changed travel. */
-const events = (parts: Record<string, unknown>): Promise<LiveEvent[]> =>
-  Promise.all(
-    Object.entries(parts).map(async ([id, part]) => ({
-      data: `<hx-partial hx-target="#${id}" hx-swap="outerMorph">${String(await part)}</hx-partial>`,
-    })),
-  );

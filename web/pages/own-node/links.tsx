@@ -1,7 +1,7 @@
 // Links: whom the node works for, what it earns there, and what it works with.
 import type { NodeView } from "../../../src/dashboard/node/view.ts";
 import type { Markup } from "../../parts/markup.ts";
-import { Body, Fact, Facts, Item, List, type Tone } from "../../parts/parts.tsx";
+import { Body, Fact, Facts, Item, List, Status, type Tone } from "../../parts/parts.tsx";
 import { dollars, Name, shortKey } from "../../parts/text.tsx";
 
 const LINKS: Record<NodeView["coordinators"][number]["state"], [Tone, string]> = {
@@ -61,14 +61,25 @@ export function Earnings({ view: { earnings } }: { view: NodeView }): Markup {
                   <Fact name="Unpaid">{dollars(told.total.unpaid)}</Fact>
                   <Fact name="In payout">{dollars(told.total.in_payout)}</Fact>
                   <Fact name="Paid">{dollars(told.total.paid)}</Fact>
-                  <Fact name="Paid to">{told.wallet === null ? "no wallet set" : shortKey(told.wallet)}</Fact>
+                  {told.on_chain && (
+                    <Fact name="Paid to">
+                      {told.wallet === null ? (
+                        <Status tone="warn">No address</Status>
+                      ) : (
+                        <code>{shortKey(told.wallet)}</code>
+                      )}
+                    </Fact>
+                  )}
                 </>
               )}
             </Facts>
-            {told !== null && told.billing !== "off" && (
-              <p class="note">
-                <code>infernet payout</code> asks for what is unpaid.
+            {told?.on_chain === true && (
+              <p>
+                <a href="/payouts">{told.wallet === null ? "Say where to pay" : "Payouts"}</a>
               </p>
+            )}
+            {told !== null && told.billing !== "off" && !told.on_chain && (
+              <p class="note">Its admin pays in another way, and notes here what was paid.</p>
             )}
           </Body>
         ))
