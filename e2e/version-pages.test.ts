@@ -60,13 +60,17 @@ test("an admin looks by keyboard: the overview names what is newer, also after a
   await page.locator("#needs-card").getByText(`infernet ${NEW} is there`).waitFor();
   expect(complaints).toEqual([]);
   await page.context().close();
-  await expectWholeEverywhere(browser, `${coordinator.url}/admin/version`, admin, { shots, name: "version" });
+  await coordinator.kill9();
   coordinator = await stage.restart(coordinator);
   const again = await visit(browser, coordinator.url, admin);
   await again.page.goto(`${coordinator.url}/admin`);
   await again.page.locator("#needs-card").getByText(`infernet ${NEW} is there`).waitFor();
   expect(feed.asked()).toEqual(BOTH);
   await again.context.close();
+});
+
+test("and the page is whole in both themes, on a phone and on a wide screen", async () => {
+  await expectWholeEverywhere(browser, `${coordinator.url}/admin/version`, admin, { shots, name: "version" });
 });
 
 test("where the feed is not signed as it must be it says so at the button, and what was known stays", async () => {

@@ -7,7 +7,7 @@ import { Document, Head, PlainTop } from "../parts/shell.tsx";
 export const Unavailable = ({ words, code, again }: { words: string; code: string; again: string | null }): Markup => (
   <Document title="No answer from the database" csrf={undefined} bar={<PlainTop />}>
     <Head title="No answer from the database" />
-    <section class="card narrow" aria-label="What is wrong">
+    <section class="card" aria-label="What is wrong">
       <Empty
         icon="warn"
         tone="warn"
