@@ -128,7 +128,7 @@ describe("two organisations that lend each other their pools", () => {
       return request?.state === "held" && request;
     });
     leaving.abort();
-    await waitFor("the backend to hear of it", () => seen.state === "aborted", { deadlineMs: 10_000 });
+    await waitFor("the backend to hear of it", () => seen.state === "aborted");
     await reading;
     const job = await waitFor("b's own job to be cancelled", async () => {
       const list = await signedBy(a.node, b, "/api/v1/jobs?limit=1&status=cancelled");

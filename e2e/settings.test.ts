@@ -6,7 +6,7 @@ import type { Output } from "../src/admin/operations.ts";
 import { openBrowser } from "./harness/browser.ts";
 import { commandJson, type Instance } from "./harness/instance.ts";
 import type { Person } from "./harness/person.ts";
-import { expectWholeEverywhere, firstAdmin, follow, violations, visit } from "./harness/site.ts";
+import { expectWholeEverywhere, firstAdmin, follow, undoOf, violations, visit } from "./harness/site.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
 import { waitFor } from "./harness/wait-for.ts";
 
@@ -98,9 +98,9 @@ test("a price is added by keyboard, counts at once, is changed, taken away and b
   await page.getByRole("button", { name: "Remove c", exact: true }).click();
   await page.getByRole("button", { name: "Remove d", exact: true }).click();
   await save(page);
-  await toast(page, "3 entries").waitFor();
+  const undo = await undoOf(page, "3 entries");
   expect(Object.keys((await prices()) as object)).toHaveLength(3);
-  await toast(page, "3 entries").getByRole("button", { name: "Undo" }).click();
+  await undo.click();
   await page.getByRole("button", { name: "Remove d", exact: true }).waitFor();
   expect(Object.keys((await prices()) as object)).toHaveLength(5);
   expect(complaints).toEqual([]);
@@ -153,9 +153,9 @@ test("of five hundred models one is found, changed and saved, and the page stays
   const found = page.locator(`${ROW} tbody tr`, { has: page.locator('[value="model-499"]') });
   await found.locator('[name="row.input"]').fill("7");
   await save(page);
-  await toast(page, "500 entries").waitFor();
+  const undo = await undoOf(page, "500 entries");
   expect(await prices()).toEqual({ ...MANY, "model-499": { input: 7_000_000, output: 998 } });
-  await toast(page, "500 entries").getByRole("button", { name: "Undo" }).click();
+  await undo.click();
   await page.locator(ROW, { has: page.locator('[value="0.000499"]') }).waitFor();
   expect(await prices()).toEqual(MANY);
   await page.locator(ROW).screenshot({ path: `${shots}/settings-500.png`, caret: "initial" });
@@ -169,9 +169,9 @@ test("choices say what they do, and are made by keyboard", async () => {
   await page.locator("#set-accounts-signup-field-invite").focus();
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
-  await toast(page, "Sign-up: Nobody").waitFor();
+  const undo = await undoOf(page, "Sign-up: Nobody");
   expect(await setting("accounts.signup")).toBe("closed");
-  await toast(page, "Sign-up: Nobody").getByRole("button", { name: "Undo" }).click();
+  await undo.click();
   await page.locator("#set-accounts-signup", { hasText: "Default: By invitation" }).waitFor();
   await page.getByLabel("Restart").uncheck();
   await page.locator("#set-node-allow_commands-save").click();
