@@ -21,7 +21,9 @@ export const updateAdmin = (updates: Updates | null): Pick<Admin, "readUpdate" |
   async checkUpdate() {
     if (!updates) return err(NOT_RUNNING);
     const checked = await updates.check();
-    return checked.ok ? checked : err({ code: "not_available", ...checked.error });
+    if (checked.ok) return checked;
+    const { message, hint } = checked.error;
+    return err({ code: "not_available", message, hint });
   },
 });
 

@@ -1,7 +1,7 @@
 // Silence: for how long a database has answered nothing although it was asked: what tells one that hangs from one that is
 // slow, and from one that has nothing to do.
 
-export type Silence = {
+type Silence = {
   /** Runs `ask`, which waits for the database. */
   during<T>(ask: () => Promise<T>): Promise<T>;
   /** Milliseconds since the last answer, or since the question where there was none after it; 0 where nothing waits. */

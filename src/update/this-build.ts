@@ -7,7 +7,7 @@ declare const INFERNET_RELEASE_KEYS: string | undefined;
 export const target: string | null = typeof INFERNET_TARGET === "string" ? INFERNET_TARGET : null;
 
 /** ed25519 public keys, 64 hex digits each; none where the executable was not made by `bun run release`. */
-export const releaseKeys: readonly string[] =
+const releaseKeys: readonly string[] =
   typeof INFERNET_RELEASE_KEYS === "string" ? INFERNET_RELEASE_KEYS.split(",").filter(Boolean) : [];
 
 /** `own`: `[update] public_key`, in the place of those that were built in. */

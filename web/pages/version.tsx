@@ -4,9 +4,9 @@ import type { Markup } from "../parts/markup.ts";
 import { Head, Shell, type Viewer } from "../parts/shell.tsx";
 import { VersionCard } from "../parts/version-card.tsx";
 
-export const VERSION_PATH = "/admin/version";
+const VERSION_PATH = "/admin/version";
 
-export type VersionView = { update: UpdateState; fault: string | null; nowMs: number };
+type VersionView = { update: UpdateState; fault: string | null; nowMs: number };
 
 export const Version = ({ viewer, view }: { viewer: Viewer; view: VersionView }): Markup => (
   <Shell viewer={viewer} title="Version">
