@@ -72,6 +72,8 @@ test("prices that are none are faults at their rows", () => {
     { row: 1, field: "output" },
   ];
   expect(sent({}, {}, rows)).toMatchObject({ ok: false, error: { field: "prices", prices: faults } });
+  // Beside what is wrong elsewhere.
+  expect(sent({ schedule: "whenever" }, {}, rows)).toMatchObject({ error: { field: "schedule", prices: faults } });
 });
 
 test("what is fixed on its machine is no field", () => {

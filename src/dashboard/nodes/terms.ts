@@ -79,26 +79,28 @@ const linesOf = (text: string): string => text.replaceAll(/\r\n?/g, "\n");
 
 /** Only what differs from what the form was made with, so that nothing is undone that changed meanwhile. */
 export function termsTyped({ texts, was, prices: rows }: TermsFormView): Result<TermsChange | null, TermsFault> {
+  const were = formerPrices(rows ?? []);
+  const prices = pricesTyped(rows ?? [], were);
+  const wrong = (field: string, words: string) => err({ field, words, prices: prices.ok ? [] : prices.error });
   const change: Partial<Record<Term, unknown>> = {};
   for (const term of FORM_TERMS) {
     const text = texts[term];
     if (text === undefined || text.trim() === was[term]?.trim()) continue;
     const value = valueIn(term, text.trim());
-    if (!value.ok) return err({ field: term, words: value.error, prices: [] });
+    if (!value.ok) return wrong(term, value.error);
     change[term] = value.value;
   }
-  if (rows !== null) {
-    const were = formerPrices(rows);
-    const prices = pricesTyped(rows, were);
-    if (!prices.ok) return err({ field: "prices", words: "Some prices are not right", prices: prices.error });
-    if (!isSame(prices.value, were)) change.prices = prices.value;
-  }
-  if (Object.keys(change).length === 0) return ok(null);
+  if (prices.ok && !isSame(prices.value, were)) change.prices = prices.value;
+  const parsed = Object.keys(change).length === 0 ? ok(null) : read(change);
+  if (!parsed.ok) return wrong(parsed.error.field, parsed.error.words);
+  return prices.ok ? parsed : wrong("prices", "Some prices are not right.");
+}
+
+function read(change: Partial<Record<Term, unknown>>): Result<TermsChange, { field: string; words: string }> {
   const parsed = termsChangeSchema.safeParse(change);
   if (parsed.success) return ok(parsed.data);
   const issue = parsed.error.issues[0];
-  const words = sentence(issue?.message ?? "That is no value for this");
-  return err({ field: String(issue?.path[0] ?? ""), words, prices: [] });
+  return err({ field: String(issue?.path[0] ?? ""), words: sentence(issue?.message ?? "That is no value for this") });
 }
 
 const PRICE = "A price is a number of dollars, 0 or more: 0.25";
