@@ -163,7 +163,7 @@ export const isReady = (state: NodeState): boolean => state === "serving" || sta
 /** More than any node makes. */
 const MOST_TOKENS_PER_S = 1_000_000;
 const RANKS: Readonly<Record<NodeState, number>> = {
-  ...{ idle: 0, serving: 0, full: 1, suspect: 2, elsewhere: 3, paused: 3, offline: 4 },
+  ...{ idle: 0, serving: 0, full: 1, suspect: 2, elsewhere: 3, bare: 3, paused: 3, offline: 4 },
 };
 const NONE: readonly string[] = [];
 const MAX_QUANTIZATIONS = 8;

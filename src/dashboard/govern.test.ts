@@ -4,7 +4,7 @@ import { createSetupLink } from "../accounts/first-admin.ts";
 import { type CoordinatorStage, coordinatorStage } from "../http/testing/coordinator-stage.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 import { newNode } from "../registry/node.ts";
-import type { Node } from "../registry/registry.ts";
+import type { Node, Offer } from "../registry/registry.ts";
 import { changesOf } from "./audit/details.ts";
 import { auditWatch } from "./audit/watch.ts";
 import { nodeTiles } from "./overview/tiles.ts";
@@ -276,7 +276,7 @@ test("a look at the audit log is one for all who ask, and a mistyped head alarms
 test("tiles show a few that are in trouble, then the busiest, out of many", () => {
   const nodes = new Map<Pubkey, Node>();
   const channel = { send() {}, acknowledge() {}, close() {} };
-  const offers = [{}];
+  const offers = [{ model: "m" } as Offer];
   for (let i = 0; i < 10_000; i++) {
     const pubkey = i.toString(16).padStart(64, "0") as Pubkey;
     const more = i % 10 === 0 ? { channel: null, lastSeenMs: i } : { channel, accepting: true };

@@ -23,13 +23,15 @@ const UPDATE_MS = 2_000;
 /** Characters that are typed to confirm an address: its last ones. */
 const TYPED = 6;
 const MAX_TYPED = 128;
+/** Of who opened the dashboard. */
+type OwnersRoute = Extract<OwnerRoute, { access: "owner" }>;
 const load = () => import("../../../web/pages/own-node/payouts.tsx");
 
 export function ownPayoutRoutes(deps: PayoutPagesDeps): HttpRoute[] {
   const { payouts, clock } = deps;
   const anew = () => once(clock, UPDATE_MS, () => payouts.look());
   let look = anew();
-  const route = (method: "GET" | "POST", path: string, summary: string, handle: OwnerRoute["handle"]): OwnerRoute => ({
+  const route = (method: "GET" | "POST", path: string, summary: string, handle: OwnersRoute["handle"]): OwnersRoute => ({
     ...{ method, path, tier: "human", access: "owner", summary, handle },
     answers: "text/html",
   });
