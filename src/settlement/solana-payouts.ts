@@ -165,10 +165,8 @@ async function storyOf({ chain, settlement }: SolanaPayoutsDeps, id: string) {
   return { payment: made && memo !== undefined ? { signature: made.signature as string, memo } : null, taken };
 }
 
-async function takeBack(
-  { chain, settlement }: SolanaPayoutsDeps,
-  markers: readonly { id: string; lamports: bigint }[],
-): Promise<void> {
+async function takeBack(deps: SolanaPayoutsDeps, markers: readonly { id: string; lamports: bigint }[]): Promise<void> {
+  const { chain, settlement } = deps;
   const base = settlement.address;
   const instructions = await Promise.all(
     markers.map(({ id, lamports }) =>
@@ -176,6 +174,11 @@ async function takeBack(
     ),
   );
   const made = await chain.prepare({ feePayer: base, instructions, signers: [settlement] });
-  // Where it would fail, another coordinator was quicker; the next look tells.
   if (made.ok) await chain.send(made.value.wire);
+  else if (made.error.code === "too_large" && markers.length > 1) {
+    const half = markers.length >> 1;
+    await takeBack(deps, markers.slice(0, half));
+    await takeBack(deps, markers.slice(half));
+  }
+  // Where it would fail, another coordinator was quicker; the next look tells.
 }
