@@ -124,4 +124,4 @@ test("no page reads a table that grows from one end to the other", async () => {
   const unseen = pageRoutes(on.routes).map(({ path }) => path);
   expect(unseen.filter((path) => !seen.has(path) && !NOT_HERE.has(path))).toEqual([]);
   expect(await faultsOf(tables)).toEqual([]);
-});
+}, 240_000);
