@@ -5,6 +5,9 @@ import { storm } from "./chaos/storm.ts";
 import { openWorld } from "./chaos/world.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
 
+/** Everything is on the processors, for as long as they take. */
+const LIMIT_MS = 600_000;
+
 let stage: Stage | undefined;
 afterEach(() => stage?.close());
 
@@ -17,7 +20,7 @@ const CASES = [
 ];
 
 for (const [i, { name, jobs }] of CASES.entries()) {
-  test(name, async () => {
+  const stormed = async () => {
     const seed = Number(process.env.INFERNET_CHAOS_SEED ?? Date.now() % 1_000_000);
     console.error(`chaos seed ${seed} (INFERNET_CHAOS_SEED=${seed} disturbs in the same order)`);
     stage = await openStage();
@@ -28,5 +31,6 @@ for (const [i, { name, jobs }] of CASES.entries()) {
     expect(reckoning.faults).toEqual([]);
     expect(reckoning.verified).toBeGreaterThan(jobs / 2);
     if (world.charges) expect(reckoning.money.charged).toBeGreaterThan(0);
-  });
+  };
+  test(name, stormed, LIMIT_MS);
 }
