@@ -3,6 +3,7 @@
 
 import type { Child } from "hono/jsx";
 import type { PriceFault, PriceField, PriceRow } from "../../src/dashboard/settings/price-rows.ts";
+import { MAX_PATTERN_CHARS } from "../../src/protocol/terms.ts";
 import type { Markup } from "./markup.ts";
 import { Th, Why } from "./parts.tsx";
 import { number, plainName, plural } from "./text.tsx";
@@ -120,7 +121,7 @@ function Row({ id, prefix, row, at, fixed, faultOf, first }: RowProps): Markup {
         value={row[field]}
         aria-label={`${label}, row ${number(at + 1)}`}
         {...(field === "name"
-          ? { placeholder: isNew ? "llama3*" : "goes when saved", maxlength: 257, dir: "auto" }
+          ? { placeholder: isNew ? "llama3*" : "goes when saved", maxlength: MAX_PATTERN_CHARS, dir: "auto" }
           : { placeholder: "0.00", maxlength: 24, inputmode: "decimal", class: "n" })}
         autocomplete="off"
         spellcheck={false}

@@ -4,7 +4,7 @@ import { fromDecimal } from "../../lib/decimal.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { SettingUnit } from "../../settings/settings.ts";
 
-export type AmountKey = { unit: SettingUnit; min: number | null; max: number | null };
+type AmountKey = { unit: SettingUnit; min: number | null; max: number | null };
 
 /** The integer that it stands for, or in words what it must be. */
 export function amountIn(text: string, { unit, min, max }: AmountKey): Result<number, string> {

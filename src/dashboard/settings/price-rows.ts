@@ -6,7 +6,7 @@ import { MAX_PRICE, type NodeTerms, patternSchema } from "../../protocol/terms.t
 import { amountIn } from "./amount.ts";
 
 export type Prices = NodeTerms["prices"];
-export const PRICE_FIELDS = ["name", "input", "output"] as const;
+const PRICE_FIELDS = ["name", "input", "output"] as const;
 export type PriceField = (typeof PRICE_FIELDS)[number];
 /**
  * As the fields have it, prices in dollars; without a name it goes. `former`: what it stood for, "" of a new one, the name
