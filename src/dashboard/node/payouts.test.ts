@@ -87,7 +87,13 @@ beforeEach(() => {
   const auth = { door, cookies: { tls: false, publicUrl: null }, node: identity.pubkey };
   const server = startServer({
     ...{ log: silentLog, host: "127.0.0.1", port: 0, tls: null, corsOrigins: [], maxBodyBytes: 1 << 20 },
-    ...{ hosts: { allowedHosts: [], publicUrl: null }, idleTimeoutS: 30, clientAuth: null, humanAuth: null, links: null },
+    ...{
+      hosts: { allowedHosts: [], publicUrl: null },
+      idleTimeoutS: 30,
+      clientAuth: null,
+      humanAuth: null,
+      links: null,
+    },
     routes: ownPayoutRoutes({ name: HOSTILE, clock: systemClock, live, auth, payouts }),
     ownerAuth: auth,
     verify: {

@@ -31,7 +31,12 @@ export function ownPayoutRoutes(deps: PayoutPagesDeps): HttpRoute[] {
   const { payouts, clock } = deps;
   const anew = () => once(clock, UPDATE_MS, () => payouts.look());
   let look = anew();
-  const route = (method: "GET" | "POST", path: string, summary: string, handle: OwnersRoute["handle"]): OwnersRoute => ({
+  const route = (
+    method: "GET" | "POST",
+    path: string,
+    summary: string,
+    handle: OwnersRoute["handle"],
+  ): OwnersRoute => ({
     ...{ method, path, tier: "human", access: "owner", summary, handle },
     answers: "text/html",
   });
