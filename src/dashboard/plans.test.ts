@@ -22,8 +22,11 @@ const ALLOWED: readonly { of: RegExp; why: string }[] = [
   { of: /count\(\*\) from "nodes" group by/, why: "an index of 10,000 short rows, not the table" },
 ];
 
-/** There on other stages only: a provider to sign in with, a payment under way on a chain. */
-const NOT_HERE = new Set(["/sign-up/with/:provider", "/live/deposit/:reference", "/billing/deposits/:reference"]);
+/** There on other stages only: a provider to sign in with; a payment under way and a stake on a chain. */
+const NOT_HERE = new Set([
+  ...["/sign-up/with/:provider", "/live/deposit/:reference", "/billing/deposits/:reference"],
+  ...["/admin/money/stakes/:pubkey", "/live/stake/:pubkey"],
+]);
 
 let on: CoordinatorStage;
 let admin: SignedIn;
