@@ -11,7 +11,7 @@ import {
   partiallySignTransaction,
   signBytes,
 } from "@solana/web3.js";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 import { openBrowser, watchPage } from "./harness/browser.ts";
 import { commandJson } from "./harness/instance.ts";
 import { faultsOf } from "./harness/money.ts";
@@ -19,6 +19,7 @@ import { type Json, MODEL, openPaidWorld, type PaidWorld, waitOnChain } from "./
 import type { Person } from "./harness/person.ts";
 import { expectWhole, expectWholeEverywhere, firstAdmin, follow, THEMES, visit, WIDTHS } from "./harness/site.ts";
 import { openStage, type Stage } from "./harness/stage.ts";
+import { DEADLINE_MS } from "./harness/wait-for.ts";
 
 type Address = PaidWorld["treasuryAccount"];
 const ALLOWED = 1_000_000n;
@@ -32,6 +33,8 @@ let admin: Person;
 let wallet: KeyPairSigner;
 let shots: string;
 let pubkey: string;
+/** Of a browser that opened the node's own dashboard. */
+let session: Awaited<ReturnType<BrowserContext["storageState"]>>;
 
 const stake = (...args: string[]): Promise<Json> =>
   commandJson<Json>(stage.executable, world.coordinator.dataDirectory, ["stake", ...args]);
@@ -63,39 +66,78 @@ beforeAll(async () => {
   admin = await firstAdmin(world.coordinator);
   const { nodes } = await commandJson<Json>(stage.executable, world.coordinator.dataDirectory, ["nodes", "list"]);
   ({ pubkey } = nodes[0]);
+  session = await openedByLink();
 });
 afterAll(() => stage.close());
 
-/** The node's own dashboard, opened by the command's link. */
+/** The node's own dashboard at its page of payouts, in a browser that opened it by the command's link. */
 async function opened({ theme = "light", width = 1440 }: { theme?: "light" | "dark"; width?: number } = {}) {
-  const context = await browser.newContext({ colorScheme: theme, viewport: { width, height: 900 } });
+  const look = { colorScheme: theme, viewport: { width, height: 900 } };
+  const context = await browser.newContext({ ...look, storageState: session });
   const page = await context.newPage();
   const complaints = await watchPage(page, new URL(world.node.url).origin);
-  const { stdout } = await stage.run(world.node, ["status"]);
-  await page.goto(/^dashboard (\S+)/m.exec(stdout)?.[1] ?? "");
-  await page.waitForURL(`${world.node.url}/`);
   await page.goto(`${world.node.url}/payouts`);
   return { context, page, complaints };
 }
-const own = async (name: string, ready: (page: Page) => Promise<void>): Promise<void> => {
-  for (const theme of THEMES) {
-    for (const width of WIDTHS) {
+async function openedByLink(): Promise<typeof session> {
+  const page = await browser.newPage();
+  const { stdout } = await stage.run(world.node, ["status"]);
+  await page.goto(/^dashboard (\S+)/m.exec(stdout)?.[1] ?? "");
+  await page.waitForURL(`${world.node.url}/`);
+  const state = await page.context().storageState();
+  await page.close();
+  return state;
+}
+const LOOKS = THEMES.flatMap((theme) => WIDTHS.map((width) => ({ theme, width })));
+
+/** A test for each look at the node's own page. */
+function ownIsWhole(name: string, ready: (page: Page) => Promise<void>): void {
+  for (const { theme, width } of LOOKS) {
+    test(`${name}: the node's own page of payouts is whole, ${theme}, ${width} pixels wide`, async () => {
       const { context, page, complaints } = await opened({ theme, width });
       await ready(page);
-      await expectWhole(page, join(shots, `${name}-${theme}-${width}.png`));
+      await expectWhole(page, join(shots, `paying-${name}-${theme}-${width}.png`));
       expect(complaints).toEqual([]);
       await context.close();
-    }
+    });
   }
-};
+}
+/** What stands at the end of `way`, in a tab of its own: whoever measures a page leaves styles of its own in it. */
+async function isWhole(context: BrowserContext, name: string, way: (page: Page) => Promise<void>): Promise<void> {
+  const page = await context.newPage();
+  page.setDefaultTimeout(DEADLINE_MS);
+  await way(page);
+  for (const { theme, width } of LOOKS) {
+    await page.emulateMedia({ colorScheme: theme });
+    await page.setViewportSize({ width, height: 900 });
+    await expectWhole(page, join(shots, `paying-${name}-${theme}-${width}.png`));
+  }
+  await page.close();
+}
 
-test("where no address is set, the coordinator's page of earnings says what to do, and the node's own where", async () => {
+async function nameWallet(page: Page): Promise<void> {
+  await page.goto(`${world.node.url}/payouts`);
+  await page.getByLabel("Your wallet's address").fill(wallet.address);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Pay to this address?" }).waitFor();
+}
+async function askToRelease(page: Page): Promise<void> {
+  await page.goto(`${world.coordinator.url}/admin/money/stakes/${pubkey}`);
+  const release = page.getByRole("form", { name: "Release" });
+  await release.getByLabel("Amount in dollars").fill("1.5");
+  await release.getByLabel("Reason").fill(HOSTILE);
+  await release.getByRole("button", { name: "Release…" }).click();
+  await page.getByRole("heading", { name: "Release $1.50?" }).waitFor();
+}
+
+test("where no address is set, the coordinator's page of earnings says what to do", async () => {
   await expectWholeEverywhere(browser, `${world.coordinator.url}/my/earnings`, admin, {
     ...{ shots, name: "paying-earnings" },
     ready: (page) => page.getByText("1 node cannot be paid").waitFor(),
   });
-  await own("paying-no-address", (page) => page.getByText("No address: nothing can be paid").waitFor());
 });
+
+ownIsWhole("no-address", (page) => page.getByText("No address: nothing can be paid").waitFor());
 
 test("the owner sets the address by keyboard, once it was compared, asks, and sees the node paid on the chain", async () => {
   const { on, books } = world;
@@ -107,16 +149,8 @@ test("the owner sets the address by keyboard, once it was compared, asks, and se
   await page.getByLabel("Your wallet's address").fill(await on.ataOf(wallet.address));
   await page.keyboard.press("Enter");
   await page.getByText("No private key belongs to this address").waitFor();
-  await page.getByLabel("Your wallet's address").fill(wallet.address);
-  await page.keyboard.press("Enter");
-  await page.getByRole("heading", { name: "Pay to this address?" }).waitFor();
-  for (const theme of THEMES) {
-    await page.emulateMedia({ colorScheme: theme });
-    for (const width of WIDTHS) {
-      await page.setViewportSize({ width, height: 900 });
-      await expectWhole(page, join(shots, `paying-confirm-${theme}-${width}.png`));
-    }
-  }
+  await isWhole(context, "confirm", nameWallet);
+  await nameWallet(page);
   await page.getByLabel("Its last 6 characters").fill("nothin");
   await page.keyboard.press("Enter");
   await page.getByText("That is not how this address ends").waitFor();
@@ -126,7 +160,7 @@ test("the owner sets the address by keyboard, once it was compared, asks, and se
   const before = await on.balance(await on.ataOf(wallet.address));
   const owed = (await books.receipts()).reduce((sum, { nodeAmount }) => sum + BigInt(nodeAmount), 0n);
   await page.locator("#ask-act").dblclick();
-  await page.locator("#run", { hasText: "hold together" }).waitFor();
+  await page.locator("#run", { hasText: "holds together" }).waitFor();
   await waitOnChain(world, "the page to say that it is paid", () =>
     page.locator("#history .status.ok", { hasText: "Paid" }).isVisible(),
   );
@@ -138,8 +172,9 @@ test("the owner sets the address by keyboard, once it was compared, asks, and se
   expect(faultsOf(await books.check())).toEqual([]);
   expect(complaints.filter((line) => !/422|409/.test(line))).toEqual([]);
   await context.close();
-  await own("paying-paid", (page) => page.locator("#history", { hasText: "Paid" }).waitFor());
 });
+
+ownIsWhole("paid", (page) => page.locator("#history", { hasText: "Paid" }).waitFor());
 
 /** A wallet's part of a transaction. */
 async function signed(transaction: string): Promise<string> {
@@ -160,26 +195,16 @@ test("an admin gives back of an enforceable stake: confirmed, signed here, sent 
   const { context, page, complaints } = await visit(browser, coordinator.url, admin);
   await page.goto(`${coordinator.url}/admin/money/chain`);
   await follow(page.getByRole("link", { name: "Enforceable, two of three sign" }));
-  const release = page.getByRole("form", { name: "Release" });
-  await release.getByLabel("Amount in dollars").fill("1.5");
-  await release.getByLabel("Reason").fill(HOSTILE);
-  await release.getByRole("button", { name: "Release…" }).click();
-  await page.getByRole("heading", { name: "Release $1.50?" }).waitFor();
+  await isWhole(context, "stake-sure", askToRelease);
+  await askToRelease(page);
   await page.getByLabel("how the node's key begins").fill(pubkey.slice(0, 8));
-  for (const theme of THEMES) {
-    await page.emulateMedia({ colorScheme: theme });
-    for (const width of WIDTHS) {
-      await page.setViewportSize({ width, height: 900 });
-      await expectWhole(page, join(shots, `paying-stake-sure-${theme}-${width}.png`));
-    }
-  }
   await page.getByRole("button", { name: "Release $1.50" }).click();
   await page.locator("#stake-moves", { hasText: "the node's wallet" }).waitFor();
   const half = (await page.locator("#stake-moves pre").first().textContent()) ?? "";
   await page.getByLabel("The signed transaction, in base64").fill(half);
   await page.getByRole("button", { name: "Send it" }).click();
   await page.getByText("Signatures are missing").waitFor();
-  await expectWholeEverywhere(browser, page.url(), admin, { shots, name: "paying-stake" });
+  await isWhole(context, "stake", async (other) => void (await other.goto(page.url())));
   await page.getByLabel("The signed transaction, in base64").fill(await signed(half));
   await page.getByRole("button", { name: "Send it" }).click();
   await page.locator(".toast", { hasText: "Sent" }).waitFor();

@@ -1,9 +1,5 @@
 // Payouts: where a node is paid, asking for what is unpaid, and what came of it.
-import type {
-  CoordinatorPayouts,
-  PayoutRun,
-  PayoutsView,
-} from "../../../src/dashboard/node/payouts-view.ts";
+import type { CoordinatorPayouts, PayoutRun, PayoutsView } from "../../../src/dashboard/node/payouts-view.ts";
 import { Act } from "../../parts/act.tsx";
 import { ActForm } from "../../parts/act-form.tsx";
 import { Field, FormFault } from "../../parts/field.tsx";
@@ -29,6 +25,7 @@ import { Ago, dollars, Name, NONE, number, plainName, plural, When } from "../..
 export function OwnPayoutsPage(view: PayoutsView): Markup {
   const parts = payoutParts(view);
   const paysHere = view.told.some(({ earnings }) => earnings?.on_chain);
+  const hasAddress = onChain(view.told).some(({ wallet }) => wallet !== null);
   return (
     <Document title="Payouts" csrf={view.csrf} bar={<PlainTop />} live="/live/payouts">
       <Head title="Payouts" crumb={{ href: "/", label: plainName(view.name) }}>
@@ -45,7 +42,7 @@ export function OwnPayoutsPage(view: PayoutsView): Markup {
                 id="ask"
                 title="Be paid"
                 aside={
-                  paysHere && (
+                  hasAddress && (
                     <Act to="/payouts/ask" csrf={view.csrf} look="act" id="ask-act">
                       Ask for a payout
                     </Act>
@@ -159,7 +156,9 @@ const Change = ({ form, csrf, told }: PayoutsView): Markup => (
             It is a program's vault, and can be paid
           </label>
         )}
-        <button type="submit">Look at it</button>
+        <button type="submit" class={onChain(told).some(({ wallet }) => wallet !== null) ? undefined : "act"}>
+          Look at it
+        </button>
       </ActForm>
     </Body>
   </Card>
@@ -250,7 +249,7 @@ function stepText(step: PayoutRun["steps"][number]): Markup {
   const { id, receipts, node_amount: amount, signature, trouble } = step.payout;
   const what =
     step.step === "agreed"
-      ? `${plural(receipts, "receipt")} hold together, ${dollars(amount)} agreed to`
+      ? `${plural(receipts, "receipt")} ${receipts === 1 ? "holds" : "hold"} together, ${dollars(amount)} agreed to`
       : step.step === "verified"
         ? "the chain says so, too"
         : signature === null
