@@ -36,3 +36,10 @@ test("a long line of marks that never close is shown as it is", async () => {
     expect(await shown(`${line}x`)).toContain(line.slice(-9));
   }
 });
+
+test("an answer of thousands of lines, of code or of nothing, is shown as it came", async () => {
+  for (const piece of ["\n", "```\n", "```\n```\n", "- a\n"]) {
+    const text = `a\n${piece.repeat(96_000 / piece.length)}b`;
+    expect(await shown(text)).toBe(`<div class="answer" dir="auto">${text}</div>`);
+  }
+});

@@ -5,12 +5,25 @@ import { Code } from "./code.tsx";
 import type { Markup } from "./markup.ts";
 
 const FENCE = /^```[^\n`]*\n([\s\S]*?)(?:^```[ \t]*$|$(?![\s\S]))/gm;
+/** Begins at a run's first only, or a long run would be walked once for each of its lines. */
+const OUTER_LINES = /^\n+|(?<!\n)\n+$/g;
+
+/** A longer answer, and one of more lines, is shown as it came: all others would wait while its marks are looked for. */
+const MAX_LENGTH = 100_000;
+const MAX_LINES = 2_000;
 
 /** A whole answer. `id`: of what it stands in, for the ids of its code. */
 export const Answer = ({ id, text }: { id: string; text: string }): Markup => {
+  if (text.length > MAX_LENGTH || text.split("\n", MAX_LINES + 1).length > MAX_LINES) {
+    return (
+      <div class="answer" dir="auto">
+        {text}
+      </div>
+    );
+  }
   const parts: Markup[] = [];
   const prose = (from: number, to: number) => {
-    const between = text.slice(from, to).replace(/^\n+|\n+$/g, "");
+    const between = text.slice(from, to).replace(OUTER_LINES, "");
     if (between.trim() !== "") parts.push(<Prose text={between} />);
   };
   let from = 0;
