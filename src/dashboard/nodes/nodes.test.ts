@@ -7,6 +7,7 @@ import type { Pubkey } from "../../protocol/primitives.ts";
 import type { NodeTerms } from "../../protocol/terms.ts";
 import { listCommands } from "../../registry/commands.ts";
 import { allowNode, ejectNode, getNode, registerNode } from "../../registry/nodes.ts";
+import { setPayout } from "../../registry/payouts.ts";
 import { nodes } from "../../registry/schema.ts";
 import { earningDays } from "../../stats/schema.ts";
 import { type SignedIn, signedIn } from "../testing/signed-in.ts";
@@ -342,4 +343,20 @@ describe("all nodes", () => {
     expect(text).toContain("Install <bdi>m:1b</bdi>");
     expect(text).not.toContain("node 02");
   });
+});
+
+test("where a node is paid is told to those who run it, where anything is paid on a chain", async () => {
+  const path = `/nodes/${own}`;
+  expect((await read(opal, path)).text).not.toContain("Paid to");
+  Object.assign(on.dashboard, { funding: {} });
+  expect((await read(opal, path)).text).toContain("No address");
+  const wanted = { coin: "USDC", network: "solana", address: EVIL.padEnd(44, "x") };
+  await setPayout({ db: on.database.db, clock: on.clock }, own, wanted, 2);
+  for (const who of [opal, admin]) {
+    const { text } = await read(who, path);
+    expect(text).toContain("Copy where it is paid");
+    expect(text).not.toContain("<img src=x");
+  }
+  for (const who of [cleo, null]) expect((await read(who, path)).text).not.toContain("Paid to");
+  Object.assign(on.dashboard, { funding: null });
 });

@@ -9,6 +9,7 @@ import type { CommandGroup } from "../../protocol/commands.ts";
 import type { BackendInfo, Device } from "../../protocol/frames.ts";
 import type { Pubkey } from "../../protocol/primitives.ts";
 import { freeSlots, type NodeState, nodeState } from "../../registry/node-state.ts";
+import { listPayouts as payoutAddressesOf } from "../../registry/payouts.ts";
 import type { Node, Registry } from "../../registry/registry.ts";
 import type { NodeRow } from "../../registry/schema.ts";
 import type { NodeDay, NodeSample } from "../../stats/stats.ts";
@@ -67,6 +68,8 @@ export type NodeInner = {
   /** Null where models can be installed from here. */
   noInstall: NoInstall | null;
   owner: { id: string; name: string; local: boolean };
+  /** Where it is paid, null where it did not say; undefined where nothing is paid on a chain, or it earns nothing. */
+  payee: string | null | undefined;
   notes: readonly Note[];
   /** Of 30 days, today last. */
   days: readonly NodeDay[];
@@ -96,7 +99,10 @@ const SHOWN_COMMANDS = 40;
 const SHOWN_JOBS = 8;
 const COMPARED = 256;
 
-export type ShownDeps = Pick<DashboardDeps, "db" | "clock" | "registry" | "stats" | "admin" | "billing" | "version">;
+export type ShownDeps = Pick<
+  DashboardDeps,
+  "db" | "clock" | "registry" | "stats" | "admin" | "billing" | "funding" | "version"
+>;
 
 /** `accountId`: that somebody acts for, where they run the node. */
 export async function nodeShown(
@@ -169,6 +175,7 @@ async function innerOf(deps: ShownDeps, known: Known): Promise<NodeInner> {
     refuses: refusedBy(node?.terms ?? null),
     noInstall: noInstall(node?.terms ?? null, node?.backends ?? []),
     owner: await ownerOf(deps, row.accountId),
+    payee: deps.funding !== null && row.role === "provider" ? await payeeOf(deps, row.pubkey as Pubkey) : undefined,
     notes: notesOn(row, node, clock.nowMs()),
     days,
     samples: stats.node(row.pubkey as Pubkey)?.samples ?? [],
@@ -190,6 +197,12 @@ async function innerOf(deps: ShownDeps, known: Known): Promise<NodeInner> {
 async function commandsOf({ admin }: Pick<DashboardDeps, "admin">, node: Pubkey): Promise<readonly CommandRow[]> {
   const listed = await admin.listCommands({ node, limit: SHOWN_COMMANDS });
   return listed.ok ? listed.value.commands : [];
+}
+
+/** What it said last, as the page of earnings has it. */
+async function payeeOf(deps: Pick<DashboardDeps, "db">, node: Pubkey): Promise<string | null> {
+  const [last] = await payoutAddressesOf(deps, node);
+  return last?.address ?? null;
 }
 
 async function ownerOf({ db }: Pick<DashboardDeps, "db">, id: string): Promise<NodeInner["owner"]> {

@@ -154,6 +154,11 @@ export function OwnerCard({ node, inner, csrf, acts }: OwnerProps): Markup {
           <Fact name="Last seen">
             <Seen node={node} row={row} />
           </Fact>
+          {inner.payee !== undefined && (
+            <Fact name="Paid to">
+              <Payee of={inner.payee} />
+            </Fact>
+          )}
           {admin && <Fact name="Address">{row.address === null ? NONE : <Name of={row.address} />}</Fact>}
           {!admin && <Fact name="Pool">{row.pool === "" ? "public" : <Name of={row.pool} />}</Fact>}
         </Facts>
@@ -181,6 +186,17 @@ export function OwnerCard({ node, inner, csrf, acts }: OwnerProps): Markup {
     </Card>
   );
 }
+
+const Payee = ({ of }: { of: string | null }): Markup =>
+  of === null ? (
+    <>
+      <Status tone="warn">No address</Status> <a href="/my/earnings#where">How to set it</a>
+    </>
+  ) : (
+    <>
+      <code>{plainName(`${of.slice(0, 6)}…${of.slice(-4)}`)}</code> <Copy text={of} label="Copy where it is paid" />
+    </>
+  );
 
 function Seen({ node, row }: { node: NodeShown; row: NodeInner["row"] }): Markup {
   const online = node.inner?.standing !== null;
