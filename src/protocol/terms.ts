@@ -9,7 +9,7 @@ export const MAX_PRICE = 1_000_000_000_000;
 const price = int(0, MAX_PRICE);
 const MAX_SPANS = 64;
 const MAX_SPAN_CHARS = 128;
-const MAX_PATTERNS = 1024;
+export const MAX_PATTERNS = 1024;
 /** Of one change: a command is stored, listed and sent again. */
 export const MAX_CHANGED_PATTERNS = 128;
 

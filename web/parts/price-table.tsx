@@ -42,7 +42,7 @@ export function PriceTable({
   const many = rows.length > MANY;
   const all = fixed ? rows : [...rows, ...Array.from({ length: EMPTY_ROWS }, () => NEW)];
   const [first] = faults;
-  const faultOf = (at: number, field: PriceField) => faults.find((one) => one.row === at && one.field === field);
+  const faultsOf = Map.groupBy(faults, ({ row }) => row);
   return (
     <price-table>
       {first && (
@@ -81,7 +81,7 @@ export function PriceTable({
                 row={row}
                 at={at}
                 fixed={fixed}
-                faultOf={(field) => faultOf(at, field)}
+                faultOf={(field) => faultsOf.get(at)?.find((one) => one.field === field)}
                 first={first}
               />
             ))}

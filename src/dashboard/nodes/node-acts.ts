@@ -11,12 +11,11 @@ import { unlinkNode } from "../../registry/account-link.ts";
 import { fragmentAnswer, isHtmx, type Toast } from "../answer.ts";
 import type { DashboardDeps } from "../deps.ts";
 import { notFound } from "../refusal.ts";
-import { MAX_SETTING_FORM_BYTES } from "../settings/typed.ts";
 import { isAdmin } from "../viewer.ts";
 import { donePage, notDone, notOwner } from "./answers.ts";
 import { type Looked, lookedAt, nodePage } from "./node-page.ts";
 import { mayAct } from "./rights.ts";
-import { formOf, termsTyped } from "./terms.ts";
+import { formOf, MAX_TERMS_FORM_BYTES, termsTyped } from "./terms.ts";
 
 const commandSchema = z.object({ command: z.enum(COMMANDS), model: modelNameSchema.optional() });
 const MODEL_RULE = "A model's name has letters, digits and . _ : / @ + -, as in qwen3:8b.";
@@ -53,7 +52,7 @@ export function nodeActRoutes(deps: DashboardDeps): HttpRoute[] {
     route("command", "Asks a node for something beside inference.", (call, looked) => command(deps, call, looked)),
     {
       ...route("terms", "Asks a node for other slots, prices or hours.", (call, looked) => terms(deps, call, looked)),
-      maxBodyBytes: MAX_SETTING_FORM_BYTES,
+      maxBodyBytes: MAX_TERMS_FORM_BYTES,
     },
     route("commands/:id/cancel", "Wants a command stopped.", (call, looked) =>
       asked(call, looked, admin.cancelCommand({ id: call.params.id ?? "", ...ofWhom(call, looked) }, callerOf(call)), {

@@ -115,3 +115,14 @@ test("more prices than a change may have are left out of the form, and the rest 
   expect(shown({ prices })?.form?.prices).toBeNull();
   expect(sent({ slots: "4" }, { prices })).toEqual({ ok: true, value: { slots: 4 } });
 });
+
+test("a table without end is refused in few words, and not shown whole", () => {
+  const rows = Array.from({ length: 30_000 }, () => ({ former: "", name: "x", input: "-", output: "-" }));
+  const form = formOf(new URLSearchParams(rowsAsFields(rows, "prices")));
+  expect(form.prices?.length).toBeLessThan(300);
+  expect(termsTyped(form)).toMatchObject({ ok: false });
+  const valid = rows.map((row, i) => ({ ...row, name: `m${i}`, input: "0", output: "0" }));
+  expect(termsTyped(formOf(new URLSearchParams(rowsAsFields(valid, "prices"))))).toMatchObject({
+    error: { field: "prices", words: expect.stringContaining("more than 128") },
+  });
+});

@@ -32,6 +32,8 @@ export type TermsShown = {
   command: CommandRow | null;
 };
 
+/** Bytes of its form: as many models with long names, each as it was and as it is to be, and its hours; nine a character. */
+export const MAX_TERMS_FORM_BYTES = 1024 * 1024;
 /** What came to nothing is shown for so long, unless it was tried again. */
 const FAILED_SHOWN_MS = 86_400_000;
 
@@ -71,7 +73,7 @@ export function formOf(fields: URLSearchParams): TermsFormView {
         fields.has(`was.${term}`) ? [[term, linesOf(fields.get(`${prefix}${term}`) ?? UNTYPED[term] ?? "")]] : [],
       ),
     );
-  return { texts: named(""), was: named("was."), prices: rowsIn(fields, "prices") };
+  return { texts: named(""), was: named("was."), prices: rowsIn(fields, "prices", MAX_CHANGED_PATTERNS) };
 }
 /** A box that is not ticked sends nothing. */
 const UNTYPED: TermTexts = { idle_only: "false" };

@@ -2,7 +2,7 @@
 // wrong is told at its row and field.
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { MAX_PRICE, patternSchema } from "../../protocol/terms.ts";
+import { MAX_PATTERNS, MAX_PRICE, patternSchema } from "../../protocol/terms.ts";
 import {
   type PriceRow,
   type Prices,
@@ -18,7 +18,7 @@ const NEW: PriceRow = { former: "", name: "", input: "", output: "" };
 const PRICES: Prices = { "qwen3*": { input: 100_000, output: 1 }, llama3: { input: 0, output: 2_500_000 } };
 /** As browsers send them. */
 const sent = (rows: readonly PriceRow[]) =>
-  rowsIn(new URLSearchParams(rowsAsFields(rows, "row").toString()), "row") ?? [];
+  rowsIn(new URLSearchParams(rowsAsFields(rows, "row").toString()), "row", MAX_PATTERNS) ?? [];
 const typed = (change: (rows: PriceRow[]) => PriceRow[], now: Prices = PRICES) =>
   pricesTyped(sent(change(rowsOf(PRICES))), now);
 /** The row of this name, typed over. */
@@ -125,10 +125,17 @@ test("what is wrong is told at each row and field", () => {
 });
 
 test("a form without rows has none; what somebody sends for a former row is only a name", () => {
-  expect(rowsIn(new URLSearchParams("value=1"), "row")).toBeNull();
-  expect(rowsIn(new URLSearchParams("row.name=&row.input="), "row")).toEqual([]);
+  expect(rowsIn(new URLSearchParams("value=1"), "row", 1)).toBeNull();
+  expect(rowsIn(new URLSearchParams("row.name=&row.input="), "row", 1)).toEqual([]);
   expect(pricesTyped([{ former: "nobody", name: "", input: "", output: "" }], PRICES)).toEqual({
     ok: true,
     value: PRICES,
   });
+});
+
+test("of rows without end as many are looked at as it takes to refuse them", () => {
+  const row = (i: number): PriceRow => ({ former: "", name: `m${i}`, input: "0", output: "0" });
+  const rows = sent(Array.from({ length: 4 * MAX_PATTERNS }, (_, i) => row(i)));
+  expect(rows).toHaveLength(2 * MAX_PATTERNS + 1);
+  expect(pricesTyped(rows, {})).toMatchObject({ ok: true });
 });

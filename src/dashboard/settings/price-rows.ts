@@ -54,8 +54,11 @@ export function rowsBack(was: Prices, is: Prices): PriceRow[] {
 }
 
 const FIELDS = ["former", ...PRICE_FIELDS] as const;
-/** Those of a form; null where it has none. New ones that nothing was typed into are left out. */
-export function rowsIn(fields: URLSearchParams, prefix: string): PriceRow[] | null {
+/**
+ * Those of a form; null where it has none. New ones that nothing was typed into are left out, and what is past `most` that
+ * go, `most` that come and one too many: no page sends it.
+ */
+export function rowsIn(fields: URLSearchParams, prefix: string, most: number): PriceRow[] | null {
   const all = Object.fromEntries(FIELDS.map((field) => [field, fields.getAll(`${prefix}.${field}`)]));
   const names = all.name ?? [];
   if (names.length === 0) return null;
@@ -64,7 +67,8 @@ export function rowsIn(fields: URLSearchParams, prefix: string): PriceRow[] | nu
       former: all.former?.[i] ?? "",
       ...{ name, input: all.input?.[i] ?? "", output: all.output?.[i] ?? "" },
     }))
-    .filter((row) => FIELDS.some((field) => row[field].trim() !== ""));
+    .filter((row) => FIELDS.some((field) => row[field].trim() !== ""))
+    .slice(0, 2 * most + 1);
 }
 /** As a form sends them. */
 export const rowsAsFields = (rows: readonly PriceRow[], prefix: string): URLSearchParams =>

@@ -3,7 +3,7 @@
 import type { PricesShown } from "../../../web/parts/price-table.tsx";
 import { decimal } from "../../lib/decimal.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
-import { patternPricesSchema } from "../../protocol/terms.ts";
+import { MAX_PATTERNS, patternPricesSchema } from "../../protocol/terms.ts";
 import type { SettingKey } from "../../settings/settings.ts";
 import { sentence } from "../words.ts";
 import { amountIn, figureIn } from "./amount.ts";
@@ -36,7 +36,7 @@ export const pricesIn = (value: unknown): Prices => patternPricesSchema.parse(va
 /** Of a list whose entries are chosen each is a field of its own; of a switch that is off only the one that says so. */
 export function typedIn(kind: SettingKey["kind"], fields: URLSearchParams): Typed {
   const all = fields.getAll("value");
-  return { text: (kind === "list" ? all.join("\n") : all.at(-1)) ?? "", rows: rowsIn(fields, ROWS) };
+  return { text: (kind === "list" ? all.join("\n") : all.at(-1)) ?? "", rows: rowsIn(fields, ROWS, MAX_PATTERNS) };
 }
 
 /** A value as its field has it. */
