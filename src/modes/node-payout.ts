@@ -74,8 +74,8 @@ export async function walletAddress(
   const address = parseAddress(text.trim());
   if (!address.ok || offCurve) return address;
   // Only here, so that nobody else pays for loading it.
-  const { isOnCurve } = await import("../solana/curve.ts");
-  return isOnCurve(address.value) ? address : err("off_curve");
+  const { mayHaveKey } = await import("../solana/curve.ts");
+  return mayHaveKey(address.value) ? address : err("off_curve");
 }
 
 /** The wallet that was named on this machine; null where none was. */
@@ -133,12 +133,13 @@ export async function payoutAt(
 const NOTHING_UNPAID = { code: "nothing_unpaid", unpaid: 0, minimum: 0 } as const;
 const isUnderWay = ({ state }: PayoutJson): boolean => state === "due" || state === "sending";
 
-/** The wallet to be paid, which has to be set there. */
+/** The wallet to be paid, which has to be set there. A coordinator's word for it is none: it could name its own. */
 function walletFor({ deps, coordinator }: Here, told: EarningsJson): string {
-  const wallet = keptWallet(deps.dir) ?? told.wallet;
+  const wallet = keptWallet(deps.dir);
   if (wallet === null) {
+    const would = told.wallet === null ? "" : `; the coordinator at ${coordinator.url} would pay ${told.wallet}`;
     const hint = "`infernet payout --wallet ADDRESS` sets it; the private key stays where it is";
-    throw new NodeError("invalid", "this node has no wallet to be paid to", { hint });
+    throw new NodeError("invalid", `no wallet to be paid to was named on this machine${would}`, { hint });
   }
   if (told.wallet !== wallet) {
     const would = `the coordinator at ${coordinator.url} would pay ${told.wallet ?? "nobody"}, not ${wallet}`;

@@ -8,8 +8,8 @@ import { pubkeyOf } from "../../protocol/schnorr.ts";
 import type { Context } from "../context.ts";
 import { runCli } from "../program.ts";
 
-const WALLET = "So11111111111111111111111111111111111111112";
-const OTHER = "So11111111111111111111111111111111111111113";
+const WALLET = "So11111111111111111111111111111111111111113";
+const OTHER = "So11111111111111111111111111111111111111112";
 const COORDINATOR = pubkeyOf(new Uint8Array(32).fill(5));
 const PLANNED: PayoutJson = {
   ...{ id: "ab".repeat(16), state: "planned", node_amount: 5, fee: 0, receipts: 1_200, root: "cd".repeat(32) },
@@ -101,4 +101,11 @@ test("a payout to another wallet is not agreed to", async () => {
   const { code, err } = await payout(url, "--wallet", WALLET);
   expect([code, err]).toEqual([1, expect.stringContaining(`it pays to ${OTHER}, not to this node's wallet ${WALLET}`)]);
   expect(asked.some(isAgreement)).toBe(false);
+});
+
+test("a coordinator that names a wallet is not believed where none was named here", async () => {
+  const { url, asked } = liar(PLANNED);
+  const { code, err } = await payout(url);
+  expect([code, err]).toEqual([1, expect.stringContaining(`would pay ${WALLET}`)]);
+  expect(asked).toEqual(["earnings"]);
 });

@@ -15,8 +15,8 @@ import { pubkeyOf } from "../../protocol/schnorr.ts";
 import { createLive } from "../live.ts";
 import { ownPayoutRoutes } from "./payouts.ts";
 
-const WALLET = "So11111111111111111111111111111111111111112";
-const OTHER = "So11111111111111111111111111111111111111113";
+const WALLET = "So11111111111111111111111111111111111111113";
+const OTHER = "So11111111111111111111111111111111111111112";
 /** No key has it. */
 const VAULT = "4Nd1mBQtrMJVYVfKf2PJy9NZUZdTAsp7D4xWLs4gDB4T";
 const HOSTILE = '<script>alert(1)</script>"\u202egnp.exe';
@@ -172,7 +172,17 @@ test("pressed twice it asks once; a coordinator that would pay another address i
   expect(calls("payouts/prepare").length).toBe(1);
 });
 
+test("a coordinator's own idea of where to pay is not agreed to where nobody set an address here", async () => {
+  told = { ...told, wallet: OTHER };
+  expect(await page()).toContain("Not set on this machine");
+  await post("/payouts/ask");
+  while ((await page()).includes("Under way")) await new Promise<void>((resolve) => setImmediate(resolve));
+  expect(await page()).toContain(`would pay ${OTHER}`);
+  expect(calls("payouts/prepare")).toEqual([]);
+});
+
 test("what coordinators say is text", async () => {
+  told = { ...told, wallet: HOSTILE };
   const html = await page();
   expect(html).toContain("&lt;script&gt;");
   expect(html).not.toContain("<script>alert");

@@ -93,7 +93,7 @@ function Sums({ told }: PayoutsView): Markup {
 
 /** In groups of four, to be compared by eye. */
 export const Grouped = ({ address }: { address: string }): Markup => (
-  <code class="wrap">{(address.match(/.{1,4}/g) ?? []).join(" ")}</code>
+  <code class="wrap">{(plainName(address, 128).match(/.{1,4}/g) ?? []).join(" ")}</code>
 );
 
 const Places = ({ told, wallet }: PayoutsView): Markup => (
@@ -116,7 +116,8 @@ const Places = ({ told, wallet }: PayoutsView): Markup => (
               <Status tone="warn">No address: nothing can be paid</Status>
             ) : (
               <>
-                <Grouped address={earnings.wallet} /> <Copy text={earnings.wallet} label="Copy the address" />
+                <Grouped address={earnings.wallet} />{" "}
+                <Copy text={plainName(earnings.wallet, 128)} label="Copy the address" />
               </>
             )}
           </Fact>
@@ -125,6 +126,11 @@ const Places = ({ told, wallet }: PayoutsView): Markup => (
           )}
         </Facts>
       ))}
+      {wallet === null && onChain(told).some((one) => one.wallet !== null) && (
+        <Notice tone="warn" title="Not set on this machine">
+          Only the coordinator says so. Nothing is agreed to until the address is set here, too.
+        </Notice>
+      )}
       {onChain(told).some((one) => wallet !== null && one.wallet !== wallet) && (
         <Notice tone="bad" title="Not the address that was set here">
           {`On this machine ${wallet ?? NONE} was set. Nothing is agreed to until the two are the same: set the right one again.`}
