@@ -176,6 +176,12 @@ const signing = ({ transaction, missing, lastValidBlockHeight, tokenAccount, mul
 const signed = (made: Result<ToSign, StakeTransactionRefusal>): Result<ToSignView, AdminError> =>
   made.ok ? ok(signing(made.value)) : err(refusal(made.error));
 
+const ENDED = {
+  done: "it moved already",
+  failed: "it failed, and nothing moved",
+  expired: "nobody signed it in time, and nothing moved",
+} as const;
+
 function refusal(error: StakeRefusal | StakeTransactionRefusal): AdminError {
   switch (error.code) {
     case "no_stake":
@@ -193,6 +199,12 @@ function refusal(error: StakeRefusal | StakeTransactionRefusal): AdminError {
         code: "conflict",
         message: "this id was used for something else",
         hint: "give each movement an id of its own; only a repeated one keeps its id",
+      };
+    case "over":
+      return {
+        code: "conflict",
+        message: `what was asked for with this id has ended: ${ENDED[error.state]}`,
+        hint: "ask again with another id, if it is still wanted",
       };
     case "token_account_taken":
       return { code: "conflict", message: "this token account is another node's stake, or pays for an account" };

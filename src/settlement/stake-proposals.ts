@@ -95,9 +95,10 @@ async function again(
   row: StakeProposalRow,
   { nodePubkey, act, amount }: Proposed,
 ): Promise<Result<ToSign, StakeTransactionRefusal>> {
-  const { wire } = row;
+  const { wire, state } = row;
   if (row.nodePubkey !== nodePubkey || row.act !== act || BigInt(row.amount) !== amount || wire === null)
     return err({ code: "id_used" });
+  if (state === "done" || state === "failed" || state === "expired") return err({ code: "over", state });
   return ok(await toSign(deps, { wire: wire as Wire, lastValidBlockHeight: BigInt(row.lastValidHeight) }));
 }
 

@@ -49,7 +49,9 @@ export type StakeTransactionRefusal =
   | { code: "no_treasury" }
   | { code: "signers_alike" }
   /** The request was for something else. */
-  | { code: "id_used" };
+  | { code: "id_used" }
+  /** What was made for the request has ended. */
+  | { code: "over"; state: "done" | "failed" | "expired" };
 
 /** What is to be moved of a node's stake. */
 export type StakeMove = {

@@ -269,11 +269,14 @@ test("asked for twice with the same request, an enforceable stake has one propos
 test("a proposal that nobody signs expires", async () => {
   await using stage = await fundingStage();
   const { deps } = await enforceable(stage);
-  const slash = { nodePubkey: NODE, act: "slash", amount: 1n, reason: "r" } as const;
+  const slash = { nodePubkey: NODE, act: "slash", amount: 1n, reason: "r", request: "form-1" } as const;
   await proposeStakeTransfer(deps, slash, LOCAL_CALLER);
   await stage.on.advance(400);
   await followProposals(deps);
   expect(await stage.db.query("select state from stake_proposals")).toEqual([["expired"]]);
+  // Nobody is given what can land no more, as if it were to be signed.
+  const again = await proposeStakeTransfer(deps, slash, LOCAL_CALLER);
+  expect(again).toEqual({ ok: false, error: { code: "over", state: "expired" } });
 });
 
 test("a multisig of others, or of two that are one, is no stake", async () => {

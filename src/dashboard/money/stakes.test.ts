@@ -129,7 +129,11 @@ test("a slash that is sent again and again, at once too, takes its amount once a
   const answers = await Promise.all([1, 2, 3].map(() => slash(sure)));
   expect(answers.map(({ status }) => status)).toEqual([303, 303, 303]);
   expect(await moved()).toBe(1);
-  expect((await slash({ ...sure, usd: "0.0004" })).status).toBe(409);
+  const other = await slash({ ...sure, usd: "0.0004" });
+  expect(other.status).toBe(409);
+  // Or whoever went back to a form that was sent could send nothing from there.
+  expect(idIn(await other.text())).not.toBe(id);
+  expect(await moved()).toBe(1);
   expect(await text(admin, PLEDGE)).toContain("On its way");
   for (let round = 0; round < 4; round++) {
     await funding.round();

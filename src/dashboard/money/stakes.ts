@@ -160,7 +160,11 @@ async function move(deps: DashboardDeps, call: SignedInCall, stake: Stake): Prom
   }
   const wanted = { pubkey: row.node, amount_micro_usd: amount, reason, id };
   const done = act === "slash" ? await slash(deps, call, wanted) : await release(deps, call, wanted);
-  if (!done.ok) return await again({ field: null, words: sentence(done.error.message) }, 409);
+  if (!done.ok) {
+    // Nothing moved by it; the next try is another one, or it would be refused for this one's sake.
+    const fault = { field: null, words: sentence(done.error.message) };
+    return await show(deps, call, stake, { ...newForm(), fields, act, fault }, 409);
+  }
   return doneAnswer(call.request, `/admin/money/stakes/${row.node}`, { text: done.value });
 }
 
