@@ -53,12 +53,27 @@ const isPublic = ({ node }: Offer): boolean => mayUse(ANYBODY, node.pool);
 const ANYBODY = { pools: [] };
 
 /** About a millisecond. */
-export const OFFERS_A_TURN = { most: 4_000, weigh: ([, offers]: readonly [string, readonly Offer[]]) => offers.length };
+const OFFERS_A_TURN = 4_000;
+
+/**
+ * Does `work` once for every model that is on offer, in turns: there may be tens of thousands of offers. The names are
+ * taken at the start, since what a node tells anew meanwhile stands behind all others again.
+ */
+export async function eachModel(
+  registry: Pick<Registry, "models" | "offersOf">,
+  work: (model: string, offers: readonly Offer[]) => void,
+): Promise<void> {
+  const weigh = (model: string) => registry.offersOf(model).length;
+  await inTurns([...registry.models.keys()], { most: OFFERS_A_TURN, weigh }, (model) => {
+    const offers = registry.offersOf(model);
+    if (offers.length > 0) work(model, offers);
+  });
+}
 
 /** By name. Names of one model that nobody serves are left out. In turns: there may be tens of thousands of offers. */
 export async function catalogue(registry: Registry, nowMs: number): Promise<ModelRow[]> {
   const rows = new Map<string, ModelRow>();
-  await inTurns(registry.models, OFFERS_A_TURN, ([model, offers]) => {
+  await eachModel(registry, (model, offers) => {
     if (Object.hasOwn(registry.aliases, model)) return;
     const row = modelRow(model, offers, nowMs);
     if (row) rows.set(model, row);

@@ -6,7 +6,7 @@ import { freeSlots, nodeState } from "../../registry/node-state.ts";
 import type { Offer, Registry } from "../../registry/registry.ts";
 import { PUBLIC_POOL } from "../../scheduler/wishes.ts";
 import type { LoadNow } from "../../stats/stats.ts";
-import { OFFERS_A_TURN } from "../catalogue.ts";
+import { eachModel } from "../catalogue.ts";
 import type { AliasFault } from "./aliases.ts";
 
 export type ModelRow = {
@@ -60,7 +60,7 @@ export async function modelRows(registry: Registry, load: LoadNow["models"], now
     for (const model of registry.modelsNamed(alias)) leading.set(model, [...(leading.get(model) ?? []), alias]);
   }
   const rows: ModelRow[] = [];
-  await inTurns(registry.models, OFFERS_A_TURN, ([name, offers]) => {
+  await eachModel(registry, (name, offers) => {
     rows.push(modelRow(name, offers, nowMs, { load: loads.get(name), aliases: leading.get(name) ?? [] }));
   });
   return rows.sort((a, b) => (a.name < b.name ? -1 : 1));
