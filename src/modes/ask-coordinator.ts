@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Identity } from "../identity/keys.ts";
 import { signedFetch } from "../identity/signed-fetch.ts";
 import type { Clock } from "../lib/clock.ts";
+import { readText } from "../lib/read-text.ts";
 import type { Pubkey } from "../protocol/primitives.ts";
 
 /** With its pinned key. */
@@ -42,6 +43,8 @@ export class NodeError extends Error {
 
 const envelope = z.object({ data: z.unknown() });
 const errorAnswer = z.object({ error: z.string(), code: z.string().optional() });
+/** Far more than all of a node's payouts that have not ended. */
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 /** Of a refusal's words. */
 const MAX_WHY = 512;
 
@@ -59,7 +62,7 @@ export async function askCoordinator<S extends z.ZodType>(
   const init = { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } };
   const signal = timeoutMs === null ? {} : { signal: AbortSignal.timeout(timeoutMs) };
   const response = await send(address, { ...init, ...signal }).catch(away);
-  const said: unknown = await response.json().catch(away);
+  const said: unknown = await readText(response, MAX_ANSWER_BYTES).then(JSON.parse).catch(away);
   if (response.ok) {
     const read = answer.safeParse(envelope.safeParse(said).data?.data);
     if (read.success) return read.data;

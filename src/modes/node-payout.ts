@@ -153,7 +153,13 @@ function walletFor({ deps, coordinator }: Here, told: EarningsJson): string {
 /** Looks at all of a payout's receipts, and signs. Throws where anything is wrong: then nothing was agreed to. */
 async function agree(here: Here, prepared: PreparedJson, planned: PayoutJson, wallet: string): Promise<PayoutJson> {
   const { deps, coordinator } = here;
-  await checkReceipts(here, prepared, planned, wallet);
+  const receipts = await receiptsOf(here, planned);
+  // Whoever set another address meanwhile was told that it counts from then on.
+  if (keptWallet(deps.dir) !== wallet) {
+    const hint = "nothing more was agreed to; ask again";
+    throw new NodeError("invalid", `another address than ${wallet} was set meanwhile`, { hint });
+  }
+  checkReceipts(here, prepared, planned, { receipts, wallet });
   deps.tell({ step: "agreed", payout: planned });
   const { id, root } = planned;
   const agreement = { payoutId: id, root, wallet, nodeAmount: BigInt(planned.node_amount) };
@@ -162,7 +168,7 @@ async function agree(here: Here, prepared: PreparedJson, planned: PayoutJson, wa
   return await ask(here, { path: `payouts/${id}/acknowledge`, body: { sig }, answer: payoutSchema });
 }
 
-async function checkReceipts(here: Here, prepared: PreparedJson, told: PayoutJson, wallet: string): Promise<void> {
+async function receiptsOf(here: Here, told: PayoutJson): Promise<PayoutReceipt[]> {
   const receipts: PayoutReceipt[] = [];
   for (let after = 0; ; ) {
     const body = { after, limit: MAX_RECEIPTS_PAGE };
@@ -170,10 +176,17 @@ async function checkReceipts(here: Here, prepared: PreparedJson, told: PayoutJso
     for (const { seq, bytes, signature } of page.receipts)
       receipts.push({ seq, bytes: fromBase64(bytes), signature: fromBase64(signature) });
     // More than it spoke of is as wrong as fewer, and there might be no end of them.
-    if (page.receipts.length < MAX_RECEIPTS_PAGE || receipts.length > told.receipts) break;
+    if (page.receipts.length < MAX_RECEIPTS_PAGE || receipts.length > told.receipts) return receipts;
     after = page.receipts.at(-1)?.seq ?? after;
   }
-  const { deps, coordinator } = here;
+}
+
+function checkReceipts(
+  { deps, coordinator }: Here,
+  prepared: PreparedJson,
+  told: PayoutJson,
+  { receipts, wallet }: { receipts: readonly PayoutReceipt[]; wallet: string },
+): void {
   const expected = {
     ...{ coordinator: coordinator.pubkey, node: deps.identity.pubkey, wallet },
     receiptKey: prepared.receipt_key,
@@ -208,7 +221,7 @@ async function follow(
       await deps.sleep(FOLLOW_EVERY_MS);
       now = await ask(here, { path: `payouts/${one.id}/status`, body: {}, answer: payoutSchema });
     }
-    if (now.root !== one.root) await checkReceipts(here, prepared, now, wallet);
+    if (now.root !== one.root) checkReceipts(here, prepared, now, { receipts: await receiptsOf(here, now), wallet });
     if (now.state === "paid" && deps.verify !== null) {
       await deps.verify(prepared, now);
       deps.tell({ step: "verified", payout: now });

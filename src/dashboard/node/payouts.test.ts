@@ -9,6 +9,7 @@ import { identityOf } from "../../identity/keys.ts";
 import { MemoryNonces } from "../../identity/nonces.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { silentLog } from "../../lib/log.ts";
+import { nodeAsks } from "../../modes/node-earnings.ts";
 import { ownPayouts } from "../../modes/own-payouts.ts";
 import type { EarningsJson, PayoutJson } from "../../protocol/payouts.ts";
 import { pubkeyOf } from "../../protocol/schnorr.ts";
@@ -32,7 +33,9 @@ afterEach(async () => {
 
 let told: EarningsJson;
 let asked: [route: string, body: Record<string, unknown>][];
-/** Holds back what `prepare` answers. */
+/** What `prepare` has for the node to agree to. */
+let planned: PayoutJson[];
+/** Holds back a payout's receipts; where nothing is planned, what `prepare` answers. */
 let held: PromiseWithResolvers<void> | null;
 let url: string;
 let headers: Record<string, string>;
@@ -53,10 +56,14 @@ function coordinator(): string {
         told = { ...told, wallet: String(body.address) };
         return data({});
       }
-      await held?.promise;
+      if (route.endsWith("/receipts")) {
+        await held?.promise;
+        return data({ receipts: [] });
+      }
+      if (planned.length === 0) await held?.promise;
       const receipt_key = { key: "ab".repeat(32), sig: "ab".repeat(64) };
       const where = { genesis: WALLET, mint: WALLET, coin: "USDC", network: "solana", receipt_key };
-      return data({ ...where, planned: [], open: [], nothing: { code: "nothing_unpaid", unpaid: 0, minimum: 0 } });
+      return data({ ...where, planned, open: [], nothing: { code: "nothing_unpaid", unpaid: 0, minimum: 0 } });
     },
   });
   closing.push(() => server.stop(true));
@@ -70,6 +77,7 @@ beforeEach(() => {
   };
   asked = [];
   held = null;
+  planned = [];
   const made = identityOf(new Uint8Array(32).fill(7));
   if (!made.ok) throw new Error(made.error);
   const identity = made.value;
@@ -83,6 +91,8 @@ beforeEach(() => {
   const payouts = ownPayouts({
     config: { node } as unknown as Parameters<typeof ownPayouts>[0]["config"],
     ...{ identity, clock: systemClock, log: silentLog, dir: { file: (name) => join(home, name) } },
+    // Answers are held back here for as long as it takes.
+    asks: { ...nodeAsks(identity, systemClock), timeoutMs: null },
   });
   const auth = { door, cookies: { tls: false, publicUrl: null }, node: identity.pubkey };
   const server = startServer({
@@ -170,6 +180,20 @@ test("pressed twice it asks once; a coordinator that would pay another address i
   while ((await page()).includes("Under way")) await new Promise<void>((resolve) => setImmediate(resolve));
   expect(await page()).toContain(`would pay ${OTHER}, not ${WALLET}`);
   expect(calls("payouts/prepare").length).toBe(1);
+});
+
+test("an address that is set while receipts are read is the one that counts: nothing is agreed to for the old one", async () => {
+  const setTo = (address: string) => post("/payouts/address", { address, vault: "on", end: address.slice(-6) });
+  await setTo(WALLET);
+  planned = [{ ...PAID, state: "planned", reason: null }];
+  held = Promise.withResolvers();
+  await post("/payouts/ask");
+  while (calls(`payouts/${PAID.id}/receipts`).length === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+  await setTo(OTHER);
+  held.resolve();
+  while ((await page()).includes("Under way")) await new Promise<void>((resolve) => setImmediate(resolve));
+  expect(await page()).toContain(`another address than ${WALLET} was set meanwhile`);
+  expect(calls(`payouts/${PAID.id}/acknowledge`)).toEqual([]);
 });
 
 test("a coordinator's own idea of where to pay is not agreed to where nobody set an address here", async () => {
