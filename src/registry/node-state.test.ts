@@ -23,6 +23,8 @@ test.each([
   ["full", { running: 3, foreign: 1 }],
   ["bare", { slots: 0 }],
   ["bare", { offers: [] }],
+  ["full", { channel: { ...channel, forgetful: true }, slots: 0 }],
+  ["bare", { channel: { ...channel, forgetful: true }, slots: 0, offers: [] }],
 ] as const)("a node is %s", (state, over) => {
   expect(nodeState(node(over), NOW)).toBe(state);
 });

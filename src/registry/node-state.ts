@@ -4,7 +4,7 @@ import type { Elsewhere, Node } from "./node.ts";
 /**
  * `offline`: no link. `paused`: it takes nothing now, by its own will or an admin's. `suspect`: it failed lately and comes
  * last for a while. `bare`: it has nothing on offer, as when none of its backends answers. `full`, `serving`, `idle`: no
- * slot, some, or all slots are free. `elsewhere`: it is online at another
+ * slot, some, or all slots are free; who polls has slots only while it asks. `elsewhere`: it is online at another
  * coordinator of the network, which alone knows what it does.
  */
 export const NODE_STATES = ["serving", "full", "idle", "elsewhere", "bare", "suspect", "paused", "offline"] as const;
@@ -39,7 +39,8 @@ export function nodeState(node: Standing, nowMs: number): NodeState {
   // Who is only behind with reading works on.
   if (!node.accepting && !node.congested) return "paused";
   if (node.suspectUntilMs > nowMs) return "suspect";
-  if (node.slots === 0 || node.offers.length === 0) return "bare";
+  const isBare = node.offers.length === 0 || (node.slots === 0 && !node.channel.forgetful);
+  if (isBare) return "bare";
   if (freeSlots(node) === 0) return "full";
   return node.running + node.foreign === 0 ? "idle" : "serving";
 }
