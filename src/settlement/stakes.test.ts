@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { KeyPairSigner } from "@solana/web3.js";
 import { LOCAL_CALLER } from "../accounts/caller.ts";
 import { balanceOf, SYSTEM_ACCOUNTS } from "../ledger/ledger.ts";
-import type { Address, Wire } from "../solana/chain.ts";
+import { type Address, ChainUnreachable, type Wire } from "../solana/chain.ts";
 import { advanceSends, type OnceKinds } from "./once.ts";
 import { slashKind, slashPledge } from "./pledge-slash.ts";
 import { stakeMoves } from "./stake-moves.ts";
@@ -71,6 +71,23 @@ test("a pledge counts for as long as it is there, and a node without enough of i
   expect((await stakeRule(deps, 0n, null)).reasonOf(NODE)).toBeNull();
   expect(await forgetStake(deps, NODE, LOCAL_CALLER)).toBe(true);
   expect(await stakeOf(stage, NODE)).toBeUndefined();
+});
+
+test("a pledge that is registered while the chain falls silent is there, with what it is worth", async () => {
+  await using stage = await fundingStage();
+  const made = await stage.on.client({ amount: 900n, delegate: stage.settlement.address, allowed: 700n });
+  await stage.on.finalize();
+  let looks = 0;
+  const finalized: typeof stage.chain.finalized = async (addresses) => {
+    looks += 1;
+    if (looks > 1) throw new ChainUnreachable("silent");
+    return await stage.chain.finalized(addresses);
+  };
+  const stake = { nodePubkey: NODE, wallet: made.owner.address as Address, tokenAccount: made.account as Address };
+  const deps = { ...depsOf(stage), chain: { ...stage.chain, finalized } };
+  const registered = await registerStake(deps, { ...stake, multisig: null }, LOCAL_CALLER);
+  expect(registered).toMatchObject({ ok: true, value: { amount: 700, balance: 900, cap: 700 } });
+  expect(await stakeOf(stage, NODE)).toEqual(registered.ok ? registered.value : undefined);
 });
 
 test("a pledge is slashed once, and booked once it is final", async () => {
@@ -277,6 +294,12 @@ test("a proposal that nobody signs expires", async () => {
   // Nobody is given what can land no more, as if it were to be signed.
   const again = await proposeStakeTransfer(deps, slash, LOCAL_CALLER);
   expect(again).toEqual({ ok: false, error: { code: "over", state: "expired" } });
+});
+
+test("an enforceable stake may be registered while nothing is in it yet", async () => {
+  await using stage = await fundingStage();
+  await enforceable(stage, 0n);
+  expect(await stakeOf(stage, NODE)).toMatchObject({ amount: 0, balance: 0, cap: null, unspendable: null });
 });
 
 test("a multisig of others, or of two that are one, is no stake", async () => {

@@ -36,7 +36,10 @@ export type StakeRefusal =
   | { code: "wrong_multisig" }
   | { code: "unspendable"; why: Unspendable };
 
-/** Takes the token account as the node's stake. What it is worth is read from the chain then, and again and again. */
+/**
+ * Takes the token account as the node's stake. What it is worth is read from the chain before that, in one look, so that
+ * nothing is stored where the chain cannot be asked; and again and again after it.
+ */
 export async function registerStake(
   deps: StakeDeps,
   wanted: NewStake,
@@ -46,14 +49,19 @@ export async function registerStake(
   const { nodePubkey, wallet, tokenAccount, multisig } = wanted;
   if (multisig !== null && !(await isTwoOfThree(deps, multisig, wallet))) return err({ code: "wrong_multisig" });
   const state = await chain.finalized([tokenAccount]);
+  const there = state.get(tokenAccount);
   const atMs = clock.nowMs();
-  const stake: StakeRow = {
-    ...{ nodePubkey, wallet, tokenAccount, multisig, registeredMs: atMs },
-    ...{ kind: multisig === null ? "pledge" : "multisig", arbiter: multisig === null ? null : arbiter },
-    ...{ observedSlot: 0, observedMs: null, amount: 0, unspendable: null, balance: null, cap: null },
-  };
-  const { why } = worth(stake, state.get(tokenAccount), chain.mint, settlement);
+  const kind = multisig === null ? "pledge" : "multisig";
+  const [balance = null, cap = null] = heldIn(there, chain.mint, kind).map((held) =>
+    held === null ? null : Number(held),
+  );
+  const { amount, why } = worth({ wallet, multisig }, there, chain.mint, settlement);
   if (why !== null) return err({ code: "unspendable", why });
+  const stake: StakeRow = {
+    ...{ nodePubkey, kind, wallet, tokenAccount, multisig, registeredMs: atMs },
+    ...{ arbiter: multisig === null ? null : arbiter, unspendable: null, balance, cap },
+    ...{ amount: Number(least(amount, MAX_AMOUNT)), observedSlot: Number(state.stateSlot), observedMs: atMs },
+  };
   const stored = await db.writer.transact(async (tx, execute): Promise<Result<void, StakeRefusal>> => {
     const there = await execute("select 1 from stakes where node_pubkey = ?", [nodePubkey]);
     if (there.length > 0) return err({ code: "stake_there" });
@@ -67,9 +75,7 @@ export async function registerStake(
     await audit(tx, { ...by, atMs, action: "stake.pledged", subject: `node/${nodePubkey}`, after });
     return ok(undefined);
   });
-  if (!stored.ok) return stored;
-  await observeStakes(deps);
-  return ok((await stakeOf(deps, nodePubkey)) ?? stake);
+  return stored.ok ? ok(stake) : stored;
 }
 
 async function isTwoOfThree({ chain, settlement, arbiter }: StakeDeps, multisig: Address, wallet: Address) {
@@ -82,8 +88,12 @@ async function isTwoOfThree({ chain, settlement, arbiter }: StakeDeps, multisig:
 }
 
 /** What could be slashed of it. */
-function worth(stake: StakeRow, state: AccountState | null, mint: Address, settlement: Address): Spendable {
-  const { wallet, multisig } = stake;
+function worth(
+  { wallet, multisig }: Pick<StakeRow, "wallet" | "multisig">,
+  state: AccountState | null,
+  mint: Address,
+  settlement: Address,
+): Spendable {
   if (multisig === null) return spendableIn(state, { mint, wallet, delegate: settlement });
   const token = state?.token ?? null;
   if (token === null || token.mint !== mint) return { amount: 0n, why: "gone" };
