@@ -176,4 +176,9 @@ describe("a feed with TLS", () => {
   test.each(["http://feed.example/x", "http://127.0.0.1/x", "data:text/plain,x"])("not to %s", async (location) => {
     expect(await readFrom(location)).toMatchObject(refusedAs("feed_failed", /not protected by TLS/));
   });
+  test("nor to pages of an address, which is told in few words", async () => {
+    const refused = await readFrom(`http://feed.example/${"x".repeat(16_000)}`);
+    expect(refused).toMatchObject(refusedAs("feed_failed", /redirects to http:\/\/feed\.example\/x+…, which is not/));
+    expect(JSON.stringify(refused).length).toBeLessThan(500);
+  });
 });

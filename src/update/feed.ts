@@ -123,12 +123,15 @@ async function follow(
     await response.body?.cancel();
     const next = URL.parse(location, url.href);
     if (next === null || !isProtected(next) || (url.protocol === "https:" && next.protocol !== "https:")) {
-      return refuse("feed_failed", `${url.href} redirects to ${location}, which is not protected by TLS`);
+      return refuse("feed_failed", `${cut(url.href)} redirects to ${cut(location)}, which is not protected by TLS`);
     }
     url = next;
   }
   return refuse("feed_failed", `${first.href} redirects more than ${MAX_REDIRECTS} times`);
 }
+
+/** An address that nobody here chose, to be told of. */
+const cut = (address: string): string => (address.length > 200 ? `${address.slice(0, 200)}…` : address);
 
 type Patience = { renew(): void; end: Cancel };
 

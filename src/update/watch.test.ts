@@ -137,6 +137,17 @@ describe("once a day, where that is configured", () => {
     await watch.check();
   });
 
+  test("a look that was made while the clock was years ahead keeps nobody from the next", async () => {
+    await started().check();
+    const kept = JSON.parse(readFileSync(keptFile(), "utf8")) as object;
+    writeFileSync(keptFile(), JSON.stringify({ ...kept, checked_ms: clock.nowMs() + 1_000 * DAY_MS }));
+    const watch = started({ daily: true });
+    const looks = asked.length;
+    clock.advance(DAY_MS);
+    expect(asked.length).toBeGreaterThan(looks);
+    await watch.check();
+  });
+
   test("a restart is no reason to look again", async () => {
     const watch = started({ daily: true });
     await watch.check();

@@ -48,7 +48,8 @@ export function watchUpdates(deps: WatchDeps): UpdateWatch {
   const { clock, log, feed, version, target } = deps;
   const stopped = new AbortController();
   let last = readKept(deps);
-  let triedMs = last?.checked_ms ?? 0;
+  // A clock that ran ahead then is no reason to wait until that day comes.
+  let triedMs = Math.min(last?.checked_ms ?? 0, clock.nowMs());
   let looking: Promise<Result<UpdateState, UpdateRefusal>> | null = null;
 
   function state(): UpdateState {
