@@ -178,6 +178,13 @@ test("of an enforceable stake the coordinator's half is made once, with who else
   }
 });
 
+test("what the chain has said nothing of for minutes is not told as if it only waited", async () => {
+  const words = "it may have landed";
+  expect(await text(admin, MULTISIG)).not.toContain(words);
+  on.clock.advance(6 * 60_000);
+  expect(await text(admin, MULTISIG)).toContain(words);
+});
+
 test("a stake is forgotten once", async () => {
   expect((await admin.post(`${MULTISIG}/forget`)).status).toBe(303);
   expect((await admin.post(`${MULTISIG}/forget`)).status).toBe(404);

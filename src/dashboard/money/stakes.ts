@@ -96,13 +96,20 @@ async function viewOf(
     balance: row.balance_micro_usd === null ? null : BigInt(row.balance_micro_usd),
     cap: row.cap_micro_usd === null ? null : BigInt(row.cap_micro_usd),
     minimum: BigInt(minimum),
-    moves: moves.ok ? moves.value.moves.map(moveLine) : [],
+    moves: moves.ok ? moves.value.moves.map((move) => moveLine(move, deps.clock.nowMs())) : [],
   };
 }
 
-const moveLine = ({ id, act, amount_micro_usd: amount, reason, created_ms: createdMs, ...rest }: StakeMoveView) => ({
-  ...{ id, act, amount: BigInt(amount), reason, createdMs },
-  ...{ state: rest.state, signature: rest.signature, error: rest.error },
+/** What was signed has landed or expired long before, and the chain has said so, where it can be asked. */
+const SILENT_MS = 5 * 60_000;
+const SILENT = "For minutes the chain has not said what became of it: it may have landed";
+
+const moveLine = (
+  { id, act, amount_micro_usd: amount, reason, created_ms: createdMs, ...rest }: StakeMoveView,
+  nowMs: number,
+) => ({
+  ...{ id, act, amount: BigInt(amount), reason, createdMs, state: rest.state, signature: rest.signature },
+  error: rest.state === "signing" && nowMs - createdMs > SILENT_MS ? SILENT : rest.error,
   sign: rest.sign && { transaction: rest.sign.transaction, missing: rest.sign.missing },
 });
 
