@@ -213,6 +213,13 @@ describe("the list", () => {
     expect(await sides()).toEqual([false, true]);
   });
 
+  test("and a job's page do not wait for a disk that keeps what is written", async () => {
+    Object.assign(on.dashboard.db.writer, { busyMs: () => 60_000 });
+    Object.assign(on.dashboard.jobs, { recorded: () => new Promise<void>(() => undefined) });
+    expect((await mine.get("/jobs")).status).toBe(200);
+    expect((await mine.get(`/jobs/${on.jobs.newId()}`)).status).toBe(404);
+  });
+
   test("tells by its stream of what lives, and how many ended", async () => {
     const job = await live();
     const told = await followed("/live/jobs");

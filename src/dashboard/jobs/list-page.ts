@@ -10,6 +10,7 @@ import { readerOf } from "../reader.ts";
 import { viewerOf } from "../viewer.ts";
 import { type JobLine, jobAtHand, jobsNow, linesOf } from "./lines.ts";
 import { jobsPath, jobsQuery } from "./query.ts";
+import { recorded } from "./shown.ts";
 
 /** Of the account that one acts for, or of everybody: admins only, as the route says. */
 export type Whose = "mine" | "all";
@@ -30,7 +31,7 @@ export async function showJobs(deps: DashboardDeps, call: SignedInCall, whose: W
   const none = { rows: [], older: null, newer: null, looked: null };
   const now = isPlain ? await jobsNow(deps, whose === "all" ? null : call.human.account.id) : null;
   // A chat's record is written a moment after its end: what has ended by now says so.
-  await deps.jobs.recorded();
+  await recorded(deps);
   const page = query.unknown ? none : await listJobs(db, filter, { ...window, ...cursor });
   // What lives, or ended since, stands above.
   const above = new Set(now?.lines.map(({ id }) => id));

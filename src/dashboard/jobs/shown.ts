@@ -47,6 +47,13 @@ export type JobShown = Pick<JobRow, "id" | "kind" | "task" | "model" | "stream" 
   publicUrl: string;
 };
 
+/** Writes that have been under way for so long may never end. */
+const BUSY_MS = 1_000;
+/** Until the records of chats say what has ended by now. Who only looks does not wait for a disk that hangs. */
+export async function recorded({ db, jobs }: Pick<DashboardDeps, "db" | "jobs">): Promise<void> {
+  if (db.writer.busyMs() < BUSY_MS) await jobs.recorded();
+}
+
 /** Undefined where there is no such job, or none that they may see. */
 export async function jobShown(deps: DashboardDeps, human: Human, id: string): Promise<JobShown | undefined> {
   const mine = isAdmin(human) ? null : human.account.id;
@@ -54,10 +61,10 @@ export async function jobShown(deps: DashboardDeps, human: Human, id: string): P
   let live = deps.jobs.live.get(id as JobId);
   if ((!found || !isEnd(found.job.state)) && !live) {
     // A chat's record is written a moment after its end.
-    await deps.jobs.recorded();
+    await recorded(deps);
     found = await findJob(deps.db, mine, id);
   } else if (!found && live) {
-    await deps.jobs.recorded();
+    await recorded(deps);
     found = await findJob(deps.db, mine, id);
     live = deps.jobs.live.get(id as JobId);
   }
