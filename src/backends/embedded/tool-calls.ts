@@ -57,7 +57,7 @@ export class ToolCallText {
         if (call === null) content += CALL_OPEN + before + CALL_CLOSE;
         else calls.push(call);
         this.gap = call !== null;
-      } else content += this.outside(before.replace(/\s+$/, ""));
+      } else content += this.outside(before.trimEnd());
       this.inside = !this.inside;
     }
     if (!this.inside) {
