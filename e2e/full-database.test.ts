@@ -4,6 +4,7 @@ import { Database } from "bun:sqlite";
 import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { type Client, client, refusalOf } from "./harness/client.ts";
 import { type FaultBackend, PLAIN_TEXT } from "./harness/fault-backend.ts";
 import { createJoinToken, createKey, type Instance } from "./harness/instance.ts";
@@ -13,6 +14,8 @@ import { waitFor } from "./harness/wait-for.ts";
 const model = "scripted-model";
 /** A request that needs room. */
 const LARGE = { messages: [{ role: "user", content: "x".repeat(60_000) }] };
+/** For some of them, of 4 KiB. */
+const ROOM_PAGES = 100;
 /** More than would ever be taken. */
 const MOST_JOBS = 400;
 
@@ -37,6 +40,16 @@ async function start(dataDirectory: string, config: string): Promise<void> {
     config: `[node]\njoin_token = "${token}"\nslots = 2\n${backendsToml([backend.url])}`,
   });
   await stage.served(coordinator, model);
+}
+
+/** Pages of a database with nothing but its tables, of which each version has more. */
+async function emptyPages(dataDirectory: string): Promise<number> {
+  const first = await stage.start({ mode: "coordinator", dataDirectory });
+  await first.stop();
+  const database = new Database(join(dataDirectory, "infernet.db"), { readonly: true });
+  const row = z.object({ page_count: z.int() }).parse(database.query("PRAGMA page_count").get());
+  database.close();
+  return row.page_count;
 }
 
 /** Submits until one is refused; the ids of those that were taken. */
@@ -88,7 +101,8 @@ async function everyAsyncJob(): Promise<string[]> {
 test("at its page limit jobs are refused with 503, chats go on, and after raising it all that was taken completes", async () => {
   const dataDirectory = stage.directory("full");
   backend.script({ holdAfter: 0 }); // jobs pile up in every state before their end
-  await start(dataDirectory, "[coordinator]\nqueue_limit = 1000\n[database]\nmax_page_count = 200\n");
+  const pages = (await emptyPages(dataDirectory)) + ROOM_PAGES;
+  await start(dataDirectory, `[coordinator]\nqueue_limit = 1000\n[database]\nmax_page_count = ${pages}\n`);
   const taken = await fill();
   expect(taken.length).toBeGreaterThan(2);
   backend.script({ holdAfter: null });
